@@ -1,0 +1,154 @@
+//===- PlanOps.td - Operations of the plan dialect ---------------------------------------*- tablegen -*-===//
+#ifndef PLAN_OPS_TD
+#define PLAN_OPS_TD
+
+include "dialects/plan/PlanDialect.td"
+include "mlir/IR/BuiltinAttributes.td"
+include "mlir/IR/RegionKindInterface.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+class Plan_Op<string mnemonic, list<Trait> traits = []> : Op<Plan_Dialect, mnemonic, traits>;
+
+def Plan_Range : DialectType<Plan_Dialect, CPred<"::llvm::isa<::mlir::plan::RangeType>($_self)">, "range of bytes">;
+
+//===----------------------------------------------------------------------------------------------------===//
+// Module level: what exists
+//===----------------------------------------------------------------------------------------------------===//
+
+def Plan_WeightOp : Plan_Op<"weight", [Symbol]> {
+  let summary = "a tensor of the checkpoint and how its rows are laid out on the device";
+  let description = [{
+    `rows` rows of `row_bytes`, contiguous in the file, are placed `pitch_bytes` apart. `buffer` and `buffer_offset` are
+    assigned by `plan-place-storage`.
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$file, I64Attr:$file_offset, I64Attr:$rows, I64Attr:$row_bytes,
+                       I64Attr:$pitch_bytes, OptionalAttr<I64Attr>:$layer, OptionalAttr<FlatSymbolRefAttr>:$buffer,
+                       OptionalAttr<I64Attr>:$buffer_offset);
+  let assemblyFormat = [{
+    $sym_name `file` $file `at` $file_offset `rows` $rows `x` $row_bytes `pitch` $pitch_bytes (`layer` $layer^)?
+    (`in` $buffer^ `at` $buffer_offset)? attr-dict
+  }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{ int64_t getSizeBytes() { return getRows() * getPitchBytes(); } }];
+}
+
+def Plan_StorageOp : Plan_Op<"storage", [Symbol]> {
+  let summary = "memory that outlives a run: a cache, the state block, an output, the mailbox";
+  let arguments = (ins SymbolNameAttr:$sym_name, Plan_PurposeAttr:$purpose, I64Attr:$size_bytes,
+                       OptionalAttr<FlatSymbolRefAttr>:$buffer, OptionalAttr<I64Attr>:$buffer_offset);
+  let assemblyFormat = "$sym_name $purpose `size` $size_bytes (`in` $buffer^ `at` $buffer_offset)? attr-dict";
+  let hasVerifier = 1;
+}
+
+def Plan_BufferOp : Plan_Op<"buffer", [Symbol]> {
+  let summary = "one device allocation";
+  let arguments = (ins SymbolNameAttr:$sym_name, Plan_PurposeAttr:$purpose, I64Attr:$size_bytes);
+  let assemblyFormat = "$sym_name $purpose `size` $size_bytes attr-dict";
+  let hasVerifier = 1;
+}
+
+def Plan_CellOp : Plan_Op<"cell"> {
+  let summary = "where host and kernels exchange one 32-bit value (or an array of them)";
+  let description = "The kind is a name of CellKind in plan.fbs, in lower case: `position`, `head_row`, `tokens`, ...";
+  let arguments = (ins StrAttr:$kind, FlatSymbolRefAttr:$storage, I64Attr:$offset, I64Attr:$count);
+  let assemblyFormat = "$kind `in` $storage `at` $offset `count` $count attr-dict";
+  let hasVerifier = 1;
+}
+
+def Plan_KernelOp : Plan_Op<"kernel", [Symbol, NoTerminator, SingleBlock, NoRegionArguments]> {
+  let summary = "a compute kernel: its SPIR-V module and what it may assume and touch";
+  let description = [{
+    The region holds one `spirv.module` whose entry point has the kernel's name. `operand_bytes[i]` bounds the bytes the
+    kernel may touch through operand i. `features` are names of Feature in plan.fbs, in lower case.
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, DenseI64ArrayAttr:$workgroup, I64Attr:$subgroup_size,
+                       I64Attr:$shared_bytes, StrArrayAttr:$features, StrArrayAttr:$operand_names,
+                       TypedArrayAttrBase<Plan_AccessAttr, "accesses">:$operand_access, DenseI64ArrayAttr:$operand_bytes);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{
+    $sym_name `workgroup` $workgroup `subgroup` $subgroup_size `shared` $shared_bytes `features` $features
+    `operands` $operand_names $operand_access $operand_bytes attr-dict-with-keyword $body
+  }];
+  let hasVerifier = 1;
+}
+
+def Plan_EntryOp : Plan_Op<"entry", [Symbol, NoTerminator, SingleBlock, NoRegionArguments]> {
+  let summary = "a list of dispatches that one command buffer replays";
+  let description = "The role is a name of Role in plan.fbs, in lower case with underscores: `prefill`, `next_greedy`, ...";
+  let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$role, I64Attr:$rows);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$sym_name `role` $role `rows` $rows attr-dict-with-keyword $body";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------------------------------------===//
+// Inside an entry: ranges and steps
+//===----------------------------------------------------------------------------------------------------===//
+
+def Plan_TensorOp : Plan_Op<"tensor", [HasParent<"EntryOp">]> {
+  let summary = "an input or output of the entry for callers: name, element type, shape, place";
+  let description = [{
+    `symbols[i]` names what bounds dimension i at run time, empty for a fixed one; `cells` names the cell of each symbol.
+
+    ```mlir
+    plan.tensor output "hidden" in @hidden at 0 f32 [64, 192] symbols ["S", ""]
+    ```
+  }];
+  let arguments = (ins StrAttr:$direction, StrAttr:$name, FlatSymbolRefAttr:$storage, I64Attr:$offset, StrAttr:$dtype,
+                       DenseI64ArrayAttr:$shape, StrArrayAttr:$symbols);
+  let assemblyFormat = "$direction $name `in` $storage `at` $offset $dtype $shape `symbols` $symbols attr-dict";
+  let hasVerifier = 1;
+}
+
+def Plan_SymbolOp : Plan_Op<"symbol", [HasParent<"EntryOp">]> {
+  let summary = "the cell that tells the entry how large a symbol is";
+  let arguments = (ins StrAttr:$name, StrAttr:$cell, I64Attr:$max);
+  let assemblyFormat = "$name `cell` $cell `max` $max attr-dict";
+}
+
+def Plan_AllocOp : Plan_Op<"alloc", [HasParent<"EntryOp">, MemoryEffects<[MemAlloc]>]> {
+  let summary = "arena memory for one activation; plan-assign-offsets gives it its place";
+  let arguments = (ins StrAttr:$label, OptionalAttr<I64Attr>:$offset);
+  let results = (outs Plan_Range:$range);
+  let assemblyFormat = "$label (`at` $offset^)? attr-dict `:` type($range)";
+  let hasVerifier = 1;
+}
+
+def Plan_WeightsOp : Plan_Op<"weights", [HasParent<"EntryOp">, Pure]> {
+  let summary = "weights as one range; several are placed side by side in this order";
+  let arguments = (ins TypedArrayAttrBase<FlatSymbolRefAttr, "weight symbols">:$weights);
+  let results = (outs Plan_Range:$range);
+  let assemblyFormat = "$weights attr-dict `:` type($range)";
+  let hasVerifier = 1;
+}
+
+def Plan_RefOp : Plan_Op<"ref", [HasParent<"EntryOp">, Pure]> {
+  let summary = "a range of a storage";
+  let arguments = (ins FlatSymbolRefAttr:$storage, I64Attr:$offset);
+  let results = (outs Plan_Range:$range);
+  let assemblyFormat = "$storage `at` $offset attr-dict `:` type($range)";
+  let hasVerifier = 1;
+}
+
+def Plan_DispatchOp : Plan_Op<"dispatch", [HasParent<"EntryOp">]> {
+  let summary = "one step: a kernel over a grid of workgroups";
+  let description = [{
+    Operands stand in the kernel's order. `read_bytes` estimates the device memory read (weights and caches), `cost_ns`
+    is filled by `plan-estimate-costs`.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$kernel, DenseI64ArrayAttr:$groups, Variadic<Plan_Range>:$operands,
+                       StrAttr:$label, I64Attr:$read_bytes, OptionalAttr<I64Attr>:$cost_ns);
+  let assemblyFormat = [{
+    $kernel `groups` $groups `(` $operands `)` `label` $label `reads` $read_bytes (`cost` $cost_ns^)? attr-dict
+    `:` type($operands)
+  }];
+  let hasVerifier = 1;
+}
+
+def Plan_BarrierOp : Plan_Op<"barrier", [HasParent<"EntryOp">]> {
+  let summary = "writes of the steps before are visible to the steps behind";
+  let assemblyFormat = "attr-dict";
+}
+
+#endif // PLAN_OPS_TD
