@@ -1,0 +1,656 @@
+//===- ConvertQwenToPlan.cpp - Fused operations to kernels and dispatches ----------------------------------------===//
+
+#include "compiler/Codegen/Kernels/Kernels.h"
+#include "compiler/Codegen/Passes.h"
+
+#include "dialects/plan/PlanDialect.h"
+#include "dialects/plan/PlanOps.h"
+#include "dialects/plan/StateLayout.h"
+#include "dialects/qwen/QwenDialect.h"
+#include "dialects/qwen/QwenOps.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/SPIRV/IR/SPIRVDialect.h"
+#include "mlir/Pass/Pass.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+#define DEBUG_TYPE "convert-qwen-to-plan"
+
+using namespace mlir;
+
+namespace qwenc {
+namespace {
+
+namespace layout = plan::layout;
+
+constexpr StringLiteral kState = "state";
+constexpr StringLiteral kMailbox = "mailbox";
+
+Elem elemOf(Type type) {
+  Type elem = cast<RankedTensorType>(type).getElementType();
+  return elem.isBF16() ? Elem::BF16 : elem.isF16() ? Elem::F16 : Elem::F32;
+}
+int64_t dimOf(Value value, unsigned i) { return cast<RankedTensorType>(value.getType()).getDimSize(i); }
+/// Elements behind the first dimension.
+uint32_t widthOf(Type type) {
+  auto tensor = cast<RankedTensorType>(type);
+  return static_cast<uint32_t>(tensor.getNumElements() / tensor.getDimSize(0));
+}
+uint64_t bytesOf(Type type) { return cast<RankedTensorType>(type).getNumElements() * elemBytes(elemOf(type)); }
+
+/// The innermost name of a location: the value of the graph that the operation stems from.
+std::string labelOf(Location loc) {
+  std::string label;
+  loc->walk([&](Location inner) {
+    if (auto named = dyn_cast<NameLoc>(inner)) {
+      label = named.getName().str();
+      return WalkResult::interrupt();
+    }
+    return WalkResult::advance();
+  });
+  return label;
+}
+
+/// Index of the layer a parameter belongs to: the number behind "layers." or "blocks.", for progress reports only.
+std::optional<int64_t> layerOf(StringRef name) {
+  for (StringRef word : {"layers.", "blocks."}) {
+    size_t at = name.find(word);
+    int64_t layer = 0;
+    if (at != StringRef::npos && !name.substr(at + word.size()).split('.').first.getAsInteger(10, layer))
+      return layer;
+  }
+  return std::nullopt;
+}
+
+class Converter {
+public:
+  Converter(ModuleOp module, const TargetProfile &target)
+      : module(module), target(target), symbols(module), b(module.getContext()) {
+    declarations.setInsertionPointToStart(module.getBody());
+  }
+
+  LogicalResult run() {
+    SmallVector<func::FuncOp> entries(module.getOps<func::FuncOp>());
+    if (failed(declareStorage()))
+      return failure();
+    for (func::FuncOp entry : entries)
+      if (failed(convertEntry(entry)))
+        return failure();
+    for (func::FuncOp entry : entries)
+      entry.erase();
+    for (Operation &op : llvm::make_early_inc_range(*module.getBody()))
+      if (isa<qwen::ParameterOp, qwen::StateOp>(op))
+        op.erase();
+    return success();
+  }
+
+private:
+  //===----------------------------------------------------------------------------------------------------------===//
+  // Module level
+  //===----------------------------------------------------------------------------------------------------------===//
+
+  LogicalResult declareStorage() {
+    for (auto parameter : module.getOps<qwen::ParameterOp>())
+      parameters[parameter.getSymName()] = parameter;
+    for (auto stateOp : module.getOps<qwen::StateOp>()) {
+      auto type = cast<RankedTensorType>(stateOp.getType());
+      if (!type.hasStaticShape())
+        return stateOp.emitError("state has no static shape; run qwen-specialize-entries first");
+      state.maxContext = static_cast<uint32_t>(type.getDimSize(0));
+      states[stateOp.getSymName()] = type;
+    }
+    if (auto context = module->getAttrOfType<IntegerAttr>("qwen.max_context"))
+      state.maxContext = static_cast<uint32_t>(context.getInt());
+    if (state.maxContext == 0)
+      return module.emitError("the module has neither states nor qwen.max_context; run qwen-specialize-entries first");
+    Location loc = module.getLoc();
+    // The storages of states keep their symbol; the qwen.state of that name is erased at the end.
+    storage(loc, kState, plan::Purpose::State, state.bytes());
+    storage(loc, kMailbox, plan::Purpose::Mailbox, layout::mailboxBytes());
+    for (auto &[name, type] : states)
+      storage(loc, stateStorage(name), plan::Purpose::Cache, bytesOf(type));
+    auto cell = [&](StringRef kind, StringRef in, int64_t offset, int64_t count = 1) {
+      plan::CellOp::create(declarations, loc, b.getStringAttr(kind), FlatSymbolRefAttr::get(b.getContext(), in),
+                           b.getI64IntegerAttr(offset), b.getI64IntegerAttr(count));
+    };
+    cell("position", kState, layout::kPosition);
+    cell("length", kState, layout::kLength);
+    cell("rows", kState, layout::kRows);
+    cell("head_row", kState, layout::kHeadRow);
+    cell("head_rows", kState, layout::kHeadRows);
+    cell("step", kState, layout::kStep);
+    cell("seed", kState, layout::kSeed);
+    cell("temperature", kState, layout::kTemperature);
+    cell("top_k", kState, layout::kTopK);
+    cell("top_p", kState, layout::kTopP);
+    cell("repetition_penalty", kState, layout::kRepetitionPenalty);
+    cell("tokens", kState, layout::kTokens, layout::tokenCount(state.maxContext));
+    cell("sampled", kMailbox, layout::kSampled, layout::kSampledCount);
+    return success();
+  }
+
+  static std::string stateStorage(StringRef name) { return "cache." + name.str(); }
+
+  void storage(Location loc, StringRef name, plan::Purpose purpose, int64_t bytes) {
+    if (!storages.insert(name).second)
+      return;
+    plan::StorageOp::create(declarations, loc, b.getStringAttr(name),
+                            plan::PurposeAttr::get(b.getContext(), purpose), b.getI64IntegerAttr(bytes),
+                            FlatSymbolRefAttr(), IntegerAttr());
+  }
+
+  FailureOr<FlatSymbolRefAttr> weight(qwen::WeightOp op) {
+    StringRef name = op.getParameter();
+    auto found = parameters.find(name);
+    if (found == parameters.end())
+      return op.emitError("no qwen.parameter of this name"), failure();
+    std::string symbol = "weight." + name.str();
+    if (weights.insert(symbol).second) {
+      auto type = cast<RankedTensorType>(found->second.getType());
+      int64_t width = type.getRank() ? type.getShape().back() : 1;
+      int64_t rows = type.getNumElements() / width;
+      std::optional<int64_t> layer = layerOf(name);
+      plan::WeightOp::create(declarations, found->second.getLoc(), b.getStringAttr(symbol),
+                             b.getI64IntegerAttr(found->second.getFile()),
+                             b.getI64IntegerAttr(found->second.getOffset()), b.getI64IntegerAttr(rows),
+                             b.getI64IntegerAttr(width * 2), b.getI64IntegerAttr(paddedWidth(width) * 2),
+                             layer ? b.getI64IntegerAttr(*layer) : IntegerAttr(), FlatSymbolRefAttr(), IntegerAttr());
+    }
+    return FlatSymbolRefAttr::get(b.getContext(), symbol);
+  }
+
+  LogicalResult kernel(Location loc, const KernelPlan &plan) {
+    if (!kernels.insert(plan.name).second)
+      return success();
+    KernelBuilder k(b.getContext(), UnknownLoc::get(b.getContext()), plan.name, plan.workgroup, target);
+    if (failed(plan.emit(k)))
+      return emitError(loc) << "kernel " << plan.name << " could not be written";
+    k.finish(declarations);
+    return success();
+  }
+
+  //===----------------------------------------------------------------------------------------------------------===//
+  // Entries
+  //===----------------------------------------------------------------------------------------------------------===//
+
+  LogicalResult convertEntry(func::FuncOp func) {
+    auto role = func->getAttrOfType<StringAttr>("qwen.role");
+    auto rows = func->getAttrOfType<IntegerAttr>("qwen.rows");
+    if (!role || !rows)
+      return func.emitError("function is no entry; run qwen-specialize-entries first");
+    ranges.clear();
+    outputStorage.clear();
+    OpBuilder atEnd = OpBuilder::atBlockEnd(module.getBody());
+    // The function keeps its name until it is erased, so the entry takes it over afterwards.
+    std::string name = func.getSymName().str();
+    func.setSymName("qwen." + name);
+    auto entry = plan::EntryOp::create(atEnd, func.getLoc(), b.getStringAttr(name), role, rows);
+    b.setInsertionPointToStart(b.createBlock(&entry.getBody()));
+    if (failed(declareArguments(func)) || failed(declareResults(func)))
+      return failure();
+    for (Operation &op : func.getBody().front())
+      if (failed(convert(&op)))
+        return failure();
+    return success();
+  }
+
+  /// The cell that counts a symbol's rows while an entry runs.
+  FailureOr<uint32_t> symbolCell(Location loc, StringRef symbol) {
+    if (symbol == "S")
+      return static_cast<uint32_t>(layout::kRows);
+    if (symbol == "R")
+      return static_cast<uint32_t>(layout::kHeadRows);
+    return emitError(loc) << "no cell counts the rows of symbol " << symbol << ", expected S or R", failure();
+  }
+
+  FailureOr<RowBound> rowsOf(Location loc, Type type) {
+    auto tensor = cast<RankedTensorType>(type);
+    RowBound rows{static_cast<uint32_t>(tensor.getDimSize(0)), std::nullopt};
+    if (auto encoding = dyn_cast_or_null<qwen::RowsAttr>(tensor.getEncoding())) {
+      FailureOr<uint32_t> cell = symbolCell(loc, encoding.getSymbol().getValue());
+      if (failed(cell))
+        return failure();
+      rows.cellOffset = *cell;
+    }
+    return rows;
+  }
+
+  void declareTensor(Location loc, StringRef direction, StringRef name, StringRef in, int64_t offset, StringRef dtype,
+                     RankedTensorType type, StringRef symbol) {
+    SmallVector<StringRef> names(type.getRank(), "");
+    names[0] = symbol;
+    plan::TensorOp::create(b, loc, b.getStringAttr(direction), b.getStringAttr(name),
+                           FlatSymbolRefAttr::get(b.getContext(), in), b.getI64IntegerAttr(offset),
+                           b.getStringAttr(dtype), b.getDenseI64ArrayAttr(type.getShape()), b.getStrArrayAttr(names));
+  }
+  void declareSymbol(Location loc, StringRef name, StringRef cell, int64_t max) {
+    plan::SymbolOp::create(b, loc, b.getStringAttr(name), b.getStringAttr(cell), b.getI64IntegerAttr(max));
+  }
+  static StringRef symbolOf(Type type) {
+    auto encoding = dyn_cast_or_null<qwen::RowsAttr>(cast<RankedTensorType>(type).getEncoding());
+    return encoding ? encoding.getSymbol().getValue() : StringRef();
+  }
+
+  LogicalResult declareArguments(func::FuncOp func) {
+    for (BlockArgument argument : func.getArguments()) {
+      auto binding = func.getArgAttrOfType<StringAttr>(argument.getArgNumber(), "qwen.binding");
+      auto type = cast<RankedTensorType>(argument.getType());
+      Location loc = func.getLoc();
+      if (binding && binding.getValue() == "tokens") {
+        StringRef symbol = symbolOf(type);
+        declareTensor(loc, "input", "input_ids", kState, layout::kTokens, "i32", type, symbol);
+        // Alone, an entry takes as many tokens as the history holds.
+        if (!symbol.empty())
+          declareSymbol(loc, symbol, "length", type.getDimSize(0));
+        continue;
+      }
+      if (!binding || binding.getValue() != "hidden")
+        return func.emitError("argument ") << argument.getArgNumber() << " has no qwen.binding of tokens or hidden";
+      storage(loc, "hidden", plan::Purpose::Output, bytesOf(type));
+      ranges[argument] = ref(loc, "hidden", bytesOf(type));
+      bool isLogits = func->getAttrOfType<StringAttr>("qwen.role").getValue() == "logits";
+      int64_t rows = isLogits ? func->getAttrOfType<IntegerAttr>("qwen.rows").getInt() : type.getDimSize(0);
+      auto visible = RankedTensorType::get({rows, type.getDimSize(1)}, type.getElementType());
+      StringRef symbol = isLogits ? "R" : "S";
+      declareTensor(loc, "input", "hidden", "hidden", 0, "f32", visible, symbol);
+      declareSymbol(loc, symbol, isLogits ? "head_rows" : "rows", rows);
+    }
+    return success();
+  }
+
+  LogicalResult declareResults(func::FuncOp func) {
+    auto returned = cast<func::ReturnOp>(func.getBody().front().getTerminator());
+    for (auto [i, value] : llvm::enumerate(returned.getOperands())) {
+      auto name = func.getResultAttrOfType<StringAttr>(i, "qwen.name");
+      if (!name)
+        return func.emitError("result ") << i << " has no qwen.name";
+      auto type = cast<RankedTensorType>(value.getType());
+      // One storage for each name and size: the row of logits of a step, the rows of the logits entry.
+      std::string in = name.str();
+      if (in == "logits")
+        in += "." + std::to_string(type.getDimSize(0));
+      storage(func.getLoc(), in, plan::Purpose::Output, bytesOf(type));
+      declareTensor(func.getLoc(), "output", name, in, 0, "f32", type, symbolOf(type));
+      outputStorage[sourceOf(value)] = in;
+    }
+    return success();
+  }
+
+  /// The value behind reshapes.
+  static Value sourceOf(Value value) {
+    while (auto reshape = value.getDefiningOp<qwen::ReshapeOp>())
+      value = reshape.getInput();
+    return value;
+  }
+
+  Value ref(Location loc, StringRef storage, int64_t bytes) {
+    return plan::RefOp::create(b, loc, plan::RangeType::get(b.getContext(), bytes),
+                               FlatSymbolRefAttr::get(b.getContext(), storage), b.getI64IntegerAttr(0));
+  }
+  Value stateRef(Location loc) { return ref(loc, kState, state.bytes()); }
+  Value mailboxRef(Location loc) { return ref(loc, kMailbox, layout::mailboxBytes()); }
+  Value alloc(Location loc, StringRef label, int64_t bytes) {
+    return plan::AllocOp::create(b, loc, plan::RangeType::get(b.getContext(), bytes), b.getStringAttr(label),
+                                 IntegerAttr());
+  }
+
+  /// Where an operation writes its result: the storage of an output, or the arena.
+  Value destination(Value result) {
+    Location loc = result.getLoc();
+    auto found = outputStorage.find(result);
+    Value range = found == outputStorage.end() ? alloc(loc, labelOf(loc), bytesOf(result.getType()))
+                                               : ref(loc, found->second, bytesOf(result.getType()));
+    ranges[result] = range;
+    return range;
+  }
+
+  Value range(Value value) { return ranges.lookup(sourceOf(value)); }
+
+  FailureOr<Value> weightRange(Location loc, ValueRange values) {
+    SmallVector<Attribute> names;
+    int64_t bytes = 0;
+    for (Value value : values) {
+      auto op = value.getDefiningOp<qwen::WeightOp>();
+      if (!op)
+        return emitError(loc) << "operand is no qwen.weight", failure();
+      FailureOr<FlatSymbolRefAttr> name = weight(op);
+      if (failed(name))
+        return failure();
+      names.push_back(*name);
+      auto type = cast<RankedTensorType>(value.getType());
+      int64_t width = type.getShape().back();
+      bytes += weightBytes(type.getNumElements() / width, width);
+    }
+    return Value(plan::WeightsOp::create(b, loc, plan::RangeType::get(b.getContext(), bytes), b.getArrayAttr(names)));
+  }
+
+  LogicalResult dispatch(Location loc, const KernelPlan &plan, ArrayRef<Value> operands, int64_t readBytes) {
+    if (failed(kernel(loc, plan)))
+      return failure();
+    plan::DispatchOp::create(b, loc, FlatSymbolRefAttr::get(b.getContext(), plan.name),
+                             b.getDenseI64ArrayAttr(plan.groups), operands, b.getStringAttr(labelOf(loc)),
+                             b.getI64IntegerAttr(readBytes), IntegerAttr());
+    return success();
+  }
+
+  //===----------------------------------------------------------------------------------------------------------===//
+  // Operations
+  //===----------------------------------------------------------------------------------------------------------===//
+
+  LogicalResult convert(Operation *op) {
+    return TypeSwitch<Operation *, LogicalResult>(op)
+        .Case<qwen::WeightOp, qwen::PositionIdsOp, qwen::ReshapeOp, func::ReturnOp>([](auto) { return success(); })
+        .Case<qwen::ReadStateOp>([&](auto op) { return convertReadState(op); })
+        .Case<qwen::EmbeddingOp, qwen::RmsNormOp, qwen::FusedLinearOp, qwen::ElementwiseOp, qwen::RopeAppendOp,
+              qwen::AttentionOp, qwen::DecodeAttentionOp, qwen::CombineSplitsOp, qwen::BeginChunkOp, qwen::AdvanceOp,
+              qwen::LastRowOp, qwen::HeadRowsOp, qwen::NextTokenOp>([&](auto op) { return lower(op); })
+        .Default([](Operation *op) { return op->emitError("has no kernel; run the fusion passes first"); });
+  }
+
+  LogicalResult convertReadState(qwen::ReadStateOp op) {
+    std::string name = stateStorage(op.getState());
+    ranges[op.getValue()] = ref(op.getLoc(), name, bytesOf(op.getValue().getType()));
+    return success();
+  }
+
+  LogicalResult lower(qwen::EmbeddingOp op) {
+    FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getResult().getType());
+    FailureOr<Value> table = weightRange(op.getLoc(), op.getTable());
+    if (failed(rows) || failed(table))
+      return failure();
+    uint32_t width = widthOf(op.getResult().getType());
+    KernelPlan plan =
+        embeddingKernel(*rows, static_cast<uint32_t>(dimOf(op.getTable(), 0)), width, state, target);
+    return dispatch(op.getLoc(), plan, {stateRef(op.getLoc()), *table, destination(op.getResult())},
+                    rows->max * weightBytes(1, width));
+  }
+
+  LogicalResult lower(qwen::RmsNormOp op) {
+    FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getResult().getType());
+    FailureOr<Value> weight = weightRange(op.getLoc(), op.getWeight());
+    if (failed(rows) || failed(weight))
+      return failure();
+    auto type = cast<RankedTensorType>(op.getResult().getType());
+    if (type.getRank() != 2)
+      return op.emitError("norm over heads found no fusion; run qwen-fuse-rope-append first");
+    KernelPlan plan = rmsNormKernel(*rows, widthOf(type), op.getEps().convertToDouble(), elemOf(type), state, target);
+    SmallVector<Value> operands{range(op.getInput()), *weight};
+    if (rows->cellOffset)
+      operands.push_back(stateRef(op.getLoc()));
+    operands.push_back(destination(op.getResult()));
+    return dispatch(op.getLoc(), plan, operands, weightBytes(1, widthOf(type)));
+  }
+
+  LogicalResult lower(qwen::FusedLinearOp op) {
+    Location loc = op.getLoc();
+    FailureOr<Linear> linear = describe(op);
+    if (failed(linear))
+      return failure();
+    SmallVector<Value> operands{range(op.getInput())};
+    if (op.getNormWeight()) {
+      FailureOr<Value> norm = weightRange(loc, op.getNormWeight());
+      if (failed(norm))
+        return failure();
+      operands.push_back(*norm);
+    }
+    if (linear->needsState())
+      operands.push_back(stateRef(loc));
+    bool stacked = op.getJoin() == qwen::Join::Concat;
+    SmallVector<ValueRange> groups;
+    for (unsigned i = 0; i < linear->accumulators; ++i)
+      groups.push_back(stacked ? ValueRange(op.getWeights()) : ValueRange(op.getWeights().slice(i, 1)));
+    for (ValueRange group : groups) {
+      FailureOr<Value> weight = weightRange(loc, group);
+      if (failed(weight))
+        return failure();
+      operands.push_back(*weight);
+    }
+    for (Value extra : op.getExtras()) {
+      if (extra.getDefiningOp<qwen::WeightOp>()) {
+        FailureOr<Value> bias = weightRange(loc, extra);
+        if (failed(bias))
+          return failure();
+        operands.push_back(*bias);
+      } else {
+        operands.push_back(range(extra));
+      }
+    }
+    operands.push_back(destination(op.getResult()));
+
+    bool matrices = target.bf16CooperativeMatrix && linear->input == Elem::BF16 && linear->k % 8 == 0;
+    KernelPlan plan = linear->rows.max == 1 ? vectorLinearKernel(*linear, target)
+                      : matrices            ? matrixLinearKernel(*linear, target)
+                                            : tileLinearKernel(*linear, target);
+    return dispatch(loc, plan, operands, linear->accumulators * weightBytes(linear->n, linear->k));
+  }
+
+  FailureOr<Linear> describe(qwen::FusedLinearOp op) {
+    FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getResult().getType());
+    if (failed(rows))
+      return failure();
+    Linear linear;
+    linear.rows = *rows;
+    linear.n = widthOf(op.getResult().getType());
+    linear.k = static_cast<uint32_t>(dimOf(op.getWeights()[0], 1));
+    linear.accumulators = op.getJoin() == qwen::Join::Parallel ? op.getWeights().size() : 1;
+    linear.input = elemOf(op.getInput().getType());
+    linear.output = elemOf(op.getResult().getType());
+    linear.eps = op.getEps() ? op.getEps()->convertToDouble() : 0;
+    linear.state = state;
+    linear.epilogue = &op.getEpilogue();
+    switch (op.getPrologue()) {
+    case qwen::Prologue::None:
+      break;
+    case qwen::Prologue::RmsNorm:
+      linear.prologue = LinearPrologue::RmsNorm;
+      break;
+    case qwen::Prologue::CombineSplits:
+      linear.prologue = LinearPrologue::CombineSplits;
+      linear.combineHeads = static_cast<uint32_t>(dimOf(op.getInput(), 0));
+      linear.combineSplits = static_cast<uint32_t>(dimOf(op.getInput(), 1));
+      break;
+    }
+    if (linear.prologue != LinearPrologue::None && linear.rows.max != 1)
+      return op.emitError("prologues exist only for one row, found ") << linear.rows.max << " rows", failure();
+    for (Value extra : op.getExtras())
+      linear.extras.push_back(
+          {cast<RankedTensorType>(extra.getType()).getRank() == 1, elemOf(extra.getType())});
+    return linear;
+  }
+
+  LogicalResult lower(qwen::ElementwiseOp op) {
+    FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getResult().getType());
+    if (failed(rows))
+      return failure();
+    SmallVector<Elem> elems;
+    SmallVector<Value> operands;
+    for (Value input : op.getInputs()) {
+      elems.push_back(elemOf(input.getType()));
+      operands.push_back(range(input));
+    }
+    if (rows->cellOffset)
+      operands.push_back(stateRef(op.getLoc()));
+    operands.push_back(destination(op.getResult()));
+    Type type = op.getResult().getType();
+    KernelPlan plan = elementwiseKernel(*rows, widthOf(type), elems, elemOf(type), op.getBody(), state, target);
+    return dispatch(op.getLoc(), plan, operands, 0);
+  }
+
+  template <typename QkvOp> Heads headsOf(QkvOp op) {
+    Heads heads;
+    heads.query = static_cast<uint32_t>(op.getNumHeads());
+    heads.keyValue = static_cast<uint32_t>(op.getNumKvHeads());
+    heads.dim = static_cast<uint32_t>(op.getHeadDim());
+    heads.context = static_cast<uint32_t>(dimOf(op.getKCache(), 0));
+    heads.cache = elemOf(op.getKCache().getType());
+    return heads;
+  }
+  template <typename QkvOp> Rotary rotaryOf(QkvOp op) {
+    return {op.getTheta().convertToDouble(), static_cast<bool>(op.getQNorm()),
+            op.getEps() ? op.getEps()->convertToDouble() : 0};
+  }
+  /// qkv, norms, state, caches: the operands both kernels over a merged q/k/v row begin with.
+  template <typename QkvOp> LogicalResult qkvOperands(QkvOp op, SmallVectorImpl<Value> &operands) {
+    operands.push_back(range(op.getQkv()));
+    if (op.getQNorm())
+      for (Value norm : {op.getQNorm(), op.getKNorm()}) {
+        FailureOr<Value> weight = weightRange(op.getLoc(), norm);
+        if (failed(weight))
+          return failure();
+        operands.push_back(*weight);
+      }
+    operands.append({stateRef(op.getLoc()), range(op.getKCache()), range(op.getVCache())});
+    ranges[op.getKResult()] = range(op.getKCache());
+    ranges[op.getVResult()] = range(op.getVCache());
+    return success();
+  }
+
+  LogicalResult lower(qwen::RopeAppendOp op) {
+    FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getQkv().getType());
+    SmallVector<Value> operands;
+    if (failed(rows) || failed(qkvOperands(op, operands)))
+      return failure();
+    operands.push_back(destination(op.getQuery()));
+    return dispatch(op.getLoc(), ropeAppendKernel(*rows, headsOf(op), rotaryOf(op), state, target), operands, 0);
+  }
+
+  LogicalResult lower(qwen::AttentionOp op) {
+    FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getQuery().getType());
+    if (failed(rows))
+      return failure();
+    if (!op.getCausal())
+      return op.emitError("attention over a cache is not causal, expected causal; no kernel exists for it");
+    Heads heads;
+    heads.query = static_cast<uint32_t>(dimOf(op.getQuery(), 1));
+    heads.keyValue = static_cast<uint32_t>(dimOf(op.getKeys(), 1));
+    heads.dim = static_cast<uint32_t>(dimOf(op.getQuery(), 2));
+    heads.context = static_cast<uint32_t>(dimOf(op.getKeys(), 0));
+    heads.cache = elemOf(op.getKeys().getType());
+    FailureOr<KernelPlan> plan = prefillAttentionKernel(*rows, heads, op.getScale().convertToDouble(),
+                                                        elemOf(op.getResult().getType()), state, target);
+    if (failed(plan))
+      return op.emitError("head dim ") << heads.dim << " does not fit the attention kernel of target " << target.name
+                                       << ", expected a multiple of 4 whose tiles fit " << target.maxSharedBytes
+                                       << " bytes of shared memory; choose another target";
+    return dispatch(op.getLoc(), *plan,
+                    {range(op.getQuery()), stateRef(op.getLoc()), range(op.getKeys()), range(op.getValues()),
+                     destination(op.getResult())},
+                    0);
+  }
+
+  LogicalResult lower(qwen::DecodeAttentionOp op) {
+    SmallVector<Value> operands;
+    if (failed(qkvOperands(op, operands)))
+      return failure();
+    operands.push_back(destination(op.getPartials()));
+    FailureOr<KernelPlan> plan =
+        decodeAttentionKernel(headsOf(op), rotaryOf(op), op.getScale().convertToDouble(),
+                              static_cast<uint32_t>(op.getSplits()), state, target);
+    if (failed(plan))
+      return op.emitError("head dim ") << op.getHeadDim() << " has no decode kernel, expected a multiple of 4";
+    return dispatch(op.getLoc(), *plan, operands, 0);
+  }
+
+  LogicalResult lower(qwen::CombineSplitsOp op) {
+    auto heads = static_cast<uint32_t>(dimOf(op.getPartials(), 0));
+    auto splits = static_cast<uint32_t>(dimOf(op.getPartials(), 1));
+    auto dim = static_cast<uint32_t>(dimOf(op.getPartials(), 2)) - 2;
+    return dispatch(op.getLoc(), combineSplitsKernel(heads, splits, dim, state, target),
+                    {range(op.getPartials()), stateRef(op.getLoc()), destination(op.getResult())}, 0);
+  }
+
+  LogicalResult lower(qwen::BeginChunkOp op) {
+    return dispatch(op.getLoc(), beginChunkKernel(static_cast<uint32_t>(op.getRows()), state, target),
+                    {stateRef(op.getLoc())}, 0);
+  }
+  LogicalResult lower(qwen::AdvanceOp op) {
+    return dispatch(op.getLoc(), advanceKernel(state, target), {stateRef(op.getLoc())}, 0);
+  }
+  LogicalResult lower(qwen::LastRowOp op) {
+    auto rows = static_cast<uint32_t>(dimOf(op.getInput(), 0));
+    return dispatch(op.getLoc(), lastRowKernel(rows, widthOf(op.getInput().getType()), state, target),
+                    {range(op.getInput()), stateRef(op.getLoc()), destination(op.getResult())}, 0);
+  }
+  LogicalResult lower(qwen::HeadRowsOp op) {
+    FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getResult().getType());
+    if (failed(rows))
+      return failure();
+    auto inputRows = static_cast<uint32_t>(dimOf(op.getInput(), 0));
+    return dispatch(op.getLoc(),
+                    headRowsKernel(inputRows, *rows, widthOf(op.getInput().getType()), state, target),
+                    {range(op.getInput()), stateRef(op.getLoc()), destination(op.getResult())}, 0);
+  }
+
+  LogicalResult lower(qwen::NextTokenOp op) {
+    Location loc = op.getLoc();
+    uint32_t vocab = widthOf(op.getLogits().getType());
+    if (vocab >= (1u << 24))
+      return op.emitError("vocabulary of ") << vocab << " ids, expected fewer than 2^24";
+    Value logits = range(op.getLogits());
+    if (op.getSampling() == qwen::Sampling::Sample) {
+      Value scratch = alloc(loc, "sampling scratch", uint64_t(vocab) * 4);
+      return dispatch(loc, sampleKernel(vocab, op.getAdvances(), state, target),
+                      {logits, scratch, stateRef(loc), mailboxRef(loc)}, 0);
+    }
+    Value partials = alloc(loc, "argmax partials", uint64_t(argmaxGroups(vocab)) * 8);
+    if (failed(dispatch(loc, argmaxKernel(vocab, target), {logits, partials}, 0)))
+      return failure();
+    return dispatch(loc, appendArgmaxKernel(vocab, op.getAdvances(), state, target),
+                    {partials, stateRef(loc), mailboxRef(loc)}, 0);
+  }
+
+  ModuleOp module;
+  const TargetProfile &target;
+  SymbolTable symbols;
+  OpBuilder b;                       // inside the entry in work
+  OpBuilder declarations{b};         // weights, storages, cells and kernels, in front of everything
+  StateBlock state;
+  llvm::StringMap<qwen::ParameterOp> parameters;
+  llvm::MapVector<StringRef, RankedTensorType> states;
+  llvm::StringSet<> storages, weights, kernels;
+  DenseMap<Value, Value> ranges;            // tensor -> range
+  DenseMap<Value, std::string> outputStorage; // returned tensor -> storage
+};
+
+struct ConvertQwenToPlanPass : PassWrapper<ConvertQwenToPlanPass, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ConvertQwenToPlanPass)
+
+  ConvertQwenToPlanPass() = default;
+  ConvertQwenToPlanPass(const ConvertQwenToPlanPass &other) : PassWrapper(other), target(other.target) {}
+  explicit ConvertQwenToPlanPass(TargetProfile target) : target(std::move(target)) {}
+
+  StringRef getArgument() const final { return DEBUG_TYPE; }
+  StringRef getDescription() const final { return "turn fused operations into kernels and dispatches"; }
+  void getDependentDialects(DialectRegistry &registry) const final {
+    registry.insert<plan::PlanDialect, spirv::SPIRVDialect>();
+  }
+
+  void runOnOperation() final {
+    if (!targetName.empty()) {
+      qwenrt::Result<TargetProfile> profile = loadTargetProfile(targetName);
+      if (!profile.isOk()) {
+        getOperation().emitError(profile.status().message());
+        return signalPassFailure();
+      }
+      target = *profile;
+    }
+    if (failed(Converter(getOperation(), *target).run()))
+      signalPassFailure();
+  }
+
+  std::optional<TargetProfile> target;
+  Option<std::string> targetName{*this, "target", llvm::cl::desc("built-in target profile or profile file"),
+                                 llvm::cl::init("")};
+};
+
+} // namespace
+
+std::unique_ptr<Pass> createConvertQwenToPlanPass(const TargetProfile &target) {
+  return std::make_unique<ConvertQwenToPlanPass>(target);
+}
+
+void registerCodegenPasses() { PassRegistration<ConvertQwenToPlanPass>(); }
+
+} // namespace qwenc

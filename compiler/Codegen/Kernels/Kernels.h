@@ -1,0 +1,190 @@
+//===- Kernels.h - The kernel skeletons ---------------------------------------------------------------*- C++ -*-===//
+//
+// Each function describes one kernel for a shape and a target: its name (which is its specification and its label in
+// traces), its workgroup, its grid, and how to write it. Names: operation, fused parts, shape; `r64` = at most 64 rows,
+// `n`/`k` = output/input width, `h`/`kv`/`d` = query heads, key/value heads, head dim, `c` = context.
+//
+// Rows are present or not at run time: a RowBound with a cell means that the kernel reads how many there are and that
+// workgroups behind the last row leave at once.
+//
+// Weights are bf16 with rows padded by zeros to a multiple of 8 (`paddedWidth`), so that every weight load has 16 bytes.
+// KV caches are [kv heads][context][head dim].
+//
+//===------------------------------------------------------------------------------------------------------------===//
+#pragma once
+
+#include "compiler/Codegen/KernelBuilder.h"
+#include "compiler/Codegen/ScalarBody.h"
+
+#include <functional>
+#include <optional>
+
+namespace qwenc {
+
+struct KernelPlan {
+  std::string name;
+  std::array<uint32_t, 3> workgroup = {1, 1, 1};
+  std::array<int64_t, 3> groups = {1, 1, 1};
+  std::function<mlir::LogicalResult(KernelBuilder &)> emit;
+};
+
+/// "_p1a2b3c4d": tells kernels apart whose constants differ (eps, scale, theta) and that have the same shape.
+std::string parameterTag(llvm::ArrayRef<double> parameters);
+
+/// How many rows an activation has: at most `max`; the exact number stands in a cell of the state block, or is `max`.
+struct RowBound {
+  uint32_t max = 1;
+  std::optional<uint32_t> cellOffset;
+};
+
+/// Elements of one stored weight row of `width` elements.
+constexpr uint32_t paddedWidth(uint32_t width) { return (width + 7) / 8 * 8; }
+/// Bytes of a padded weight matrix.
+constexpr uint64_t weightBytes(uint64_t rows, uint32_t width) { return rows * paddedWidth(width) * 2; }
+
+/// Elements that one access can move when rows of `width` elements start 16-byte aligned: 8, 4, 2 or 1, at most `most`.
+unsigned accessWidth(uint32_t width, unsigned most);
+
+/// Size of the state block for a context, in bytes; every kernel that reads cells declares it.
+struct StateBlock {
+  uint32_t maxContext = 0;
+  uint64_t bytes() const;
+};
+
+Val loadCell(KernelBuilder &k, Buffer state, uint32_t offsetBytes);
+void storeCell(KernelBuilder &k, Buffer state, uint32_t offsetBytes, Val value);
+/// Rows present: the cell or the constant.
+Val rowCount(KernelBuilder &k, const RowBound &rows, Buffer state);
+
+//===------------------------------------------------------------------------------------------------------------===//
+// Rows.cpp: gathers, norms, elementwise, chunk control
+//===------------------------------------------------------------------------------------------------------------===//
+
+/// Operands: state, table [v, h], y [rows, h]. Row r takes token history[position + r].
+KernelPlan embeddingKernel(const RowBound &rows, uint32_t vocab, uint32_t width, const StateBlock &state,
+                           const TargetProfile &target);
+/// Operands: x [rows, n], weight [n], (state,) y. Zhang and Sennrich 2019, with the weight applied in f32.
+KernelPlan rmsNormKernel(const RowBound &rows, uint32_t width, double eps, Elem output, const StateBlock &state,
+                         const TargetProfile &target);
+/// Operands: inputs..., (state,) y; `body` joins one element of each.
+KernelPlan elementwiseKernel(const RowBound &rows, uint32_t width, llvm::ArrayRef<Elem> inputs, Elem output,
+                             mlir::Region &body, const StateBlock &state, const TargetProfile &target);
+/// Operands: x [inputRows, n], state, y. Copies the last row of the chunk.
+KernelPlan lastRowKernel(uint32_t inputRows, uint32_t width, const StateBlock &state, const TargetProfile &target);
+/// Operands: x [inputRows, n], state, y [rows, n]. Copies HeadRows rows from HeadRow on.
+KernelPlan headRowsKernel(uint32_t inputRows, const RowBound &rows, uint32_t width, const StateBlock &state,
+                          const TargetProfile &target);
+/// Operand: state. Rows = min(chunk, Length - Position).
+KernelPlan beginChunkKernel(uint32_t chunk, const StateBlock &state, const TargetProfile &target);
+/// Operand: state. Position += Rows.
+KernelPlan advanceKernel(const StateBlock &state, const TargetProfile &target);
+
+//===------------------------------------------------------------------------------------------------------------===//
+// Matrix products
+//===------------------------------------------------------------------------------------------------------------===//
+
+enum class LinearPrologue { None, RmsNorm, CombineSplits };
+
+/// result[r, n] = epilogue(acc_0, ..., extra_0[r, n], ...), acc_i = sum_k prologue(x)[r, k] * W_i[n, k].
+/// Operands: x, (norm,) (state,) W_0.., extras.., y.
+struct Linear {
+  RowBound rows;
+  uint32_t n = 0, k = 0;
+  unsigned accumulators = 1;
+  Elem input = Elem::F32, output = Elem::F32;
+  LinearPrologue prologue = LinearPrologue::None;
+  double eps = 0;
+  uint32_t combineHeads = 0, combineSplits = 0; ///< shape of the partials when prologue is CombineSplits
+  struct Extra {
+    bool broadcast = false; ///< [n] instead of [rows, n]
+    Elem elem = Elem::F32;
+  };
+  llvm::SmallVector<Extra> extras;
+  mlir::Region *epilogue = nullptr;
+  StateBlock state;
+
+  bool needsState() const { return rows.cellOffset || prologue == LinearPrologue::CombineSplits; }
+  uint64_t inputBytes() const;
+  /// "_n1024_k2048_combine_addf": the parts all three skeletons share in their names.
+  std::string suffix() const;
+};
+
+/// The operands of a Linear, declared in order.
+struct LinearOperands {
+  Buffer x, norm, state, y;
+  llvm::SmallVector<Buffer> weights, extras;
+};
+LinearOperands declareOperands(KernelBuilder &k, const Linear &linear);
+/// epilogue(acc, extras at [row, column .. column + values - 1]) stored to y; all of `accumulators[i]` have one size.
+mlir::LogicalResult storeResults(KernelBuilder &k, const Linear &linear, const LinearOperands &ops, Val row, Val column,
+                                 llvm::ArrayRef<Vals> accumulators);
+
+/// One row: a subgroup per output, the input row staged in workgroup memory through the prologue.
+KernelPlan vectorLinearKernel(const Linear &linear, const TargetProfile &target);
+/// Many rows, f32 multiply-adds on 64x64 tiles.
+KernelPlan tileLinearKernel(const Linear &linear, const TargetProfile &target);
+/// Many rows, bf16 cooperative matrices on 64x64 tiles; needs target.bf16CooperativeMatrix, bf16 input and k % 8 == 0.
+KernelPlan matrixLinearKernel(const Linear &linear, const TargetProfile &target);
+
+//===------------------------------------------------------------------------------------------------------------===//
+// Attention
+//===------------------------------------------------------------------------------------------------------------===//
+
+struct Heads {
+  uint32_t query = 0, keyValue = 0, dim = 0;
+  uint32_t context = 0;
+  Elem cache = Elem::F32;
+  uint64_t cacheBytes() const { return uint64_t(keyValue) * context * dim * elemBytes(cache); }
+  uint32_t qkvWidth() const { return (query + 2 * keyValue) * dim; }
+  std::string suffix() const;
+};
+
+struct Rotary {
+  double theta = 0;
+  bool normalise = false; ///< RMSNorm of each head of q and k before the rotation
+  double eps = 0;
+};
+
+/// inv_freq[i] = 1 / theta^(2i / dim) in f32, as the reference rounds it.
+std::vector<float> inverseFrequencies(double theta, uint32_t dim);
+/// cos and sin of x >= 0 (up to 2^17), f32 accurate: Cody-Waite reduction, then polynomials on [-pi/4, pi/4].
+std::pair<Val, Val> cosSin(KernelBuilder &k, Val x);
+/// The pair (x1, x2) = (x[i], x[i + dim/2]) rotated for `position` (u32).
+std::pair<Val, Val> rotatePair(KernelBuilder &k, llvm::ArrayRef<float> inverseFrequency, Val i, Val position, Val x1,
+                               Val x2);
+
+/// Operands: qkv [rows, (h + 2 kv) d], (q_norm [d], k_norm [d],) state, k cache, v cache, q [rows, h, d].
+KernelPlan ropeAppendKernel(const RowBound &rows, const Heads &heads, const Rotary &rotary, const StateBlock &state,
+                            const TargetProfile &target);
+/// Operands: q [rows, h, d], state, k cache, v cache, y [rows, h, d]. Causal, online softmax over key tiles
+/// (Milakov and Gimelshein 2018; Dao et al. 2022).
+mlir::FailureOr<KernelPlan> prefillAttentionKernel(const RowBound &rows, const Heads &heads, double scale, Elem output,
+                                                   const StateBlock &state, const TargetProfile &target);
+/// Operands: qkv [(h + 2 kv) d], (q_norm, k_norm,) state, k cache, v cache, partials [h, splits, d + 2].
+/// One row: rope_append and split-key attention (flash decoding) in one step.
+mlir::FailureOr<KernelPlan> decodeAttentionKernel(const Heads &heads, const Rotary &rotary, double scale,
+                                                  uint32_t splits, const StateBlock &state,
+                                                  const TargetProfile &target);
+/// Operands: partials, state, y [h d]. Finishes the softmax where no product could take it as its prologue.
+KernelPlan combineSplitsKernel(uint32_t heads, uint32_t splits, uint32_t dim, const StateBlock &state,
+                               const TargetProfile &target);
+/// Element `index` of the combined row, for prologues. `active` = splits that hold keys.
+Val combinedElement(KernelBuilder &k, Buffer partials, uint32_t splits, uint32_t dim, Val active, Val index);
+/// Splits that hold keys when `keys` keys are visible; decodeAttentionKernel divides the keys in the same way.
+Val keysPerSplit(KernelBuilder &k, uint32_t splits, Val keys);
+Val activeSplits(KernelBuilder &k, uint32_t splits, Val keys);
+
+//===------------------------------------------------------------------------------------------------------------===//
+// NextToken.cpp
+//===------------------------------------------------------------------------------------------------------------===//
+
+/// Groups of the first step of argmax over `vocab` logits.
+uint32_t argmaxGroups(uint32_t vocab);
+/// Operands: logits [v], partials [groups, 2].
+KernelPlan argmaxKernel(uint32_t vocab, const TargetProfile &target);
+/// Operands: partials, state, mailbox. Chooses among the partial maxima and appends the token.
+KernelPlan appendArgmaxKernel(uint32_t vocab, bool advances, const StateBlock &state, const TargetProfile &target);
+/// Operands: logits [v], scratch [v], state, mailbox. Repetition penalty, temperature, top-k, top-p, draw, append.
+KernelPlan sampleKernel(uint32_t vocab, bool advances, const StateBlock &state, const TargetProfile &target);
+
+} // namespace qwenc

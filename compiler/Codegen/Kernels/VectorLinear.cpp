@@ -1,0 +1,242 @@
+//===- VectorLinear.cpp - Matrix-vector products: one row against a matrix ---------------------------------------===//
+//
+// A subgroup computes one or a few outputs; its lanes walk along the weight rows in 16-byte steps. The input row is
+// staged in workgroup memory by all invocations, through the prologue, because every workgroup needs all of it. Weights
+// do not depend on the step before, so where a whole row fits in registers its loads are issued before the staging: the
+// memory works while the prologue waits.
+//
+//===------------------------------------------------------------------------------------------------------------===//
+
+#include "compiler/Codegen/Kernels/Kernels.h"
+
+#include "dialects/plan/StateLayout.h"
+
+using namespace mlir;
+
+namespace qwenc {
+
+using plan::Access;
+
+namespace {
+
+/// How outputs and k are divided.
+struct Schedule {
+  uint32_t invocations = 0;
+  uint32_t outputsPerSubgroup = 1;
+  uint32_t outputsPerWorkgroup = 8;
+  uint32_t vectors = 0;        ///< 16-byte weight vectors per row
+  uint32_t stagedVectors = 0;  ///< of them staged at once
+  uint32_t turns = 0;          ///< vectors per lane of one stage, when the subgroup size is fixed
+  bool preload = false;
+};
+
+constexpr uint32_t kMaxStagedVectors = 512;  // 4096 elements, 16 KiB
+constexpr uint32_t kPreloadVectors = 24;     // 96 registers
+
+Schedule schedule(const Linear &linear, const TargetProfile &target) {
+  Schedule s;
+  s.vectors = paddedWidth(linear.k) / 8;
+  s.stagedVectors = std::min(s.vectors, kMaxStagedVectors);
+  uint32_t size = target.subgroupSize;
+  if (size == 0) {
+    s.invocations = 256;
+    return s;
+  }
+  s.invocations = std::min<uint32_t>({256, target.maxWorkgroupInvocations, size * 8});
+  uint32_t subgroups = s.invocations / size;
+  // More outputs per subgroup share the staging; stop while the grid still fills the machine several times.
+  while (s.outputsPerSubgroup < 4 &&
+         linear.n / (s.outputsPerSubgroup * 2 * subgroups) >= uint64_t(target.computeUnits) * 6)
+    s.outputsPerSubgroup *= 2;
+  s.outputsPerWorkgroup = subgroups * s.outputsPerSubgroup;
+  s.turns = (s.stagedVectors + size - 1) / size;
+  s.preload = s.stagedVectors == s.vectors &&
+              s.turns * s.outputsPerSubgroup * linear.accumulators <= kPreloadVectors;
+  return s;
+}
+
+class VectorLinear {
+public:
+  VectorLinear(KernelBuilder &k, const Linear &linear, const Schedule &s)
+      : k(k), linear(linear), s(s), ops(declareOperands(k, linear)) {}
+
+  LogicalResult emit() {
+    uint32_t size = k.target().subgroupSize;
+    // Staged length rounded up so that every lane may read its last vector; the rest is zero.
+    stagedCount = size ? s.turns * size : s.stagedVectors;
+    staged = k.shared(Elem::F32, stagedCount * 2, 4);
+    Val first = k.workgroupId(0) * s.outputsPerWorkgroup;
+    if (size)
+      return emitOutputs(first + k.subgroupIndex() * s.outputsPerSubgroup, s.outputsPerSubgroup);
+    // Unknown subgroup size: the subgroups share the workgroup's outputs in turn, after staging everything once.
+    return emitDynamic(first);
+  }
+
+private:
+  Val weightRow(Val output) { return k.min(output, k.u32(linear.n - 1)) * s.vectors; }
+
+  LogicalResult emitOutputs(Val output, uint32_t count) {
+    SmallVector<Value> raw;
+    if (s.preload)
+      for (uint32_t turn = 0; turn < s.turns; ++turn)
+        loadTurn(output, count, k.u32(0), turn, raw);
+    Vals sums(count * linear.accumulators, k.f32(0));
+    sumOfSquares = k.f32(0);
+    for (uint32_t base = 0; base < s.vectors; base += s.stagedVectors) {
+      if (base)
+        k.barrier();
+      stage(base);
+      k.barrier();
+      for (uint32_t turn = 0; turn < s.turns; ++turn) {
+        SmallVector<Value> turnRaw;
+        if (s.preload)
+          turnRaw.assign(raw.begin() + turn * sums.size(), raw.begin() + (turn + 1) * sums.size());
+        else
+          loadTurn(output, count, k.u32(base), turn, turnRaw);
+        Vals x = stagedVector(k.lane() + turn * k.target().subgroupSize);
+        for (auto [sum, weights] : llvm::zip_equal(sums, turnRaw))
+          sum = k.dot(k.widenBf16x8(weights), x, sum);
+      }
+    }
+    return finish(output, count, sums);
+  }
+
+  /// Unknown subgroup size: loops over lanes' vectors and over the outputs of the workgroup.
+  LogicalResult emitDynamic(Val first) {
+    LogicalResult result = success();
+    sumOfSquares = k.f32(0);
+    bool single = s.vectors == s.stagedVectors;
+    auto stageAll = [&](uint32_t base) {
+      k.barrier();
+      stage(base);
+      k.barrier();
+    };
+    if (single)
+      stageAll(0);
+    Val scale = single && linear.prologue == LinearPrologue::RmsNorm ? normScale() : Val();
+    k.forLoop(k.u32(0), k.u32(s.outputsPerWorkgroup), k.subgroupCount(), [&](Val r) {
+      Val output = first + r + k.subgroupIndex();
+      Vals sums(linear.accumulators, k.f32(0));
+      if (!single)
+        sumOfSquares = k.f32(0);
+      for (uint32_t base = 0; base < s.vectors; base += s.stagedVectors) {
+        if (!single)
+          stageAll(base);
+        uint32_t here = std::min(s.stagedVectors, s.vectors - base);
+        sums = k.forLoop(k.lane(), k.u32(here), k.subgroupSize(), sums, [&](Val v, ArrayRef<Val> carried) {
+          Vals next(carried);
+          Vals x = stagedVector(v);
+          for (unsigned a = 0; a < linear.accumulators; ++a)
+            next[a] = k.dot(k.widenBf16x8(k.loadRaw16(ops.weights[a], weightRow(output) + v + base)), x, next[a]);
+          return next;
+        });
+      }
+      normFactor = scale ? scale : (linear.prologue == LinearPrologue::RmsNorm ? normScale() : Val());
+      Val last = first + s.outputsPerWorkgroup;
+      if (failed(store(output, sums, output < k.min(last, k.u32(linear.n)))))
+        result = failure();
+    });
+    return result;
+  }
+
+  void loadTurn(Val output, uint32_t count, Val base, uint32_t turn, SmallVectorImpl<Value> &raw) {
+    Val vector = k.lane() + turn * k.target().subgroupSize;
+    // Lanes behind the end read the last vector again; their staged input is zero.
+    Val index = k.min(base + vector, k.u32(s.vectors - 1));
+    for (uint32_t o = 0; o < count; ++o)
+      for (Buffer weight : ops.weights)
+        raw.push_back(k.loadRaw16(weight, weightRow(output + o) + index));
+  }
+
+  Vals stagedVector(Val vector) {
+    Vals x = k.load(staged, vector * 2);
+    x.append(k.load(staged, vector * 2 + 1));
+    return x;
+  }
+
+  /// Elements [base * 8, ...) of the input, through the prologue, into workgroup memory; zero behind the end.
+  void stage(uint32_t base) {
+    Val active;
+    if (linear.prologue == LinearPrologue::CombineSplits)
+      active = activeSplits(k, linear.combineSplits, loadCell(k, ops.state, plan::layout::kPosition) + 1);
+    unsigned step = linear.prologue == LinearPrologue::CombineSplits ? 1 : accessWidth(linear.k, 4);
+    sumOfSquares = k.forLoop(k.localIndex(), k.u32(stagedCount * 2), k.u32(k.invocations()), {sumOfSquares},
+                             [&](Val slot, ArrayRef<Val> carried) -> Vals {
+                               Val squares = carried[0];
+                               Vals four;
+                               for (unsigned part = 0; part < 4; part += step)
+                                 stageElements(slot * 4 + (base * 8 + part), step, active, squares, four);
+                               k.store(staged, slot, four);
+                               return {squares};
+                             })[0];
+  }
+
+  void stageElements(Val element, unsigned step, Val active, Val &squares, Vals &out) {
+    Val inside = element < linear.k;
+    Val safe = k.select(inside, element, k.u32(0));
+    Vals values;
+    if (linear.prologue == LinearPrologue::CombineSplits)
+      values.push_back(
+          combinedElement(k, ops.x, linear.combineSplits, linear.k / linear.combineHeads, active, safe));
+    else
+      values = k.load(ops.x, linear.input, safe, step);
+    Vals norm;
+    if (linear.prologue == LinearPrologue::RmsNorm)
+      norm = k.load(ops.norm, Elem::BF16, safe, step);
+    for (unsigned i = 0; i < step; ++i) {
+      Val v = k.select(inside, values[i], k.f32(0));
+      if (linear.prologue == LinearPrologue::RmsNorm) {
+        squares = k.fma(v, v, squares);
+        v = v * norm[i];
+      }
+      out.push_back(v);
+    }
+  }
+
+  Val normScale() { return k.inverseSqrt(k.workgroupAdd(sumOfSquares) / linear.k + linear.eps); }
+
+  LogicalResult finish(Val output, uint32_t count, ArrayRef<Val> sums) {
+    if (linear.prologue == LinearPrologue::RmsNorm)
+      normFactor = normScale();
+    LogicalResult result = success();
+    for (uint32_t o = 0; o < count; ++o)
+      if (failed(store(output + o, sums.slice(o * linear.accumulators, linear.accumulators), output + o < linear.n)))
+        result = failure();
+    return result;
+  }
+
+  /// Adds up the lanes; lane 0 applies norm factor and epilogue and stores.
+  LogicalResult store(Val output, ArrayRef<Val> sums, Val present) {
+    SmallVector<Vals> accumulators;
+    for (Val sum : sums) {
+      Val total = k.subgroupAdd(sum);
+      accumulators.push_back({normFactor ? total * normFactor : total});
+    }
+    LogicalResult result = success();
+    k.ifThen((k.lane() == 0) & present,
+             [&] { result = storeResults(k, linear, ops, k.u32(0), output, accumulators); });
+    return result;
+  }
+
+  KernelBuilder &k;
+  const Linear &linear;
+  const Schedule &s;
+  LinearOperands ops;
+  Shared staged;
+  uint32_t stagedCount = 0;
+  Val sumOfSquares, normFactor;
+};
+
+} // namespace
+
+KernelPlan vectorLinearKernel(const Linear &linear, const TargetProfile &target) {
+  Schedule s = schedule(linear, target);
+  KernelPlan plan;
+  plan.name = "gemv" + linear.suffix();
+  plan.workgroup = {s.invocations, 1, 1};
+  plan.groups = {(linear.n + s.outputsPerWorkgroup - 1) / s.outputsPerWorkgroup, 1, 1};
+  plan.emit = [=](KernelBuilder &k) { return VectorLinear(k, linear, s).emit(); };
+  return plan;
+}
+
+} // namespace qwenc

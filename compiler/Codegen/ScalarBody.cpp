@@ -1,0 +1,58 @@
+//===- ScalarBody.cpp - Bodies of kernels, generated from fused operations --------------------------------------===//
+
+#include "compiler/Codegen/ScalarBody.h"
+
+#include "dialects/qwen/QwenOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+namespace qwenc {
+
+FailureOr<Val> emitBody(KernelBuilder &k, Region &body, ArrayRef<Val> arguments) {
+  DenseMap<Value, Val> known;
+  for (auto [argument, value] : llvm::zip_equal(body.getArguments(), arguments))
+    known[argument] = value;
+  for (Operation &op : body.front()) {
+    if (auto yield = dyn_cast<qwen::YieldOp>(op))
+      return known[yield.getValue()];
+    auto in = [&](unsigned i) { return known[op.getOperand(i)]; };
+    Val result = TypeSwitch<Operation *, Val>(&op)
+                     .Case<arith::ConstantOp>(
+                         [&](auto c) { return k.f32(cast<FloatAttr>(c.getValue()).getValueAsDouble()); })
+                     .Case<arith::AddFOp>([&](auto) { return in(0) + in(1); })
+                     .Case<arith::SubFOp>([&](auto) { return in(0) - in(1); })
+                     .Case<arith::MulFOp>([&](auto) { return in(0) * in(1); })
+                     .Case<arith::DivFOp>([&](auto) { return in(0) / in(1); })
+                     .Case<arith::NegFOp>([&](auto) { return -in(0); })
+                     .Case<arith::MaximumFOp>([&](auto) { return k.max(in(0), in(1)); })
+                     .Case<arith::MinimumFOp>([&](auto) { return k.min(in(0), in(1)); })
+                     .Case<math::ExpOp>([&](auto) { return k.exp(in(0)); })
+                     .Case<math::RsqrtOp>([&](auto) { return k.inverseSqrt(in(0)); })
+                     .Default([](Operation *) { return Val(); });
+    if (!result)
+      return op.emitError("no kernel form of '")
+             << op.getName() << "' inside a fused body, expected scalar arith or math operations; "
+             << "extend emitBody in compiler/Codegen/ScalarBody.cpp";
+    known[op.getResult(0)] = result;
+  }
+  return failure();
+}
+
+std::string bodyName(Region &body) {
+  std::string name;
+  for (Operation &op : body.front()) {
+    if (isa<qwen::YieldOp, arith::ConstantOp>(op))
+      continue;
+    name += (name.empty() ? "" : "_") + op.getName().stripDialect().str();
+  }
+  // The one composition that has a name of its own in the literature.
+  for (StringRef silu : {"negf_exp_addf_divf"})
+    if (size_t at = name.find(silu.str()); at != std::string::npos)
+      name.replace(at, silu.size(), "silu");
+  return name;
+}
+
+} // namespace qwenc
