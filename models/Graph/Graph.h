@@ -1,0 +1,201 @@
+//===- Graph.h - The model.json document in memory --------------------------------------------------------------===//
+//
+// The structures mirror README.md beside this file, which explains the fields; nothing here computes. Reading:
+// GraphReader.h, writing: GraphWriter.h, the operations and their types: Ops.h.
+//
+//===------------------------------------------------------------------------------------------------------------===//
+#pragma once
+
+#include "qwenrt/Status.h"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+namespace qwenc::graph {
+
+using qwenrt::Result;
+using qwenrt::Status;
+using qwenrt::StatusCode;
+
+/// The document version that this code reads and writes.
+inline constexpr uint64_t graphVersion = 1;
+
+// Bounds of a document, so that sizes computed from it cannot overflow. Well above any published model.
+inline constexpr uint64_t maxDimSize = uint64_t(1) << 31;
+inline constexpr uint64_t maxElementCount = uint64_t(1) << 48;
+inline constexpr size_t maxTypeRank = 8;
+
+enum class DType : uint8_t { F32, BF16, I32 };
+std::string_view dtypeName(DType dtype); ///< "f32"
+std::optional<DType> dtypeFromName(std::string_view name);
+uint64_t dtypeSizeBytes(DType dtype);
+
+/// One extent: a number, or a symbol when `symbol` is not empty.
+struct Dim {
+  std::string symbol;
+  uint64_t size = 0;
+
+  Dim(uint64_t size) : size(size) {}
+  Dim(std::string symbol) : symbol(std::move(symbol)) {}
+  Dim(const char *symbol) : symbol(symbol) {}
+  bool isSymbol() const { return !symbol.empty(); }
+  bool operator==(const Dim &) const = default;
+};
+std::string toString(const Dim &dim);
+
+/// For example f32[S,192]; no dims = scalar.
+struct ValueType {
+  DType dtype = DType::F32;
+  std::vector<Dim> dims;
+  bool operator==(const ValueType &) const = default;
+};
+std::string toString(const ValueType &type);
+
+/// Parses "f32[S,192]". Errors: InvalidInput.
+Result<ValueType> parseValueType(std::string_view text);
+
+struct ModelInfo {
+  std::string name, architecture;
+  uint64_t maxPositions = 0, vocabSize = 0;
+};
+
+struct WeightFile {
+  std::string name; ///< relative to CheckpointInfo::path
+  uint64_t sizeBytes = 0, headerBytes = 0;
+  uint64_t headerHash = 0; ///< FNV-1a 64 over the 8 length bytes and the header
+};
+
+struct CheckpointInfo {
+  std::string path; ///< relative to the folder of model.json, or absolute
+  std::vector<WeightFile> files;
+};
+
+struct TokenizerInfo {
+  std::string kind; ///< "qwen2-bpe"
+  std::vector<std::string> files;
+};
+
+struct ChatInfo {
+  std::string format; ///< "chatml"
+  bool thinkingSwitch = false;
+};
+
+struct GenerationInfo {
+  std::vector<uint32_t> stopIds;
+  bool doSample = false;
+  double temperature = 1.0;
+  uint32_t topK = 0; ///< 0 = off
+  double topP = 1.0;
+  double repetitionPenalty = 1.0;
+};
+
+/// An extent that is known only when the graph runs: 1 .. max.
+struct Symbol {
+  std::string name, meaning;
+  uint64_t max = 0;
+};
+
+struct Weight {
+  std::string name;    ///< the checkpoint's own tensor name, without '@'
+  uint32_t file = 0;   ///< ordinal in CheckpointInfo::files
+  uint64_t offset = 0; ///< bytes from the start of the file
+  DType dtype = DType::BF16;
+  std::vector<uint64_t> shape;
+};
+ValueType weightType(const Weight &weight);
+
+/// Memory that survives calls. The kind "kv_cache" is the only one of version 1; its elements count as f32.
+struct State {
+  std::string name; ///< without '$'
+  std::string kind;
+  std::vector<Dim> shape;
+};
+ValueType stateType(const State &state);
+
+enum class OpKind : uint8_t {
+  Embedding,
+  PositionIds,
+  RmsNorm,
+  Linear,
+  Reshape,
+  Rope,
+  KvAppend,
+  Attention,
+  Silu,
+  Mul,
+  Add,
+};
+
+using AttrValue = std::variant<int64_t, double, bool, std::string, std::vector<Dim>>;
+
+struct Op {
+  OpKind kind = OpKind::Add;
+  std::vector<std::string> inputs; ///< "@weight", "$state" or the name of an earlier value
+  std::map<std::string, AttrValue> attrs;
+  std::vector<std::string> outputs;
+  std::vector<ValueType> types; ///< of the outputs
+
+  /// The attribute of a verified graph; a required attribute is always there with the type of the op's table row.
+  template <typename T> const T &attr(const std::string &name) const { return std::get<T>(attrs.at(name)); }
+};
+
+struct TypedName {
+  std::string name;
+  ValueType type;
+};
+
+struct Function {
+  std::string name;
+  std::vector<TypedName> inputs;
+  std::vector<Op> ops;              ///< in an order in which every value is defined before it is used
+  std::vector<std::string> outputs; ///< names of values
+};
+
+/// Which functions make a text generator.
+struct GenerateInfo {
+  std::string decoder, head;
+};
+
+struct Graph {
+  std::string producer;
+  ModelInfo model;
+  CheckpointInfo checkpoint;
+  std::optional<TokenizerInfo> tokenizer;
+  std::optional<ChatInfo> chat;
+  std::optional<GenerationInfo> generation;
+  std::vector<Symbol> symbols;
+  std::vector<Weight> weights;
+  std::vector<State> states;
+  std::vector<Function> functions;
+  std::optional<GenerateInfo> generate;
+};
+
+/// Finds the named parts of a graph in constant time. Keeps pointers into the graph: rebuild it when vectors change.
+class GraphIndex {
+public:
+  explicit GraphIndex(const Graph &graph);
+  const Symbol *symbol(std::string_view name) const { return find(symbols_, name); }
+  const Weight *weight(std::string_view name) const { return find(weights_, name); }
+  const State *state(std::string_view name) const { return find(states_, name); }
+  const Function *function(std::string_view name) const { return find(functions_, name); }
+
+private:
+  template <typename T> using Map = std::unordered_map<std::string_view, const T *>;
+  template <typename T> static const T *find(const Map<T> &map, std::string_view name) {
+    auto found = map.find(name);
+    return found == map.end() ? nullptr : found->second;
+  }
+
+  Map<Symbol> symbols_;
+  Map<Weight> weights_;
+  Map<State> states_;
+  Map<Function> functions_;
+};
+
+} // namespace qwenc::graph

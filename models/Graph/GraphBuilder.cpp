@@ -1,0 +1,112 @@
+//===- GraphBuilder.cpp - Writing functions of a graph as one writes them on paper ------------------------------===//
+#include "models/Graph/GraphBuilder.h"
+
+#include "models/Graph/Ops.h"
+
+using namespace qwenc;
+using namespace qwenc::graph;
+
+FunctionBuilder::FunctionBuilder(const Graph &graph, std::string name) : index_(graph) {
+  function_.name = std::move(name);
+}
+
+Value FunctionBuilder::input(std::string name, ValueType type) {
+  types_.emplace(name, type);
+  function_.inputs.push_back({name, std::move(type)});
+  return {std::move(name)};
+}
+
+Result<ValueType> FunctionBuilder::typeOf(const std::string &input) const {
+  if (input.starts_with('@')) {
+    if (const Weight *weight = index_.weight(std::string_view(input).substr(1)))
+      return weightType(*weight);
+  } else if (input.starts_with('$')) {
+    if (const State *state = index_.state(std::string_view(input).substr(1)))
+      return stateType(*state);
+  } else if (auto found = types_.find(input); found != types_.end()) {
+    return found->second;
+  }
+  return Status(StatusCode::InvalidInput, "unknown name '" + input + "', expected a weight, state or earlier value, " +
+                                              "correct the model definition");
+}
+
+Value FunctionBuilder::append(OpKind kind, std::string name, std::vector<std::string> inputs,
+                              std::map<std::string, AttrValue> attrs) {
+  if (!error_)
+    return {std::move(name)};
+  Op op{kind, std::move(inputs), std::move(attrs), {name}, {}};
+  std::vector<ValueType> operands;
+  for (const std::string &input : op.inputs) {
+    Result<ValueType> type = typeOf(input);
+    if (!type) {
+      error_ = type.status().withContext("value '" + name + "'");
+      return {std::move(name)};
+    }
+    operands.push_back(std::move(*type));
+  }
+  Result<std::vector<ValueType>> inferred = inferTypes(op, operands);
+  if (!inferred) {
+    error_ = inferred.status().withContext("value '" + name + "'");
+    return {std::move(name)};
+  }
+  op.types = std::move(*inferred);
+  types_.emplace(name, op.types[0]);
+  function_.ops.push_back(std::move(op));
+  return {std::move(name)};
+}
+
+Value FunctionBuilder::embedding(std::string name, const Value &ids, const WeightName &table) {
+  return append(OpKind::Embedding, std::move(name), {ids.name, "@" + table.name});
+}
+
+Value FunctionBuilder::positionIds(std::string name, const std::string &symbol) {
+  return append(OpKind::PositionIds, std::move(name), {}, {{"symbol", symbol}});
+}
+
+Value FunctionBuilder::rmsNorm(std::string name, const Value &x, const WeightName &weight, double eps) {
+  return append(OpKind::RmsNorm, std::move(name), {x.name, "@" + weight.name}, {{"eps", eps}});
+}
+
+Value FunctionBuilder::linear(std::string name, const Value &x, const WeightName &weight,
+                              const std::optional<WeightName> &bias) {
+  std::vector<std::string> inputs = {x.name, "@" + weight.name};
+  if (bias)
+    inputs.push_back("@" + bias->name);
+  return append(OpKind::Linear, std::move(name), std::move(inputs));
+}
+
+Value FunctionBuilder::reshape(std::string name, const Value &x, std::vector<Dim> shape) {
+  return append(OpKind::Reshape, std::move(name), {x.name}, {{"shape", std::move(shape)}});
+}
+
+Value FunctionBuilder::rope(std::string name, const Value &x, const Value &positions, double theta) {
+  return append(OpKind::Rope, std::move(name), {x.name, positions.name}, {{"theta", theta}});
+}
+
+Value FunctionBuilder::kvAppend(std::string name, const std::string &state, const Value &x) {
+  return append(OpKind::KvAppend, std::move(name), {"$" + state, x.name});
+}
+
+Value FunctionBuilder::attention(std::string name, const Value &q, const Value &k, const Value &v, double scale,
+                                 bool causal) {
+  return append(OpKind::Attention, std::move(name), {q.name, k.name, v.name}, {{"scale", scale}, {"causal", causal}});
+}
+
+Value FunctionBuilder::silu(std::string name, const Value &x) {
+  return append(OpKind::Silu, std::move(name), {x.name});
+}
+
+Value FunctionBuilder::mul(std::string name, const Value &a, const Value &b) {
+  return append(OpKind::Mul, std::move(name), {a.name, b.name});
+}
+
+Value FunctionBuilder::add(std::string name, const Value &a, const Value &b) {
+  return append(OpKind::Add, std::move(name), {a.name, b.name});
+}
+
+Result<Function> FunctionBuilder::finish(const std::vector<Value> &outputs) {
+  QWENRT_RETURN_IF_ERROR(error_);
+  for (const Value &output : outputs)
+    function_.outputs.push_back(output.name);
+  return std::move(function_);
+}

@@ -1,0 +1,53 @@
+//===- GraphBuilder.h - Writing functions of a graph as one writes them on paper --------------------------------===//
+#pragma once
+
+#include "models/Graph/Graph.h"
+
+namespace qwenc::graph {
+
+/// A value of the function under construction.
+struct Value {
+  std::string name;
+};
+
+/// A weight of the graph, by the checkpoint's name.
+struct WeightName {
+  std::string name;
+};
+
+/// Appends operations to one function; result types follow from the table in Ops.h. The first argument of every
+/// operation is the name of its result. A mistake (wrong shape, unknown name) is kept and returned by finish(), so that
+/// a definition needs no checks between its lines. The weights and states of \p graph have to be there before.
+class FunctionBuilder {
+public:
+  FunctionBuilder(const Graph &graph, std::string name);
+
+  Value input(std::string name, ValueType type);
+  Value embedding(std::string name, const Value &ids, const WeightName &table);
+  Value positionIds(std::string name, const std::string &symbol);
+  Value rmsNorm(std::string name, const Value &x, const WeightName &weight, double eps);
+  Value linear(std::string name, const Value &x, const WeightName &weight,
+               const std::optional<WeightName> &bias = std::nullopt);
+  Value reshape(std::string name, const Value &x, std::vector<Dim> shape);
+  Value rope(std::string name, const Value &x, const Value &positions, double theta);
+  Value kvAppend(std::string name, const std::string &state, const Value &x);
+  Value attention(std::string name, const Value &q, const Value &k, const Value &v, double scale, bool causal);
+  Value silu(std::string name, const Value &x);
+  Value mul(std::string name, const Value &a, const Value &b);
+  Value add(std::string name, const Value &a, const Value &b);
+
+  /// The finished function, or the first mistake.
+  Result<Function> finish(const std::vector<Value> &outputs);
+
+private:
+  Value append(OpKind kind, std::string name, std::vector<std::string> inputs,
+               std::map<std::string, AttrValue> attrs = {});
+  Result<ValueType> typeOf(const std::string &input) const;
+
+  GraphIndex index_;
+  Function function_;
+  std::map<std::string, ValueType> types_;
+  Status error_;
+};
+
+} // namespace qwenc::graph

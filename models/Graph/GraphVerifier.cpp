@@ -1,0 +1,313 @@
+//===- GraphVerifier.cpp - What a schema cannot say -------------------------------------------------------------===//
+#include "models/Graph/GraphVerifier.h"
+
+#include "models/Checkpoint/Json.h"
+#include "models/Graph/Ops.h"
+
+#include <cmath>
+#include <unordered_set>
+
+using namespace qwenc;
+using namespace qwenc::graph;
+
+namespace {
+
+constexpr size_t maxNameBytes = 1024;
+
+Status invalid(std::string message) { return Status(StatusCode::InvalidInput, std::move(message)); }
+
+/// A name that can be referred to and printed.
+Status checkName(const std::string &what, const std::string &name) {
+  bool printable = !name.empty() && name.size() <= maxNameBytes && name[0] != '@' && name[0] != '$';
+  for (char c : name)
+    printable = printable && static_cast<unsigned char>(c) >= 0x20 && c != 0x7f;
+  if (!printable)
+    return invalid(what + " name " + inQuotes(name) +
+                   ", expected 1 to 1024 printable bytes that do not start with @ or $, rename it");
+  return Status::ok();
+}
+
+/// The names of one kind of thing: well-formed and unique.
+template <typename Range> Status checkNames(const std::string &what, const Range &things) {
+  std::unordered_set<std::string_view> seen;
+  for (const auto &thing : things) {
+    QWENRT_RETURN_IF_ERROR(checkName(what, thing.name));
+    if (!seen.insert(thing.name).second)
+      return invalid(what + " " + inQuotes(thing.name) + " is defined twice, expected unique names, rename one");
+  }
+  return Status::ok();
+}
+
+class Verifier {
+public:
+  explicit Verifier(const Graph &graph) : graph_(graph), index_(graph) {}
+
+  Status run() {
+    QWENRT_RETURN_IF_ERROR(checkModel());
+    QWENRT_RETURN_IF_ERROR(checkSymbols());
+    QWENRT_RETURN_IF_ERROR(checkFiles());
+    QWENRT_RETURN_IF_ERROR(checkWeights());
+    QWENRT_RETURN_IF_ERROR(checkStates());
+    QWENRT_RETURN_IF_ERROR(checkNames("function", graph_.functions));
+    for (const Function &function : graph_.functions) {
+      Status status = checkFunction(function);
+      if (!status)
+        return std::move(status).withContext("function " + inQuotes(function.name));
+    }
+    return checkGenerate();
+  }
+
+private:
+  using Values = std::unordered_map<std::string_view, const ValueType *>;
+
+  Status checkModel() const;
+  Status checkSymbols() const;
+  Status checkFiles() const;
+  Status checkWeights() const;
+  Status checkStates() const;
+  Status checkType(const std::string &what, const ValueType &type) const;
+  Status checkFunction(const Function &function) const;
+  Status checkOp(const Op &op, Values &values, std::unordered_set<std::string_view> &appended) const;
+  Result<ValueType> resolve(const std::string &input, OperandKind kind, const Values &values) const;
+  Status checkGenerate() const;
+
+  const Graph &graph_;
+  GraphIndex index_;
+};
+
+Status Verifier::checkModel() const {
+  if (graph_.model.maxPositions > maxDimSize || graph_.model.vocabSize > maxDimSize)
+    return invalid("model with max_positions " + std::to_string(graph_.model.maxPositions) + " and vocab_size " +
+                   std::to_string(graph_.model.vocabSize) + ", expected at most 2^31 each, correct the document");
+  if (graph_.tokenizer)
+    for (const std::string &name : graph_.tokenizer->files)
+      if (name.empty() || name == "." || name == ".." || name.find_first_of(std::string_view("/\\\0", 3)) != name.npos)
+        return invalid("tokenizer file " + inQuotes(name) +
+                       ", expected the name of a file in the checkpoint's folder, correct the document");
+  if (!graph_.generation)
+    return Status::ok();
+  const GenerationInfo &generation = *graph_.generation;
+  if (!(std::isfinite(generation.temperature) && generation.temperature > 0))
+    return invalid("generation temperature " + std::to_string(generation.temperature) +
+                   ", expected a number above zero, use do_sample false for greedy decoding");
+  if (!(generation.topP > 0 && generation.topP <= 1))
+    return invalid("generation top_p " + std::to_string(generation.topP) +
+                   ", expected a number above 0 and up to 1, use 1 to switch it off");
+  if (!(std::isfinite(generation.repetitionPenalty) && generation.repetitionPenalty > 0))
+    return invalid("generation repetition_penalty " + std::to_string(generation.repetitionPenalty) +
+                   ", expected a number above zero, use 1 to switch it off");
+  return Status::ok();
+}
+
+Status Verifier::checkSymbols() const {
+  QWENRT_RETURN_IF_ERROR(checkNames("symbol", graph_.symbols));
+  for (const Symbol &symbol : graph_.symbols) {
+    // Written in types, so it must parse as one dim there.
+    Result<ValueType> type = parseValueType("i32[" + symbol.name + "]");
+    if (!type || type->dims.size() != 1 || !type->dims[0].isSymbol())
+      return invalid("symbol name " + inQuotes(symbol.name) + ", expected letters, digits and _, rename it");
+    if (symbol.max == 0 || symbol.max > maxDimSize)
+      return invalid("symbol " + inQuotes(symbol.name) + " with max " + std::to_string(symbol.max) +
+                     ", expected 1 to 2^31, correct the symbol");
+  }
+  return Status::ok();
+}
+
+Status Verifier::checkFiles() const {
+  QWENRT_RETURN_IF_ERROR(checkNames("checkpoint file", graph_.checkpoint.files));
+  for (const WeightFile &file : graph_.checkpoint.files) {
+    if (file.name == "." || file.name == ".." || file.name.find_first_of("/\\") != std::string::npos)
+      return invalid("checkpoint file " + inQuotes(file.name) +
+                     ", expected the name of a file in the checkpoint's folder, correct the document");
+    if (file.sizeBytes < 8 || file.headerBytes > file.sizeBytes - 8)
+      return invalid("checkpoint file " + inQuotes(file.name) + " of " + std::to_string(file.sizeBytes) +
+                     " bytes with a header of " + std::to_string(file.headerBytes) +
+                     ", expected the header inside the file, export the checkpoint again");
+  }
+  return Status::ok();
+}
+
+/// Every extent within bounds, every symbol declared, and the greatest element count within maxElementCount.
+Status Verifier::checkType(const std::string &what, const ValueType &type) const {
+  if (type.dims.size() > maxTypeRank)
+    return invalid(what + " with " + std::to_string(type.dims.size()) + " dims, expected at most " +
+                   std::to_string(maxTypeRank) + ", reshape it");
+  uint64_t elements = 1;
+  for (const Dim &dim : type.dims) {
+    uint64_t size = dim.size;
+    if (dim.isSymbol()) {
+      const Symbol *symbol = index_.symbol(dim.symbol);
+      if (!symbol)
+        return invalid(what + " uses symbol " + inQuotes(dim.symbol) +
+                       ", expected one of the document's symbols, declare it");
+      size = symbol->max;
+    }
+    if (size == 0 || size > maxDimSize)
+      return invalid(what + " with a dim of " + std::to_string(size) + ", expected 1 to 2^31, correct the type");
+    if (__builtin_mul_overflow(elements, size, &elements) || elements > maxElementCount)
+      return invalid(what + " of type " + toString(type) +
+                     " with more than 2^48 elements, expected fewer, correct the type");
+  }
+  return Status::ok();
+}
+
+Status Verifier::checkWeights() const {
+  QWENRT_RETURN_IF_ERROR(checkNames("weight", graph_.weights));
+  for (const Weight &weight : graph_.weights) {
+    std::string what = "weight " + inQuotes(weight.name);
+    if (weight.dtype != DType::BF16)
+      return invalid(what + " of dtype " + std::string(dtypeName(weight.dtype)) +
+                     ", expected bf16, convert the checkpoint");
+    ValueType type = weightType(weight);
+    QWENRT_RETURN_IF_ERROR(checkType(what, type));
+    if (weight.file >= graph_.checkpoint.files.size())
+      return invalid(what + " in file " + std::to_string(weight.file) + ", expected one of the " +
+                     std::to_string(graph_.checkpoint.files.size()) + " checkpoint files, correct the document");
+    const WeightFile &file = graph_.checkpoint.files[weight.file];
+    uint64_t sizeBytes = dtypeSizeBytes(weight.dtype);
+    for (uint64_t dim : weight.shape)
+      sizeBytes *= dim; // bounded by checkType
+    uint64_t dataStart = 8 + file.headerBytes;
+    if (weight.offset < dataStart || weight.offset > file.sizeBytes || sizeBytes > file.sizeBytes - weight.offset)
+      return invalid(what + " at bytes " + std::to_string(weight.offset) + " + " + std::to_string(sizeBytes) +
+                     ", expected them in the data area " + std::to_string(dataStart) + " .. " +
+                     std::to_string(file.sizeBytes) + " of " + inQuotes(file.name) + ", export the checkpoint again");
+  }
+  return Status::ok();
+}
+
+Status Verifier::checkStates() const {
+  QWENRT_RETURN_IF_ERROR(checkNames("state", graph_.states));
+  for (const State &state : graph_.states) {
+    if (state.kind != "kv_cache")
+      return invalid("state " + inQuotes(state.name) + " of kind " + inQuotes(state.kind) +
+                     ", expected 'kv_cache', update qwenc or correct the document");
+    QWENRT_RETURN_IF_ERROR(checkType("state " + inQuotes(state.name), stateType(state)));
+  }
+  return Status::ok();
+}
+
+Status Verifier::checkFunction(const Function &function) const {
+  Values values;
+  for (const TypedName &input : function.inputs) {
+    QWENRT_RETURN_IF_ERROR(checkName("input", input.name));
+    QWENRT_RETURN_IF_ERROR(checkType("input " + inQuotes(input.name), input.type));
+    if (!values.emplace(input.name, &input.type).second)
+      return invalid("input " + inQuotes(input.name) + " is defined twice, expected unique names, rename one");
+  }
+  std::unordered_set<std::string_view> appended;
+  for (size_t i = 0; i < function.ops.size(); ++i) {
+    const Op &op = function.ops[i];
+    Status status = checkOp(op, values, appended);
+    if (!status)
+      return std::move(status).withContext("op " + std::to_string(i) + " " + std::string(opInfo(op.kind).name) +
+                                           (op.outputs.empty() ? "" : " " + inQuotes(op.outputs[0])));
+  }
+  if (function.outputs.empty())
+    return invalid("no outputs, expected at least one, name the values that the function returns");
+  std::unordered_set<std::string_view> returned;
+  for (const std::string &output : function.outputs) {
+    if (!values.contains(output))
+      return invalid("output " + inQuotes(output) + ", expected a value defined in the function, correct the name");
+    if (!returned.insert(output).second)
+      return invalid("output " + inQuotes(output) + " is returned twice, expected unique outputs, remove one");
+  }
+  return Status::ok();
+}
+
+Result<ValueType> Verifier::resolve(const std::string &input, OperandKind kind, const Values &values) const {
+  std::string_view rest = std::string_view(input).substr(input.empty() ? 0 : 1);
+  switch (kind) {
+  case OperandKind::Weight:
+    if (const Weight *weight = input.starts_with('@') ? index_.weight(rest) : nullptr)
+      return weightType(*weight);
+    return invalid("input " + inQuotes(input) +
+                   ", expected @ and the name of a weight of the document, correct the input");
+  case OperandKind::State:
+    if (const State *state = input.starts_with('$') ? index_.state(rest) : nullptr)
+      return stateType(*state);
+    return invalid("input " + inQuotes(input) +
+                   ", expected $ and the name of a state of the document, correct the input");
+  case OperandKind::Value:
+    if (auto found = values.find(input); found != values.end())
+      return *found->second;
+    return invalid("input " + inQuotes(input) +
+                   ", expected a value defined before this operation, correct name or order");
+  }
+  return invalid("unknown operand kind, expected value, weight or state, report this");
+}
+
+Status Verifier::checkOp(const Op &op, Values &values, std::unordered_set<std::string_view> &appended) const {
+  const OpInfo &info = opInfo(op.kind);
+  std::vector<ValueType> operands;
+  for (size_t i = 0; i < op.inputs.size() && i < info.operands.size(); ++i) {
+    QWENRT_ASSIGN_OR_RETURN(ValueType type, resolve(op.inputs[i], info.operands[i].kind, values));
+    operands.push_back(std::move(type));
+  }
+  // Surplus inputs count, whatever they are.
+  operands.resize(op.inputs.size());
+  for (const auto &[name, value] : op.attrs) {
+    if (const auto *shape = std::get_if<std::vector<Dim>>(&value))
+      QWENRT_RETURN_IF_ERROR(checkType("attribute " + inQuotes(name), {DType::F32, *shape}));
+  }
+  QWENRT_ASSIGN_OR_RETURN(std::vector<ValueType> inferred, inferTypes(op, operands));
+  if (op.kind == OpKind::KvAppend && !appended.insert(op.inputs[0]).second)
+    return invalid("second kv_append to " + inQuotes(op.inputs[0]) +
+                   ", expected one per state and function, merge them");
+  if (op.outputs.size() != inferred.size() || op.types.size() != inferred.size())
+    return invalid(std::to_string(op.outputs.size()) + " outputs and " + std::to_string(op.types.size()) +
+                   " types, expected " + std::to_string(inferred.size()) + " of each, correct the operation");
+  for (size_t i = 0; i < inferred.size(); ++i) {
+    QWENRT_RETURN_IF_ERROR(checkName("output", op.outputs[i]));
+    QWENRT_RETURN_IF_ERROR(checkType("output", inferred[i]));
+    if (op.types[i] != inferred[i])
+      return invalid("type " + toString(op.types[i]) + ", expected " + toString(inferred[i]) +
+                     " from the inputs, correct the type");
+    if (!values.emplace(op.outputs[i], &op.types[i]).second)
+      return invalid("output " + inQuotes(op.outputs[i]) + " is defined twice, expected unique names, rename one");
+  }
+  return Status::ok();
+}
+
+const ValueType *typeOfOutput(const Function &function) {
+  for (const Op &op : function.ops)
+    for (size_t i = 0; i < op.outputs.size(); ++i)
+      if (op.outputs[i] == function.outputs[0])
+        return &op.types[i];
+  for (const TypedName &input : function.inputs)
+    if (input.name == function.outputs[0])
+      return &input.type;
+  return nullptr;
+}
+
+Status Verifier::checkGenerate() const {
+  if (!graph_.generate)
+    return Status::ok();
+  const Function *functions[2] = {index_.function(graph_.generate->decoder), index_.function(graph_.generate->head)};
+  const std::string *names[2] = {&graph_.generate->decoder, &graph_.generate->head};
+  for (int i = 0; i < 2; ++i) {
+    if (!functions[i])
+      return invalid("generate names function " + inQuotes(*names[i]) +
+                     ", expected a function of the document, correct the name");
+    if (functions[i]->inputs.size() != 1 || functions[i]->outputs.size() != 1)
+      return invalid("generate function " + inQuotes(*names[i]) + " with " +
+                     std::to_string(functions[i]->inputs.size()) + " inputs and " +
+                     std::to_string(functions[i]->outputs.size()) +
+                     " outputs, expected one of each, correct the function");
+  }
+  const ValueType &ids = functions[0]->inputs[0].type, &hidden = *typeOfOutput(*functions[0]);
+  const ValueType &rows = functions[1]->inputs[0].type, &logits = *typeOfOutput(*functions[1]);
+  if (ids.dtype != DType::I32 || ids.dims.size() != 1 || hidden.dtype != DType::F32 || hidden.dims.size() != 2)
+    return invalid("generate decoder maps " + toString(ids) + " to " + toString(hidden) +
+                   ", expected i32[S] to f32[S,H], correct the function");
+  if (rows.dtype != DType::F32 || rows.dims.size() != 2 || rows.dims[1] != hidden.dims[1] ||
+      logits.dtype != DType::F32 || logits.dims != std::vector<Dim>{rows.dims[0], Dim(graph_.model.vocabSize)})
+    return invalid("generate head maps " + toString(rows) + " to " + toString(logits) +
+                   ", expected f32[R,H] to f32[R," + std::to_string(graph_.model.vocabSize) +
+                   "] with H of the decoder " + toString(hidden) + ", correct the function");
+  return Status::ok();
+}
+
+} // namespace
+
+Status qwenc::graph::verifyGraph(const Graph &graph) { return Verifier(graph).run(); }

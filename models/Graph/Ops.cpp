@@ -1,0 +1,246 @@
+//===- Ops.cpp - The operations of model.json and their types ---------------------------------------------------===//
+#include "models/Graph/Ops.h"
+
+#include "models/Checkpoint/Json.h"
+
+#include <algorithm>
+#include <cmath>
+
+using namespace qwenc;
+using namespace qwenc::graph;
+
+namespace {
+
+using Types = std::span<const ValueType>;
+using Inferred = Result<std::vector<ValueType>>;
+
+Status mismatch(std::string found, std::string expected) {
+  return Status(StatusCode::InvalidInput,
+                std::move(found) + ", expected " + std::move(expected) + ", correct the operation's inputs");
+}
+
+Status wrongOperand(std::string_view name, const ValueType &type, std::string expected) {
+  return mismatch(std::string(name) + " of type " + toString(type), std::move(expected));
+}
+
+bool isF32(const ValueType &type, size_t minRank) { return type.dtype == DType::F32 && type.dims.size() >= minRank; }
+
+bool isVector(const ValueType &type, const Dim &length) { return type.dims.size() == 1 && type.dims[0] == length; }
+
+ValueType withLastDim(ValueType type, Dim dim) {
+  type.dims.back() = std::move(dim);
+  return type;
+}
+
+Inferred inferEmbedding(Types operands, const Op &) {
+  const ValueType &ids = operands[0], &table = operands[1];
+  if (ids.dtype != DType::I32 || ids.dims.empty())
+    return wrongOperand("ids", ids, "i32 ids with at least one dim");
+  if (table.dims.size() != 2)
+    return wrongOperand("table", table, "a table [V,H]");
+  ValueType rows{DType::F32, ids.dims};
+  rows.dims.push_back(table.dims[1]);
+  return std::vector{rows};
+}
+
+Inferred inferPositionIds(Types, const Op &op) {
+  return std::vector{ValueType{DType::I32, {Dim(op.attr<std::string>("symbol"))}}};
+}
+
+Inferred inferRmsNorm(Types operands, const Op &) {
+  const ValueType &x = operands[0], &weight = operands[1];
+  if (!isF32(x, 1))
+    return wrongOperand("x", x, "f32 with at least one dim");
+  if (!isVector(weight, x.dims.back()))
+    return wrongOperand("weight", weight, "one value per element of the last dim of x " + toString(x));
+  return std::vector{x};
+}
+
+Inferred inferLinear(Types operands, const Op &) {
+  const ValueType &x = operands[0], &weight = operands[1];
+  if (!isF32(x, 1))
+    return wrongOperand("x", x, "f32 with at least one dim");
+  if (weight.dims.size() != 2 || weight.dims[1] != x.dims.back())
+    return wrongOperand("weight", weight, "[N,K] with K the last dim of x " + toString(x));
+  if (operands.size() == 3 && !isVector(operands[2], weight.dims[0]))
+    return wrongOperand("bias", operands[2], "one value per row of weight " + toString(weight));
+  return std::vector{withLastDim(x, weight.dims[0])};
+}
+
+/// Symbols in order and the product of the numbers: equal for two shapes exactly if they hold the same elements.
+struct ElementCount {
+  std::vector<std::string> symbols;
+  uint64_t product = 1;
+  bool operator==(const ElementCount &) const = default;
+};
+
+ElementCount countElements(const std::vector<Dim> &dims) {
+  ElementCount count;
+  for (const Dim &dim : dims) {
+    if (dim.isSymbol())
+      count.symbols.push_back(dim.symbol);
+    else if (__builtin_mul_overflow(count.product, dim.size, &count.product))
+      count.product = UINT64_MAX; // not reached by types within maxElementCount
+  }
+  std::sort(count.symbols.begin(), count.symbols.end());
+  return count;
+}
+
+Inferred inferReshape(Types operands, const Op &op) {
+  ValueType result{operands[0].dtype, op.attr<std::vector<Dim>>("shape")};
+  if (countElements(operands[0].dims) != countElements(result.dims))
+    return wrongOperand("x", operands[0], "as many elements as the new shape " + toString(result));
+  return std::vector{result};
+}
+
+Inferred inferRope(Types operands, const Op &) {
+  const ValueType &x = operands[0], &positions = operands[1];
+  if (!isF32(x, 3) || x.dims.size() != 3 || x.dims[2].isSymbol() || x.dims[2].size % 2 != 0)
+    return wrongOperand("x", x, "f32[S,heads,D] with an even number D");
+  if (positions.dtype != DType::I32 || !isVector(positions, x.dims[0]))
+    return wrongOperand("positions", positions, "one i32 position per row of x " + toString(x));
+  return std::vector{x};
+}
+
+Inferred inferKvAppend(Types operands, const Op &) {
+  const ValueType &state = operands[0], &x = operands[1];
+  if (state.dims.size() != 3)
+    return wrongOperand("state", state, "[C,heads,D]");
+  if (!isF32(x, 3) || x.dims.size() != 3 || x.dims[1] != state.dims[1] || x.dims[2] != state.dims[2])
+    return wrongOperand("x", x, "f32[S,heads,D] with heads and D of the state " + toString(state));
+  return std::vector{state};
+}
+
+Inferred inferAttention(Types operands, const Op &) {
+  const ValueType &q = operands[0], &k = operands[1], &v = operands[2];
+  if (!isF32(q, 3) || q.dims.size() != 3 || q.dims[1].isSymbol() || q.dims[2].isSymbol())
+    return wrongOperand("q", q, "f32[S,Hq,D] with numbers Hq and D");
+  if (!isF32(k, 3) || k.dims.size() != 3 || k.dims[2] != q.dims[2])
+    return wrongOperand("k", k, "f32[C,Hkv,D] with D of q " + toString(q));
+  if (k.dims[1].isSymbol() || k.dims[1].size == 0 || q.dims[1].size % k.dims[1].size != 0)
+    return wrongOperand("k", k, "a number of heads that divides the heads of q " + toString(q));
+  if (v != k)
+    return wrongOperand("v", v, "the type of k " + toString(k));
+  return std::vector{q};
+}
+
+Inferred inferElementwiseUnary(Types operands, const Op &) {
+  if (operands[0].dtype != DType::F32)
+    return wrongOperand("x", operands[0], "f32");
+  return std::vector{operands[0]};
+}
+
+Inferred inferElementwiseBinary(Types operands, const Op &) {
+  if (operands[0].dtype != DType::F32)
+    return wrongOperand("a", operands[0], "f32");
+  if (operands[1] != operands[0])
+    return wrongOperand("b", operands[1], "the type of a " + toString(operands[0]));
+  return std::vector{operands[0]};
+}
+
+const std::vector<OpInfo> &opTable() {
+  using enum OperandKind;
+  using enum AttrKind;
+  constexpr bool optional = true;
+  static const std::vector<OpInfo> table = {
+      {OpKind::Embedding, "embedding", {{"ids", Value}, {"table", Weight}}, {}, inferEmbedding},
+      {OpKind::PositionIds, "position_ids", {}, {{"symbol", Symbol}}, inferPositionIds},
+      {OpKind::RmsNorm, "rms_norm", {{"x", Value}, {"weight", Weight}}, {{"eps", PositiveNumber}}, inferRmsNorm},
+      {OpKind::Linear, "linear", {{"x", Value}, {"weight", Weight}, {"bias", Weight, optional}}, {}, inferLinear},
+      {OpKind::Reshape, "reshape", {{"x", Value}}, {{"shape", Shape}}, inferReshape},
+      {OpKind::Rope, "rope", {{"x", Value}, {"positions", Value}}, {{"theta", PositiveNumber}}, inferRope},
+      {OpKind::KvAppend, "kv_append", {{"state", State}, {"x", Value}}, {}, inferKvAppend},
+      {OpKind::Attention,
+       "attention",
+       {{"q", Value}, {"k", Value}, {"v", Value}},
+       {{"scale", PositiveNumber}, {"causal", Bool}},
+       inferAttention},
+      {OpKind::Silu, "silu", {{"x", Value}}, {}, inferElementwiseUnary},
+      {OpKind::Mul, "mul", {{"a", Value}, {"b", Value}}, {}, inferElementwiseBinary},
+      {OpKind::Add, "add", {{"a", Value}, {"b", Value}}, {}, inferElementwiseBinary},
+  };
+  return table;
+}
+
+bool hasKind(const AttrValue &value, AttrKind kind) {
+  switch (kind) {
+  case AttrKind::PositiveNumber: {
+    const double *number = std::get_if<double>(&value);
+    return number && std::isfinite(*number) && *number > 0;
+  }
+  case AttrKind::Bool:
+    return std::holds_alternative<bool>(value);
+  case AttrKind::Symbol:
+    return std::holds_alternative<std::string>(value);
+  case AttrKind::Shape:
+    return std::holds_alternative<std::vector<Dim>>(value);
+  }
+  return false;
+}
+
+std::string_view kindName(AttrKind kind) {
+  switch (kind) {
+  case AttrKind::PositiveNumber:
+    return "a number above zero";
+  case AttrKind::Bool:
+    return "true or false";
+  case AttrKind::Symbol:
+    return "the name of a symbol";
+  case AttrKind::Shape:
+    return "an array of numbers and symbols";
+  }
+  return "";
+}
+
+Status checkAttributes(const Op &op, const OpInfo &info) {
+  for (const AttrInfo &attr : info.attrs) {
+    auto found = op.attrs.find(std::string(attr.name));
+    if (found == op.attrs.end() || !hasKind(found->second, attr.kind))
+      return Status(StatusCode::InvalidInput, "attribute '" + std::string(attr.name) +
+                                                  "' is missing or of another kind, expected " +
+                                                  std::string(kindName(attr.kind)) + ", correct the operation's attrs");
+  }
+  // An attribute nobody reads could have changed the meaning.
+  if (op.attrs.size() == info.attrs.size())
+    return Status::ok();
+  std::string unknown, known;
+  for (const AttrInfo &attr : info.attrs)
+    known += (known.empty() ? "" : " ") + std::string(attr.name);
+  for (const auto &[name, value] : op.attrs)
+    if (std::none_of(info.attrs.begin(), info.attrs.end(), [&](const AttrInfo &attr) { return attr.name == name; }))
+      unknown = name;
+  return Status(StatusCode::InvalidInput, "unknown attribute " + inQuotes(unknown) + ", expected only [" + known +
+                                              "], update qwenc or remove the attribute");
+}
+
+} // namespace
+
+const OpInfo &qwenc::graph::opInfo(OpKind kind) { return opTable()[static_cast<size_t>(kind)]; }
+
+const OpInfo *qwenc::graph::findOp(std::string_view name) {
+  for (const OpInfo &info : opTable())
+    if (info.name == name)
+      return &info;
+  return nullptr;
+}
+
+std::string qwenc::graph::knownOpNames() {
+  std::string names;
+  for (const OpInfo &info : opTable())
+    names += (names.empty() ? "" : " ") + std::string(info.name);
+  return names;
+}
+
+Inferred qwenc::graph::inferTypes(const Op &op, Types operands) {
+  const OpInfo &info = opInfo(op.kind);
+  size_t required = 0;
+  for (const OperandInfo &operand : info.operands)
+    required += !operand.optional;
+  if (operands.size() < required || operands.size() > info.operands.size())
+    return mismatch(std::to_string(operands.size()) + " inputs",
+                    std::to_string(required) + (required == info.operands.size()
+                                                    ? std::string()
+                                                    : " to " + std::to_string(info.operands.size())));
+  QWENRT_RETURN_IF_ERROR(checkAttributes(op, info));
+  return info.infer(operands, op);
+}

@@ -1,0 +1,142 @@
+//===- Config.cpp - Numbers of a Qwen3 text decoder -------------------------------------------------------------===//
+#include "models/Qwen3/Config.h"
+
+using namespace qwenc;
+using nlohmann::json;
+
+namespace {
+
+/// Reads members of one config object and collects what is wrong with them.
+class ConfigReader {
+public:
+  ConfigReader(const json &config, std::vector<std::string> &problems) : config_(config), problems_(problems) {}
+
+  /// A null member counts as absent, as in transformers.
+  const json *find(const char *key) const {
+    const json *found = member(config_, key);
+    return found && !found->is_null() ? found : nullptr;
+  }
+
+  /// The integer \p key in 1 .. max, or \p otherwise (0 = required).
+  uint64_t size(const char *key, uint64_t max, uint64_t otherwise = 0) {
+    const json *found = find(key);
+    if (!found && otherwise != 0)
+      return otherwise;
+    std::optional<uint64_t> number = found ? asUnsigned(*found) : std::nullopt;
+    if (number && *number >= 1 && *number <= max)
+      return *number;
+    problem(key, found, "an integer in 1 .. " + std::to_string(max));
+    return 0;
+  }
+
+  double positive(const char *key, const json *found) {
+    std::optional<double> number = found ? asNumber(*found) : std::nullopt;
+    if (number && *number > 0)
+      return *number;
+    problem(key, found, "a number above zero");
+    return 0;
+  }
+
+  bool flag(const char *key) {
+    const json *found = find(key);
+    if (found && !found->is_boolean())
+      problem(key, found, "true or false");
+    return found && found->is_boolean() && found->get<bool>();
+  }
+
+  void problem(const std::string &key, const json *found, const std::string &expected) {
+    std::string shown = found ? found->dump(-1, ' ', false, json::error_handler_t::replace) : "missing";
+    if (shown.size() > 80)
+      shown = shown.substr(0, 80) + "...";
+    problems_.push_back("config.json: " + key + " is " + shown + ", expected " + expected + ", correct config.json");
+  }
+
+private:
+  const json &config_;
+  std::vector<std::string> &problems_;
+};
+
+/// Plain RoPE only. Older files have rope_theta and rope_scaling, newer ones rope_parameters with everything.
+double readRope(ConfigReader &reader) {
+  const json *theta = reader.find("rope_theta");
+  for (const char *key : {"rope_parameters", "rope_scaling"}) {
+    const json *rope = reader.find(key);
+    if (!rope)
+      continue;
+    if (!rope->is_object()) {
+      reader.problem(key, rope, "an object or null");
+      continue;
+    }
+    for (const char *typeKey : {"rope_type", "type"}) {
+      const json *type = member(*rope, typeKey);
+      const std::string *name = type ? asString(*type) : nullptr;
+      if (type && (!name || *name != "default"))
+        reader.problem(std::string(key) + "." + typeKey, type, "\"default\", the only position scaling supported");
+    }
+    if (const json *inner = member(*rope, "rope_theta"))
+      theta = inner;
+    if (const json *partial = member(*rope, "partial_rotary_factor"); partial && asNumber(*partial) != 1.0)
+      reader.problem(std::string(key) + ".partial_rotary_factor", partial, "1 or none");
+  }
+  return reader.positive("rope_theta", theta);
+}
+
+/// Features of the configuration class that the published models leave off.
+void refuseUnsupported(ConfigReader &reader) {
+  const json *activation = reader.find("hidden_act");
+  const std::string *name = activation ? asString(*activation) : nullptr;
+  if (activation && (!name || *name != "silu"))
+    reader.problem("hidden_act", activation, "\"silu\", the only activation supported");
+  if (reader.flag("use_sliding_window"))
+    reader.problem("use_sliding_window", reader.find("use_sliding_window"),
+                   "false, the only attention supported is full");
+  const json *layerTypes = reader.find("layer_types");
+  if (!layerTypes)
+    return;
+  bool allFull = layerTypes->is_array();
+  if (allFull)
+    for (const json &type : *layerTypes)
+      allFull = allFull && asString(type) && *asString(type) == "full_attention";
+  if (!allFull)
+    reader.problem("layer_types", layerTypes, "\"full_attention\" in every layer, the only attention supported");
+}
+
+} // namespace
+
+DecoderConfig qwenc::readDecoderConfig(const json &source, std::vector<std::string> &problems) {
+  // The bounds are far above any published model and keep every product of sizes within 64 bits.
+  ConfigReader reader(source, problems);
+  DecoderConfig config;
+  config.layers = reader.size("num_hidden_layers", 1024);
+  config.hiddenSize = reader.size("hidden_size", 1 << 20);
+  config.queryHeads = reader.size("num_attention_heads", 4096);
+  config.kvHeads = reader.size("num_key_value_heads", 4096, config.queryHeads);
+  uint64_t impliedHeadDim = config.queryHeads ? config.hiddenSize / config.queryHeads : 0;
+  config.headDim = reader.size("head_dim", 4096, impliedHeadDim);
+  config.intermediateSize = reader.size("intermediate_size", 1 << 22);
+  config.vocabSize = reader.size("vocab_size", 1 << 24);
+  config.maxPositions = reader.size("max_position_embeddings", 1 << 24);
+  config.rmsNormEps = reader.positive("rms_norm_eps", reader.find("rms_norm_eps"));
+  config.ropeTheta = readRope(reader);
+  config.tieWordEmbeddings = reader.flag("tie_word_embeddings");
+  config.attentionBias = reader.flag("attention_bias");
+  refuseUnsupported(reader);
+
+  if (config.kvHeads && config.queryHeads % config.kvHeads != 0)
+    reader.problem("num_key_value_heads", reader.find("num_key_value_heads"),
+                   "a divisor of num_attention_heads " + std::to_string(config.queryHeads));
+  if (config.headDim % 2 != 0)
+    reader.problem("head_dim", reader.find("head_dim"), "an even number, since RoPE rotates pairs");
+  return config;
+}
+
+Status qwenc::reportProblems(const std::string &what, const std::vector<std::string> &problems) {
+  if (problems.empty())
+    return Status::ok();
+  std::string message = std::to_string(problems.size()) + (problems.size() == 1 ? " problem" : " problems") + " in " +
+                        what + ": " + problems.front();
+  if (problems.size() > 1)
+    for (const std::string &problem : problems)
+      message += "\n  " + problem;
+  return Status(StatusCode::InvalidInput, message);
+}

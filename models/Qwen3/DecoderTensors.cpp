@@ -1,0 +1,96 @@
+//===- DecoderTensors.cpp - Names and shapes of a decoder's tensors ---------------------------------------------===//
+#include "models/Qwen3/DecoderTensors.h"
+
+#include <set>
+
+using namespace qwenc;
+using namespace qwenc::graph;
+
+namespace {
+
+std::string shapeText(const std::vector<uint64_t> &shape) {
+  std::string text = "[";
+  for (uint64_t dim : shape)
+    text += (text.size() == 1 ? "" : ",") + std::to_string(dim);
+  return text + "]";
+}
+
+void addLayer(const DecoderConfig &config, uint64_t layer, std::vector<TensorSpec> &specs) {
+  using enum TensorRole;
+  const std::string prefix = layerPrefix(layer);
+  const uint64_t hidden = config.hiddenSize, intermediate = config.intermediateSize;
+  const uint64_t queryWidth = config.queryHeads * config.headDim, kvWidth = config.kvHeads * config.headDim;
+
+  auto projection = [&](const char *name, uint64_t out, uint64_t in, bool mayHaveBias) {
+    specs.push_back({prefix + name + ".weight", {out, in}, Linear});
+    if (mayHaveBias)
+      specs.push_back({prefix + name + ".bias", {out}, Bias, /*optional=*/true});
+  };
+  specs.push_back({prefix + "input_layernorm.weight", {hidden}, Norm});
+  projection("self_attn.q_proj", queryWidth, hidden, config.attentionBias);
+  projection("self_attn.k_proj", kvWidth, hidden, config.attentionBias);
+  projection("self_attn.v_proj", kvWidth, hidden, config.attentionBias);
+  specs.push_back({prefix + "self_attn.q_norm.weight", {config.headDim}, Norm});
+  specs.push_back({prefix + "self_attn.k_norm.weight", {config.headDim}, Norm});
+  projection("self_attn.o_proj", hidden, queryWidth, config.attentionBias);
+  specs.push_back({prefix + "post_attention_layernorm.weight", {hidden}, Norm});
+  projection("mlp.gate_proj", intermediate, hidden, false);
+  projection("mlp.up_proj", intermediate, hidden, false);
+  projection("mlp.down_proj", hidden, intermediate, false);
+}
+
+} // namespace
+
+std::string qwenc::layerPrefix(uint64_t layer) { return "model.layers." + std::to_string(layer) + "."; }
+
+std::vector<TensorSpec> qwenc::denseTensors(const DecoderConfig &config) {
+  std::vector<TensorSpec> specs;
+  specs.push_back({embeddingName, {config.vocabSize, config.hiddenSize}, TensorRole::Embedding});
+  for (uint64_t layer = 0; layer < config.layers; ++layer)
+    addLayer(config, layer, specs);
+  specs.push_back({"model.norm.weight", {config.hiddenSize}, TensorRole::Norm});
+  // Some tied checkpoints store a copy of the embedding here, others do not; the embedding is the head either way.
+  bool tied = config.tieWordEmbeddings;
+  specs.push_back(
+      {headName, {config.vocabSize, config.hiddenSize}, TensorRole::Linear, /*optional=*/tied, /*used=*/!tied});
+  return specs;
+}
+
+void qwenc::checkTensors(const Checkpoint &checkpoint, const std::vector<TensorSpec> &specs,
+                         std::vector<std::string> &problems) {
+  std::set<std::string_view> known;
+  for (const TensorSpec &spec : specs) {
+    known.insert(spec.name);
+    std::string what = "tensor " + inQuotes(spec.name), expected = "expected BF16 " + shapeText(spec.shape);
+    auto found = checkpoint.tensors.find(spec.name);
+    if (found == checkpoint.tensors.end()) {
+      if (!spec.optional)
+        problems.push_back(what + " is missing, " + expected +
+                           ", download the checkpoint again or correct config.json");
+      continue;
+    }
+    const StoredTensor &stored = found->second.stored;
+    if (stored.dtype != StoredDType::BF16)
+      problems.push_back(what + " has dtype " + std::string(storedDTypeName(stored.dtype)) + ", " + expected +
+                         ", convert the checkpoint to BF16");
+    if (stored.shape != spec.shape)
+      problems.push_back(what + " has shape " + shapeText(stored.shape) + ", " + expected +
+                         " from config.json, correct config.json or the checkpoint");
+  }
+  for (const auto &[name, tensor] : checkpoint.tensors)
+    if (!known.contains(name))
+      problems.push_back("unknown tensor " + inQuotes(name) + " in " + inQuotes(checkpoint.files[tensor.file].name) +
+                         ", expected only tensors of the architecture, remove it or check the architecture");
+}
+
+void qwenc::addWeights(const Checkpoint &checkpoint, const std::vector<TensorSpec> &specs, Graph &graph) {
+  for (const CheckpointFile &file : checkpoint.files)
+    graph.checkpoint.files.push_back({file.name, file.sizeBytes, file.headerBytes, file.headerHash});
+  for (const TensorSpec &spec : specs) {
+    auto found = checkpoint.tensors.find(spec.name);
+    if (!spec.used || found == checkpoint.tensors.end())
+      continue;
+    const CheckpointTensor &tensor = found->second;
+    graph.weights.push_back({spec.name, tensor.file, tensor.stored.offsetBytes, DType::BF16, tensor.stored.shape});
+  }
+}

@@ -1,0 +1,127 @@
+#include "test/Checkpoint/TemporaryFolder.h"
+
+#include "models/Graph/Ops.h"
+
+#include <cmath>
+
+using namespace qwenc;
+using namespace qwenc::graph;
+
+namespace {
+
+using Attrs = std::map<std::string, AttrValue>;
+
+/// Result type of an operation on operands given as text; the message when it is refused.
+std::string infer(const char *name, const std::vector<std::string> &operands, const Attrs &attrs = {}) {
+  Op op;
+  op.kind = findOp(name)->kind;
+  op.attrs = attrs;
+  std::vector<ValueType> types;
+  for (const std::string &operand : operands)
+    types.push_back(*parseValueType(operand));
+  Result<std::vector<ValueType>> inferred = inferTypes(op, types);
+  return inferred ? toString(inferred->at(0)) : inferred.status().message();
+}
+
+struct Case {
+  const char *op;
+  std::vector<std::string> operands;
+  Attrs attrs;
+  const char *expected; ///< the type, or the start of the message
+};
+
+const Attrs eps = {{"eps", 1e-6}}, theta = {{"theta", 1e6}}, scaled = {{"scale", 0.5}, {"causal", true}};
+
+} // namespace
+
+TEST(Ops, TableIsInTheOrderOfTheKinds) {
+  EXPECT_EQ(opInfo(OpKind::Embedding).name, "embedding");
+  EXPECT_EQ(opInfo(OpKind::Add).name, "add");
+  for (int kind = 0; kind <= static_cast<int>(OpKind::Add); ++kind)
+    EXPECT_EQ(static_cast<int>(opInfo(static_cast<OpKind>(kind)).kind), kind);
+  EXPECT_EQ(findOp("softmax"), nullptr);
+}
+
+TEST(Ops, InferTypes) {
+  for (const Case &c :
+       std::vector<Case>{{"embedding", {"i32[S]", "bf16[10,4]"}, {}, "f32[S,4]"},
+                         {"position_ids", {}, {{"symbol", std::string("S")}}, "i32[S]"},
+                         {"rms_norm", {"f32[S,2,4]", "bf16[4]"}, eps, "f32[S,2,4]"},
+                         {"linear", {"f32[S,4]", "bf16[8,4]"}, {}, "f32[S,8]"},
+                         {"linear", {"f32[S,4]", "bf16[8,4]", "bf16[8]"}, {}, "f32[S,8]"},
+                         {"reshape", {"f32[S,8]"}, {{"shape", std::vector<Dim>{"S", 2, 4}}}, "f32[S,2,4]"},
+                         {"reshape", {"f32[S,2,C]"}, {{"shape", std::vector<Dim>{"C", 2, "S"}}}, "f32[C,2,S]"},
+                         {"rope", {"f32[S,2,4]", "i32[S]"}, theta, "f32[S,2,4]"},
+                         {"kv_append", {"f32[C,2,4]", "f32[S,2,4]"}, {}, "f32[C,2,4]"},
+                         {"attention", {"f32[S,4,8]", "f32[C,2,8]", "f32[C,2,8]"}, scaled, "f32[S,4,8]"},
+                         {"silu", {"f32[S,4]"}, {}, "f32[S,4]"},
+                         {"mul", {"f32[S,4]", "f32[S,4]"}, {}, "f32[S,4]"},
+                         {"add", {"f32[S,4]", "f32[S,4]"}, {}, "f32[S,4]"}})
+    EXPECT_EQ(infer(c.op, c.operands, c.attrs), c.expected) << c.op;
+}
+
+TEST(Ops, RefuseTypesThatDoNotFit) {
+  for (const Case &c : std::vector<Case>{
+           {"embedding", {"f32[S]", "bf16[10,4]"}, {}, "ids of type f32[S], expected i32 ids"},
+           {"embedding", {"i32[]", "bf16[10,4]"}, {}, "ids of type i32[], expected i32 ids"},
+           {"embedding", {"i32[S]", "bf16[10]"}, {}, "table of type bf16[10], expected a table [V,H]"},
+           {"rms_norm", {"i32[S]", "bf16[4]"}, eps, "x of type i32[S], expected f32"},
+           {"rms_norm", {"f32[]", "bf16[4]"}, eps, "x of type f32[], expected f32 with at least one dim"},
+           {"rms_norm", {"f32[S,4]", "bf16[5]"}, eps, "weight of type bf16[5], expected one value per element"},
+           {"linear", {"f32[S,4]", "bf16[8,5]"}, {}, "weight of type bf16[8,5], expected [N,K] with K"},
+           {"linear", {"f32[S,4]", "bf16[4]"}, {}, "weight of type bf16[4], expected [N,K]"},
+           {"linear", {"f32[S,4]", "bf16[8,4]", "bf16[4]"}, {}, "bias of type bf16[4], expected one value per row"},
+           {"linear", {"i32[S,4]", "bf16[8,4]"}, {}, "x of type i32[S,4], expected f32"},
+           {"reshape",
+            {"f32[S,8]"},
+            {{"shape", std::vector<Dim>{"S", 9}}},
+            "x of type f32[S,8], expected as many elements"},
+           {"reshape",
+            {"f32[S,8]"},
+            {{"shape", std::vector<Dim>{"C", 8}}},
+            "x of type f32[S,8], expected as many elements"},
+           {"rope", {"f32[S,2,3]", "i32[S]"}, theta, "x of type f32[S,2,3], expected f32[S,heads,D] with an even"},
+           {"rope", {"f32[S,4]", "i32[S]"}, theta, "x of type f32[S,4], expected f32[S,heads,D]"},
+           {"rope", {"f32[S,2,4]", "i32[C]"}, theta, "positions of type i32[C], expected one i32 position"},
+           {"rope", {"f32[S,2,4]", "f32[S]"}, theta, "positions of type f32[S], expected one i32 position"},
+           {"kv_append", {"f32[C,2]", "f32[S,2,4]"}, {}, "state of type f32[C,2], expected [C,heads,D]"},
+           {"kv_append", {"f32[C,2,4]", "f32[S,1,4]"}, {}, "x of type f32[S,1,4], expected f32[S,heads,D] with heads"},
+           {"attention", {"f32[S,4]", "f32[C,2,8]", "f32[C,2,8]"}, scaled, "q of type f32[S,4], expected f32[S,Hq,D]"},
+           {"attention",
+            {"f32[S,4,8]", "f32[C,2,4]", "f32[C,2,4]"},
+            scaled,
+            "k of type f32[C,2,4], expected f32[C,Hkv,D]"},
+           {"attention",
+            {"f32[S,4,8]", "f32[C,3,8]", "f32[C,3,8]"},
+            scaled,
+            "k of type f32[C,3,8], expected a number of heads"},
+           {"attention",
+            {"f32[S,4,8]", "f32[C,0,8]", "f32[C,0,8]"},
+            scaled,
+            "k of type f32[C,0,8], expected a number of heads"},
+           {"attention",
+            {"f32[S,4,8]", "f32[C,2,8]", "f32[S,2,8]"},
+            scaled,
+            "v of type f32[S,2,8], expected the type of k"},
+           {"silu", {"i32[S]"}, {}, "x of type i32[S], expected f32"},
+           {"mul", {"i32[S]", "i32[S]"}, {}, "a of type i32[S], expected f32"},
+           {"add", {"f32[S,4]", "f32[4]"}, {}, "b of type f32[4], expected the type of a f32[S,4]"},
+           {"add", {"f32[S]"}, {}, "1 inputs, expected 2"},
+           {"linear", {"f32[S]"}, {}, "1 inputs, expected 2 to 3"},
+           {"silu", {"f32[S]", "f32[S]"}, {}, "2 inputs, expected 1"}})
+    EXPECT_TRUE(infer(c.op, c.operands, c.attrs).starts_with(c.expected))
+        << infer(c.op, c.operands, c.attrs) << "\n  expected: " << c.expected;
+}
+
+TEST(Ops, RefuseAttributesThatDoNotFit) {
+  std::vector<std::string> operands = {"f32[S,4]", "bf16[4]"};
+  for (const Attrs &bad : std::vector<Attrs>{{}, {{"eps", 0.0}}, {{"eps", -1.0}}, {{"eps", true}}, {{"eps", INFINITY}}})
+    EXPECT_EQ(infer("rms_norm", operands, bad).substr(0, 73),
+              "attribute 'eps' is missing or of another kind, expected a number above ze");
+  EXPECT_TRUE(infer("rms_norm", operands, {{"eps", 1e-6}, {"scale", 2.0}})
+                  .starts_with("unknown attribute 'scale', expected only [eps]"));
+  EXPECT_TRUE(infer("position_ids", {}, {{"symbol", true}}).starts_with("attribute 'symbol' is missing"));
+  EXPECT_TRUE(infer("reshape", {"f32[S]"}, {{"shape", 1.0}}).starts_with("attribute 'shape' is missing"));
+  EXPECT_TRUE(infer("attention", {"f32[S,4,8]", "f32[C,2,8]", "f32[C,2,8]"}, {{"scale", 0.5}, {"causal", 1.0}})
+                  .starts_with("attribute 'causal' is missing or of another kind, expected true or false"));
+}

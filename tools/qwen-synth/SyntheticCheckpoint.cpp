@@ -1,0 +1,212 @@
+//===- SyntheticCheckpoint.cpp - Checkpoints of any shape without a download ------------------------------------===//
+#include "tools/qwen-synth/SyntheticCheckpoint.h"
+
+#include "models/Checkpoint/File.h"
+#include "models/Checkpoint/SafetensorsWriter.h"
+#include "models/Qwen3/Exporter.h"
+#include "tools/qwen-synth/SyntheticWeights.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <filesystem>
+#include <mutex>
+#include <thread>
+
+using namespace qwenc;
+using nlohmann::json;
+
+namespace {
+
+/// Qwen3-0.6B as published: tied, with the copy of the embedding in the file.
+json qwen3Config0_6B() {
+  return {{"architectures", {"Qwen3ForCausalLM"}},
+          {"attention_bias", false},
+          {"attention_dropout", 0.0},
+          {"bos_token_id", 151643},
+          {"eos_token_id", 151645},
+          {"head_dim", 128},
+          {"hidden_act", "silu"},
+          {"hidden_size", 1024},
+          {"initializer_range", 0.02},
+          {"intermediate_size", 3072},
+          {"max_position_embeddings", 40960},
+          {"max_window_layers", 28},
+          {"model_type", "qwen3"},
+          {"num_attention_heads", 16},
+          {"num_hidden_layers", 28},
+          {"num_key_value_heads", 8},
+          {"rms_norm_eps", 1e-6},
+          {"rope_scaling", nullptr},
+          {"rope_theta", 1000000},
+          {"sliding_window", nullptr},
+          {"tie_word_embeddings", true},
+          {"torch_dtype", "bfloat16"},
+          {"transformers_version", "4.51.0"},
+          {"use_cache", true},
+          {"use_sliding_window", false},
+          {"vocab_size", 151936}};
+}
+
+/// A tensor, where its data goes, and what fills it.
+struct Placement {
+  TensorSpec source; ///< of a redundant head the embedding, so that both are equal
+  uint64_t offsetBytes = 0, sizeBytes = 0;
+};
+
+struct Shard {
+  std::string name;
+  std::vector<TensorDescription> tensors;
+  std::vector<Placement> placements;
+  uint64_t dataBytes = 0;
+};
+
+/// Tensors in the order of their names, as the reference library writes them, cut into shards.
+std::vector<Shard> planShards(const DecoderConfig &config, const SynthesisOptions &options) {
+  std::vector<TensorSpec> specs = denseTensors(config);
+  const TensorSpec embedding = specs.front();
+  std::sort(specs.begin(), specs.end(), [](const TensorSpec &a, const TensorSpec &b) { return a.name < b.name; });
+  std::vector<Shard> shards(1);
+  for (TensorSpec &spec : specs) {
+    bool isCopy = !spec.used;
+    if (isCopy && !options.redundantHead)
+      continue;
+    TensorDescription tensor{spec.name, StoredDType::BF16, spec.shape};
+    uint64_t sizeBytes = tensor.sizeBytes();
+    if (options.maxShardBytes && shards.back().dataBytes && shards.back().dataBytes + sizeBytes > options.maxShardBytes)
+      shards.emplace_back();
+    Shard &shard = shards.back();
+    shard.placements.push_back({isCopy ? embedding : spec, shard.dataBytes, sizeBytes});
+    shard.tensors.push_back(std::move(tensor));
+    shard.dataBytes += sizeBytes;
+  }
+  for (size_t i = 0; i < shards.size(); ++i) {
+    char name[64] = "model.safetensors";
+    if (options.maxShardBytes)
+      std::snprintf(name, sizeof(name), "model-%05zu-of-%05zu.safetensors", i + 1, shards.size());
+    shards[i].name = name;
+  }
+  return shards;
+}
+
+/// Work for one thread at a time: a piece of one tensor.
+struct Piece {
+  const Placement *placement;
+  uint64_t firstElement, elementCount;
+};
+
+Status fillData(AtomicFile &file, uint64_t dataStart, const Shard &shard, const SynthesisOptions &options) {
+  constexpr uint64_t pieceElements = uint64_t(1) << 20;
+  std::vector<Piece> pieces;
+  for (const Placement &placement : shard.placements)
+    for (uint64_t first = 0; first < placement.sizeBytes / 2; first += pieceElements)
+      pieces.push_back({&placement, first, std::min(pieceElements, placement.sizeBytes / 2 - first)});
+
+  std::atomic<size_t> next{0};
+  std::mutex mutex;
+  Status status;
+  auto work = [&] {
+    std::vector<uint16_t> values(pieceElements);
+    for (size_t i = next++; i < pieces.size(); i = next++) {
+      const Piece &piece = pieces[i];
+      std::span<uint16_t> part(values.data(), piece.elementCount);
+      SyntheticTensor(piece.placement->source, options.seed).fill(piece.firstElement, part);
+      Status written = file.writeAt(dataStart + piece.placement->offsetBytes + piece.firstElement * 2,
+                                    {reinterpret_cast<const char *>(part.data()), part.size_bytes()});
+      if (written)
+        continue;
+      std::lock_guard lock(mutex);
+      status = std::move(written);
+      next = pieces.size();
+    }
+  };
+  std::vector<std::thread> threads;
+  for (unsigned i = 1; i < options.threads; ++i)
+    threads.emplace_back(work);
+  work();
+  for (std::thread &thread : threads)
+    thread.join();
+  return status;
+}
+
+Status writeShard(const std::string &folder, const Shard &shard, const SynthesisOptions &options) {
+  QWENRT_ASSIGN_OR_RETURN(std::string header, encodeSafetensorsHeader(shard.tensors, {{"format", "pt"}}));
+  QWENRT_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create((std::filesystem::path(folder) / shard.name).string()));
+  QWENRT_RETURN_IF_ERROR(file.write(header));
+  QWENRT_RETURN_IF_ERROR(file.resize(header.size() + shard.dataBytes));
+  if (!options.sparse)
+    QWENRT_RETURN_IF_ERROR(fillData(file, header.size(), shard, options));
+  return file.commit();
+}
+
+Status writeJson(const std::string &folder, const char *name, const json &document) {
+  QWENRT_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create((std::filesystem::path(folder) / name).string()));
+  QWENRT_RETURN_IF_ERROR(file.write(document.dump(2, ' ', false, json::error_handler_t::replace) + "\n"));
+  return file.commit();
+}
+
+json indexOf(const std::vector<Shard> &shards) {
+  json map = json::object();
+  uint64_t totalBytes = 0;
+  for (const Shard &shard : shards) {
+    totalBytes += shard.dataBytes;
+    for (const TensorDescription &tensor : shard.tensors)
+      map[tensor.name] = shard.name;
+  }
+  return {{"metadata", {{"total_size", totalBytes}}}, {"weight_map", std::move(map)}};
+}
+
+/// Greedy, with the stop ids of the config.
+json generationConfig(const json &config) {
+  json generation = {{"do_sample", false}, {"transformers_version", "4.51.0"}};
+  for (const char *key : {"bos_token_id", "eos_token_id"})
+    if (const json *id = member(config, key))
+      generation[key] = *id;
+  return generation;
+}
+
+Status checkArchitecture(const json &config) {
+  const json *type = member(config, "model_type");
+  const std::string *name = type ? asString(*type) : nullptr;
+  if (name && *name == "qwen3")
+    return Status::ok();
+  return Status(StatusCode::Unsupported, "model_type " + (name ? inQuotes(*name) : std::string("missing")) +
+                                             ", expected 'qwen3', give the config.json of a dense Qwen3 model");
+}
+
+} // namespace
+
+Result<SynthesisOptions> qwenc::presetOptions(std::string_view name) {
+  SynthesisOptions options;
+  if (name != "qwen3-0.6b")
+    return Status(StatusCode::InvalidUsage,
+                  "preset " + inQuotes(name) + ", expected one of [" + presetNames() + "], correct --preset");
+  options.config = qwen3Config0_6B();
+  options.redundantHead = true;
+  return options;
+}
+
+std::string qwenc::presetNames() { return "qwen3-0.6b"; }
+
+Status qwenc::writeSyntheticCheckpoint(const std::string &folder, const SynthesisOptions &options) {
+  QWENRT_RETURN_IF_ERROR(checkArchitecture(options.config));
+  std::vector<std::string> problems;
+  DecoderConfig config = readDecoderConfig(options.config, problems);
+  QWENRT_RETURN_IF_ERROR(reportProblems("the configuration", problems));
+
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error)
+    return Status(StatusCode::Io, "cannot make folder '" + folder + "' (" + error.message() +
+                                      "), expected a writable place, choose another output folder");
+  // A checkpoint of the other form, left from an earlier run, would be found first or lie about.
+  for (const char *name : {"model.safetensors", "model.safetensors.index.json"})
+    std::filesystem::remove(std::filesystem::path(folder) / name, error);
+  std::vector<Shard> shards = planShards(config, options);
+  for (const Shard &shard : shards)
+    QWENRT_RETURN_IF_ERROR(writeShard(folder, shard, options));
+  if (options.maxShardBytes)
+    QWENRT_RETURN_IF_ERROR(writeJson(folder, "model.safetensors.index.json", indexOf(shards)));
+  QWENRT_RETURN_IF_ERROR(writeJson(folder, "generation_config.json", generationConfig(options.config)));
+  return writeJson(folder, "config.json", options.config);
+}
