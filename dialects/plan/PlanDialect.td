@@ -21,6 +21,7 @@ def Plan_RangeType : TypeDef<Plan_Dialect, "Range"> {
   let mnemonic = "range";
   let summary = "a range of bytes that one kernel operand reaches";
   let parameters = (ins "int64_t":$sizeBytes);
+  let genVerifyDecl = 1;
   let assemblyFormat = "`<` $sizeBytes `>`";
 }
 
@@ -31,7 +32,8 @@ def Plan_PurposeAttr : I32EnumAttr<"Purpose", "what a storage is for; see Buffer
 ]> { let cppNamespace = "::mlir::plan"; }
 
 def Plan_AccessAttr : I32EnumAttr<"Access", "what a kernel does with an operand", [
-  I32EnumAttrCase<"Read", 0, "read">, I32EnumAttrCase<"Write", 1, "write">, I32EnumAttrCase<"ReadWrite", 2, "read_write">
+  I32EnumAttrCase<"Read", 0, "read">, I32EnumAttrCase<"Write", 1, "write">,
+  I32EnumAttrCase<"ReadWrite", 2, "read_write">
 ]> { let cppNamespace = "::mlir::plan"; }
 
 #endif // PLAN_DIALECT_TD

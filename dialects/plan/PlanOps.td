@@ -16,7 +16,8 @@ def Plan_Range : DialectType<Plan_Dialect, CPred<"::llvm::isa<::mlir::plan::Rang
 // Module level: what exists
 //===----------------------------------------------------------------------------------------------------===//
 
-def Plan_WeightOp : Plan_Op<"weight", [Symbol]> {
+def Plan_WeightOp : Plan_Op<"weight", [Symbol, HasParent<"::mlir::ModuleOp">,
+                                          DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "a tensor of the checkpoint and how its rows are laid out on the device";
   let description = [{
     `rows` rows of `row_bytes`, contiguous in the file, are placed `pitch_bytes` apart. `buffer` and `buffer_offset` are
@@ -33,7 +34,8 @@ def Plan_WeightOp : Plan_Op<"weight", [Symbol]> {
   let extraClassDeclaration = [{ int64_t getSizeBytes() { return getRows() * getPitchBytes(); } }];
 }
 
-def Plan_StorageOp : Plan_Op<"storage", [Symbol]> {
+def Plan_StorageOp : Plan_Op<"storage", [Symbol, HasParent<"::mlir::ModuleOp">,
+                                            DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "memory that outlives a run: a cache, the state block, an output, the mailbox";
   let arguments = (ins SymbolNameAttr:$sym_name, Plan_PurposeAttr:$purpose, I64Attr:$size_bytes,
                        OptionalAttr<FlatSymbolRefAttr>:$buffer, OptionalAttr<I64Attr>:$buffer_offset);
@@ -41,55 +43,66 @@ def Plan_StorageOp : Plan_Op<"storage", [Symbol]> {
   let hasVerifier = 1;
 }
 
-def Plan_BufferOp : Plan_Op<"buffer", [Symbol]> {
+def Plan_BufferOp : Plan_Op<"buffer", [Symbol, HasParent<"::mlir::ModuleOp">]> {
   let summary = "one device allocation";
   let arguments = (ins SymbolNameAttr:$sym_name, Plan_PurposeAttr:$purpose, I64Attr:$size_bytes);
   let assemblyFormat = "$sym_name $purpose `size` $size_bytes attr-dict";
   let hasVerifier = 1;
 }
 
-def Plan_CellOp : Plan_Op<"cell"> {
+def Plan_CellOp : Plan_Op<"cell", [HasParent<"::mlir::ModuleOp">, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "where host and kernels exchange one 32-bit value (or an array of them)";
   let description = "The kind is a name of CellKind in plan.fbs, in lower case: `position`, `head_row`, `tokens`, ...";
   let arguments = (ins StrAttr:$kind, FlatSymbolRefAttr:$storage, I64Attr:$offset, I64Attr:$count);
-  let assemblyFormat = "$kind `in` $storage `at` $offset `count` $count attr-dict";
+  let assemblyFormat = "custom<Word>($kind) `in` $storage `at` $offset `count` $count attr-dict";
   let hasVerifier = 1;
 }
 
-def Plan_KernelOp : Plan_Op<"kernel", [Symbol, NoTerminator, SingleBlock, NoRegionArguments]> {
+def Plan_KernelOp : Plan_Op<"kernel", [Symbol, HasParent<"::mlir::ModuleOp">, SymbolTable, NoTerminator, SingleBlock,
+                                          NoRegionArguments]> {
   let summary = "a compute kernel: its SPIR-V module and what it may assume and touch";
   let description = [{
     The region holds one `spirv.module` whose entry point has the kernel's name. `operand_bytes[i]` bounds the bytes the
-    kernel may touch through operand i. `features` are names of Feature in plan.fbs, in lower case.
+    kernel may touch through operand i. `features` are names of Feature in plan.fbs, in lower case with underscores.
+
+    ```mlir
+    plan.kernel @f32_copy workgroup [64, 1, 1] subgroup 0 shared 0 features [] operands (x read 256, y write 256) {
+      spirv.module PhysicalStorageBuffer64 Vulkan requires ... { ... }
+    }
+    ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, DenseI64ArrayAttr:$workgroup, I64Attr:$subgroup_size,
                        I64Attr:$shared_bytes, StrArrayAttr:$features, StrArrayAttr:$operand_names,
-                       TypedArrayAttrBase<Plan_AccessAttr, "accesses">:$operand_access, DenseI64ArrayAttr:$operand_bytes);
+                       TypedArrayAttrBase<Plan_AccessAttr, "accesses">:$operand_access,
+                       DenseI64ArrayAttr:$operand_bytes);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
     $sym_name `workgroup` $workgroup `subgroup` $subgroup_size `shared` $shared_bytes `features` $features
-    `operands` $operand_names $operand_access $operand_bytes attr-dict-with-keyword $body
+    `operands` custom<KernelOperands>($operand_names, $operand_access, $operand_bytes) attr-dict-with-keyword $body
   }];
   let hasVerifier = 1;
 }
 
-def Plan_EntryOp : Plan_Op<"entry", [Symbol, NoTerminator, SingleBlock, NoRegionArguments]> {
+def Plan_EntryOp : Plan_Op<"entry", [Symbol, HasParent<"::mlir::ModuleOp">, NoTerminator, SingleBlock,
+                                        NoRegionArguments]> {
   let summary = "a list of dispatches that one command buffer replays";
-  let description = "The role is a name of Role in plan.fbs, in lower case with underscores: `prefill`, `next_greedy`, ...";
+  let description = "The role is a name of Role in plan.fbs, lower case with underscores: `prefill`, `next_greedy`, ...";
   let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$role, I64Attr:$rows);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "$sym_name `role` $role `rows` $rows attr-dict-with-keyword $body";
+  let assemblyFormat = "$sym_name `role` custom<Word>($role) `rows` $rows attr-dict-with-keyword $body";
   let hasVerifier = 1;
+  let hasRegionVerifier = 1;
 }
 
 //===----------------------------------------------------------------------------------------------------===//
 // Inside an entry: ranges and steps
 //===----------------------------------------------------------------------------------------------------===//
 
-def Plan_TensorOp : Plan_Op<"tensor", [HasParent<"EntryOp">]> {
+def Plan_TensorOp : Plan_Op<"tensor", [HasParent<"EntryOp">, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "an input or output of the entry for callers: name, element type, shape, place";
   let description = [{
-    `symbols[i]` names what bounds dimension i at run time, empty for a fixed one; `cells` names the cell of each symbol.
+    `symbols[i]` names what bounds dimension i at run time, empty for a fixed one; a plan.symbol of the entry says which
+    cell holds its value.
 
     ```mlir
     plan.tensor output "hidden" in @hidden at 0 f32 [64, 192] symbols ["S", ""]
@@ -97,14 +110,17 @@ def Plan_TensorOp : Plan_Op<"tensor", [HasParent<"EntryOp">]> {
   }];
   let arguments = (ins StrAttr:$direction, StrAttr:$name, FlatSymbolRefAttr:$storage, I64Attr:$offset, StrAttr:$dtype,
                        DenseI64ArrayAttr:$shape, StrArrayAttr:$symbols);
-  let assemblyFormat = "$direction $name `in` $storage `at` $offset $dtype $shape `symbols` $symbols attr-dict";
+  let assemblyFormat = [{
+    custom<Word>($direction) $name `in` $storage `at` $offset custom<Word>($dtype) $shape `symbols` $symbols attr-dict
+  }];
   let hasVerifier = 1;
 }
 
-def Plan_SymbolOp : Plan_Op<"symbol", [HasParent<"EntryOp">]> {
+def Plan_SymbolOp : Plan_Op<"symbol", [HasParent<"EntryOp">, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "the cell that tells the entry how large a symbol is";
   let arguments = (ins StrAttr:$name, StrAttr:$cell, I64Attr:$max);
-  let assemblyFormat = "$name `cell` $cell `max` $max attr-dict";
+  let assemblyFormat = "$name `cell` custom<Word>($cell) `max` $max attr-dict";
+  let hasVerifier = 1;
 }
 
 def Plan_AllocOp : Plan_Op<"alloc", [HasParent<"EntryOp">, MemoryEffects<[MemAlloc]>]> {
@@ -115,7 +131,8 @@ def Plan_AllocOp : Plan_Op<"alloc", [HasParent<"EntryOp">, MemoryEffects<[MemAll
   let hasVerifier = 1;
 }
 
-def Plan_WeightsOp : Plan_Op<"weights", [HasParent<"EntryOp">, Pure]> {
+def Plan_WeightsOp : Plan_Op<"weights", [HasParent<"EntryOp">, Pure,
+                                            DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "weights as one range; several are placed side by side in this order";
   let arguments = (ins TypedArrayAttrBase<FlatSymbolRefAttr, "weight symbols">:$weights);
   let results = (outs Plan_Range:$range);
@@ -123,7 +140,7 @@ def Plan_WeightsOp : Plan_Op<"weights", [HasParent<"EntryOp">, Pure]> {
   let hasVerifier = 1;
 }
 
-def Plan_RefOp : Plan_Op<"ref", [HasParent<"EntryOp">, Pure]> {
+def Plan_RefOp : Plan_Op<"ref", [HasParent<"EntryOp">, Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "a range of a storage";
   let arguments = (ins FlatSymbolRefAttr:$storage, I64Attr:$offset);
   let results = (outs Plan_Range:$range);
@@ -131,7 +148,7 @@ def Plan_RefOp : Plan_Op<"ref", [HasParent<"EntryOp">, Pure]> {
   let hasVerifier = 1;
 }
 
-def Plan_DispatchOp : Plan_Op<"dispatch", [HasParent<"EntryOp">]> {
+def Plan_DispatchOp : Plan_Op<"dispatch", [HasParent<"EntryOp">, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "one step: a kernel over a grid of workgroups";
   let description = [{
     Operands stand in the kernel's order. `read_bytes` estimates the device memory read (weights and caches), `cost_ns`

@@ -5,6 +5,7 @@
 include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/EnumAttr.td"
 include "mlir/IR/OpBase.td"
+include "mlir/IR/TensorEncoding.td"
 
 def Qwen_Dialect : Dialect {
   let name = "qwen";
@@ -26,7 +27,7 @@ class Qwen_Attr<string name, string attrMnemonic, list<Trait> traits = []> : Att
   let mnemonic = attrMnemonic;
 }
 
-def Qwen_RowsAttr : Qwen_Attr<"Rows", "rows"> {
+def Qwen_RowsAttr : Qwen_Attr<"Rows", "rows", [DeclareAttrInterfaceMethods<VerifiableTensorEncoding>]> {
   let summary = "names the symbol that counts the rows (dimension 0) of a tensor at run time";
   let description = [{
     ```mlir

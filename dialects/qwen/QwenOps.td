@@ -35,6 +35,7 @@ def Qwen_ParameterOp : Qwen_Op<"parameter", [Symbol]> {
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<WeightTensor>:$type, I64Attr:$file, I64Attr:$offset);
   let assemblyFormat = "$sym_name `:` $type `file` $file `offset` $offset attr-dict";
+  let hasVerifier = 1;
 }
 
 def Qwen_StateOp : Qwen_Op<"state", [Symbol]> {
@@ -48,6 +49,7 @@ def Qwen_StateOp : Qwen_Op<"state", [Symbol]> {
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<StateTensor>:$type);
   let assemblyFormat = "$sym_name `:` $type attr-dict";
+  let hasVerifier = 1;
 }
 
 def Qwen_WeightOp : Qwen_Op<"weight", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
@@ -57,7 +59,7 @@ def Qwen_WeightOp : Qwen_Op<"weight", [Pure, DeclareOpInterfaceMethods<SymbolUse
   let assemblyFormat = "$parameter attr-dict `:` type($value)";
 }
 
-def Qwen_ReadStateOp : Qwen_Op<"read_state", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+def Qwen_ReadStateOp : Qwen_Op<"read_state", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "the value of a state when the entry starts";
   let arguments = (ins FlatSymbolRefAttr:$state);
   let results = (outs StateTensor:$value);
@@ -80,6 +82,7 @@ def Qwen_PositionIdsOp : Qwen_Op<"position_ids", [Pure]> {
   let summary = "index of each row in the sequence: positions already cached + row number";
   let results = (outs IdTensor:$result);
   let assemblyFormat = "attr-dict `:` type($result)";
+  let hasVerifier = 1;
 }
 
 def Qwen_RmsNormOp : Qwen_Op<"rms_norm", [Pure]> {
@@ -104,6 +107,7 @@ def Qwen_ReshapeOp : Qwen_Op<"reshape", [Pure]> {
   let results = (outs Activation:$result);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
   let hasVerifier = 1;
+  let hasFolder = 1;
 }
 
 def Qwen_SliceOp : Qwen_Op<"slice", [Pure]> {
@@ -112,6 +116,7 @@ def Qwen_SliceOp : Qwen_Op<"slice", [Pure]> {
   let results = (outs Activation:$result);
   let assemblyFormat = "$input `at` $offset attr-dict `:` type($input) `->` type($result)";
   let hasVerifier = 1;
+  let hasFolder = 1;
 }
 
 def Qwen_RopeOp : Qwen_Op<"rope", [Pure]> {
@@ -122,8 +127,9 @@ def Qwen_RopeOp : Qwen_Op<"rope", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Qwen_KvAppendOp : Qwen_Op<"kv_append", [Pure]> {
+def Qwen_KvAppendOp : Qwen_Op<"kv_append", [MemoryEffects<[MemWrite]>]> {
   let summary = "the cache with the given rows written behind the positions already cached";
+  let description = "Has a write effect, because the rows stay in the state when nothing in this entry reads them.";
   let arguments = (ins StateTensor:$cache, Activation:$rows);
   let results = (outs StateTensor:$result);
   let assemblyFormat = "$cache `,` $rows attr-dict `:` functional-type(operands, results)";
@@ -172,6 +178,7 @@ def Qwen_BeginChunkOp : Qwen_Op<"begin_chunk"> {
   let summary = "sets the Rows cell to min(rows, Length - Position): how many tokens this prefill run takes";
   let arguments = (ins I64Attr:$rows);
   let assemblyFormat = "$rows attr-dict";
+  let hasVerifier = 1;
 }
 
 def Qwen_AdvanceOp : Qwen_Op<"advance"> {
@@ -211,13 +218,14 @@ def Qwen_NextTokenOp : Qwen_Op<"next_token"> {
 // Fused operations: each becomes one kernel (a skeleton with a generated body)
 //===----------------------------------------------------------------------------------------------------===//
 
-def Qwen_YieldOp : Qwen_Op<"yield", [Pure, Terminator, ReturnLike]> {
+def Qwen_YieldOp : Qwen_Op<"yield", [Pure, Terminator, ParentOneOf<["FusedLinearOp", "ElementwiseOp"]>]> {
   let summary = "the element a body computes";
   let arguments = (ins AnyFloat:$value);
   let assemblyFormat = "$value attr-dict `:` type($value)";
 }
 
-def Qwen_FusedLinearOp : Qwen_Op<"fused_linear", [AttrSizedOperandSegments]> {
+def Qwen_FusedLinearOp : Qwen_Op<"fused_linear", [
+    AttrSizedOperandSegments, Pure, IsolatedFromAbove, SingleBlock]> {
   let summary = "matrix products of one input with a prologue on the input and an epilogue on the accumulators";
   let description = [{
     `result[r, n] = epilogue(acc_0[r, n], ..., extra_0[r, n], ...)` with `acc_i[r, n] = sum_k prologue(input)[r, k] *
@@ -250,8 +258,20 @@ def Qwen_FusedLinearOp : Qwen_Op<"fused_linear", [AttrSizedOperandSegments]> {
   let hasVerifier = 1;
 }
 
-def Qwen_ElementwiseOp : Qwen_Op<"elementwise"> {
+def Qwen_ElementwiseOp : Qwen_Op<"elementwise", [Pure, IsolatedFromAbove, SingleBlock]> {
   let summary = "elementwise operations that found no product to join, as one body";
+  let description = [{
+    The body is written as the epilogue of `qwen.fused_linear` is: its arguments are one f32 element of each input, it
+    yields one f32. All inputs have the shape of the result.
+
+    ```mlir
+    %y = qwen.elementwise (%a, %b) {
+    ^bb0(%x: f32, %y: f32):
+      %s = arith.addf %x, %y : f32
+      qwen.yield %s : f32
+    } : (tensor<1x192xf32>, tensor<1x192xf32>) -> tensor<1x192xf32>
+    ```
+  }];
   let arguments = (ins Variadic<Activation>:$inputs);
   let results = (outs Activation:$result);
   let regions = (region SizedRegion<1>:$body);
@@ -259,7 +279,8 @@ def Qwen_ElementwiseOp : Qwen_Op<"elementwise"> {
   let hasVerifier = 1;
 }
 
-class Qwen_QkvOp<string mnemonic> : Qwen_Op<mnemonic, [AttrSizedOperandSegments]> {
+class Qwen_QkvOp<string mnemonic> : Qwen_Op<mnemonic, [
+    AttrSizedOperandSegments, MemoryEffects<[MemRead, MemWrite]>]> {
   // qkv is [R, (Hq + 2 Hkv) * D]: query heads, key heads, value heads.
   dag qkvArguments = (ins Activation:$qkv, Optional<WeightTensor>:$q_norm, Optional<WeightTensor>:$k_norm,
                           StateTensor:$k_cache, StateTensor:$v_cache, I64Attr:$num_heads, I64Attr:$num_kv_heads,

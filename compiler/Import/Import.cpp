@@ -1,0 +1,252 @@
+//===- Import.cpp - model.json to the qwen dialect --------------------------------------------------------------===//
+
+#include "compiler/Import/Import.h"
+
+#include "compiler/Support/Diagnostics.h"
+#include "dialects/qwen/QwenOps.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/Verifier.h"
+#include "llvm/ADT/StringMap.h"
+
+using namespace mlir;
+using namespace mlir::qwen;
+using qwenrt::Result;
+using qwenrt::Status;
+using qwenrt::StatusCode;
+namespace doc = qwenc::graph;
+
+namespace {
+
+Status invalid(std::string message) { return Status(StatusCode::InvalidInput, std::move(message)); }
+
+class Importer {
+public:
+  Importer(const doc::Graph &graph, MLIRContext &context) : graph(graph), builder(&context) {}
+
+  Result<OwningOpRef<ModuleOp>> run();
+
+private:
+  Status importWeights();
+  Status importStates();
+  Status importFunction(const doc::Function &function);
+  Status importOp(const doc::Op &op);
+  Status importGenerate();
+
+  Result<Value> operand(const doc::Op &op, size_t index);
+  Result<Value> weight(StringRef name);
+  Result<Value> state(StringRef name);
+
+  Type elementType(doc::DType dtype);
+  Result<RankedTensorType> rowsType(const doc::ValueType &type);
+  Result<RankedTensorType> stateType(const doc::ValueType &type);
+  Result<SmallVector<int64_t>> shape(const doc::ValueType &type);
+  Status claimSymbol(StringRef name, StringRef what);
+  Location location(StringRef name) { return NameLoc::get(builder.getStringAttr(name)); }
+  FloatAttr number(const doc::Op &op, const char *name) { return builder.getF64FloatAttr(op.attr<double>(name)); }
+
+  const doc::Graph &graph;
+  OpBuilder builder;
+  ModuleOp module;
+  llvm::StringMap<std::string> symbols; ///< what each symbol of the module names
+  llvm::StringMap<RankedTensorType> weightTypes, stateTypes;
+  llvm::StringMap<Value> values; ///< of the function in work; weights and states with their '@' or '$'
+};
+
+Result<OwningOpRef<ModuleOp>> Importer::run() {
+  OwningOpRef<ModuleOp> owner = ModuleOp::create(builder, location(graph.model.name));
+  module = *owner;
+  builder.setInsertionPointToEnd(module.getBody());
+  QWENRT_RETURN_IF_ERROR(importWeights());
+  QWENRT_RETURN_IF_ERROR(importStates());
+  for (const doc::Function &function : graph.functions)
+    QWENRT_RETURN_IF_ERROR(importFunction(function));
+  QWENRT_RETURN_IF_ERROR(importGenerate());
+  qwenc::DiagnosticCollector diagnostics(module.getContext());
+  if (failed(verify(module)))
+    return diagnostics.status("the graph");
+  return std::move(owner);
+}
+
+//===------------------------------------------------------------------------------------------------------------===//
+// Types and names
+//===------------------------------------------------------------------------------------------------------------===//
+
+Type Importer::elementType(doc::DType dtype) {
+  switch (dtype) {
+  case doc::DType::F32:
+    return builder.getF32Type();
+  case doc::DType::BF16:
+    return builder.getBF16Type();
+  case doc::DType::I32:
+    return builder.getI32Type();
+  }
+  llvm_unreachable("every dtype of the document is listed");
+}
+
+Result<SmallVector<int64_t>> Importer::shape(const doc::ValueType &type) {
+  SmallVector<int64_t> sizes;
+  for (const doc::Dim &dim : type.dims) {
+    if (dim.isSymbol() && !sizes.empty())
+      return invalid("type " + toString(type) + " has a symbol behind its first dimension, expected numbers there, " +
+                     "export rows or positions as the first dimension");
+    sizes.push_back(dim.isSymbol() ? ShapedType::kDynamic : static_cast<int64_t>(dim.size));
+  }
+  return std::move(sizes);
+}
+
+Result<RankedTensorType> Importer::rowsType(const doc::ValueType &type) {
+  QWENRT_ASSIGN_OR_RETURN(SmallVector<int64_t> sizes, shape(type));
+  Attribute rows;
+  if (!type.dims.empty() && type.dims[0].isSymbol())
+    rows = RowsAttr::get(builder.getContext(), builder.getStringAttr(type.dims[0].symbol));
+  return RankedTensorType::get(sizes, elementType(type.dtype), rows);
+}
+
+Result<RankedTensorType> Importer::stateType(const doc::ValueType &type) {
+  QWENRT_ASSIGN_OR_RETURN(SmallVector<int64_t> sizes, shape(type));
+  return RankedTensorType::get(sizes, elementType(type.dtype));
+}
+
+Status Importer::claimSymbol(StringRef name, StringRef what) {
+  auto [entry, isNew] = symbols.try_emplace(name, what.str());
+  if (isNew)
+    return Status::ok();
+  return invalid("name '" + name.str() + "' stands for a " + entry->second + " and a " + what.str() +
+                 ", expected different names, rename one of them");
+}
+
+//===------------------------------------------------------------------------------------------------------------===//
+// What the module holds
+//===------------------------------------------------------------------------------------------------------------===//
+
+Status Importer::importWeights() {
+  for (const doc::Weight &weight : graph.weights) {
+    QWENRT_RETURN_IF_ERROR(claimSymbol(weight.name, "weight"));
+    if (weight.dtype != doc::DType::BF16)
+      return invalid("weight '" + weight.name + "' is " + std::string(dtypeName(weight.dtype)) +
+                     ", expected bf16, convert the checkpoint");
+    QWENRT_ASSIGN_OR_RETURN(RankedTensorType type, stateType(doc::weightType(weight)));
+    ParameterOp::create(builder, location(weight.name), weight.name, type, weight.file, weight.offset);
+    weightTypes[weight.name] = type;
+  }
+  return Status::ok();
+}
+
+Status Importer::importStates() {
+  for (const doc::State &state : graph.states) {
+    QWENRT_RETURN_IF_ERROR(claimSymbol(state.name, "state"));
+    QWENRT_ASSIGN_OR_RETURN(RankedTensorType type, stateType(doc::stateType(state)));
+    StateOp::create(builder, location(state.name), state.name, type);
+    stateTypes[state.name] = type;
+  }
+  return Status::ok();
+}
+
+Status Importer::importFunction(const doc::Function &function) {
+  QWENRT_RETURN_IF_ERROR(claimSymbol(function.name, "function"));
+  OpBuilder::InsertionGuard guard(builder);
+  values.clear();
+  SmallVector<Type> inputTypes, resultTypes;
+  for (const doc::TypedName &input : function.inputs) {
+    QWENRT_ASSIGN_OR_RETURN(RankedTensorType type, rowsType(input.type));
+    inputTypes.push_back(type);
+  }
+  auto funcOp = func::FuncOp::create(builder, location(function.name), function.name,
+                                     builder.getFunctionType(inputTypes, {}));
+  Block *body = funcOp.addEntryBlock();
+  builder.setInsertionPointToStart(body);
+  for (auto [input, argument] : llvm::zip(function.inputs, body->getArguments())) {
+    argument.setLoc(location(input.name));
+    values[input.name] = argument;
+  }
+  for (const doc::Op &op : function.ops)
+    QWENRT_RETURN_IF_ERROR(
+        importOp(op).withContext("function '" + function.name + "', value '" + op.outputs.front() + "'"));
+  SmallVector<Value> results;
+  for (const std::string &output : function.outputs) {
+    results.push_back(values.lookup(output));
+    resultTypes.push_back(results.back().getType());
+  }
+  func::ReturnOp::create(builder, funcOp.getLoc(), results);
+  funcOp.setFunctionType(builder.getFunctionType(inputTypes, resultTypes));
+  return Status::ok();
+}
+
+Status Importer::importGenerate() {
+  if (!graph.generate)
+    return Status::ok();
+  module->setAttr(attrs::decoder, FlatSymbolRefAttr::get(builder.getContext(), graph.generate->decoder));
+  module->setAttr(attrs::head, FlatSymbolRefAttr::get(builder.getContext(), graph.generate->head));
+  return Status::ok();
+}
+
+//===------------------------------------------------------------------------------------------------------------===//
+// Operations
+//===------------------------------------------------------------------------------------------------------------===//
+
+/// A weight or state becomes a value where the function first uses it.
+Result<Value> Importer::operand(const doc::Op &op, size_t index) {
+  StringRef name = op.inputs[index];
+  Value &value = values[name];
+  if (value)
+    return value;
+  if (name.starts_with("@"))
+    value = WeightOp::create(builder, location(name.drop_front()), weightTypes.lookup(name.drop_front()),
+                             name.drop_front());
+  else if (name.starts_with("$"))
+    value = ReadStateOp::create(builder, location(name.drop_front()), stateTypes.lookup(name.drop_front()),
+                                name.drop_front());
+  else
+    return invalid("operand '" + name.str() + "' is not defined, expected a value defined before, correct the graph");
+  return value;
+}
+
+Status Importer::importOp(const doc::Op &op) {
+  SmallVector<Value, 3> operands;
+  for (size_t i = 0; i < op.inputs.size(); ++i) {
+    QWENRT_ASSIGN_OR_RETURN(Value value, operand(op, i));
+    operands.push_back(value);
+  }
+  Location loc = location(op.outputs.front());
+  bool isAppend = op.kind == doc::OpKind::KvAppend;
+  QWENRT_ASSIGN_OR_RETURN(RankedTensorType type, isAppend ? stateType(op.types.front()) : rowsType(op.types.front()));
+  auto create = [&]() -> Value {
+    switch (op.kind) {
+    case doc::OpKind::Embedding:
+      return EmbeddingOp::create(builder, loc, type, operands[0], operands[1]);
+    case doc::OpKind::PositionIds:
+      return PositionIdsOp::create(builder, loc, type);
+    case doc::OpKind::RmsNorm:
+      return RmsNormOp::create(builder, loc, type, operands[0], operands[1], number(op, "eps"));
+    case doc::OpKind::Linear:
+      return LinearOp::create(builder, loc, type, operands[0], operands[1], operands.size() > 2 ? operands[2] : Value());
+    case doc::OpKind::Reshape:
+      return ReshapeOp::create(builder, loc, type, operands[0]);
+    case doc::OpKind::Rope:
+      return RopeOp::create(builder, loc, type, operands[0], operands[1], number(op, "theta"));
+    case doc::OpKind::KvAppend:
+      return KvAppendOp::create(builder, loc, type, operands[0], operands[1]);
+    case doc::OpKind::Attention:
+      return AttentionOp::create(builder, loc, type, operands[0], operands[1], operands[2], number(op, "scale"),
+                                 op.attr<bool>("causal") ? builder.getUnitAttr() : UnitAttr());
+    case doc::OpKind::Silu:
+      return SiluOp::create(builder, loc, type, operands[0]);
+    case doc::OpKind::Mul:
+      return MulOp::create(builder, loc, type, operands[0], operands[1]);
+    case doc::OpKind::Add:
+      return AddOp::create(builder, loc, type, operands[0], operands[1]);
+    }
+    llvm_unreachable("every operation of the document is listed");
+  };
+  values[op.outputs.front()] = create();
+  return Status::ok();
+}
+
+} // namespace
+
+Result<OwningOpRef<ModuleOp>> qwenc::importGraph(const doc::Graph &graph, MLIRContext &context) {
+  context.loadDialect<QwenDialect, func::FuncDialect>();
+  return Importer(graph, context).run();
+}

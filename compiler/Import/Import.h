@@ -1,0 +1,21 @@
+//===- Import.h - model.json to the qwen dialect ---------------------------------------------------------*- C++ -*-===//
+//
+// The only code that turns a graph document into IR. It rewrites nothing: one operation of the document is one operation
+// of the dialect, and its location is the name of the value it defines, so that a message or a trace can name the layer.
+//
+//===------------------------------------------------------------------------------------------------------------===//
+#pragma once
+
+#include "models/Graph/Graph.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+
+namespace qwenc {
+
+/// The module of a verified graph: parameters, states, functions, and the names of decoder and head.
+/// Errors: InvalidInput when the document says something that the dialect cannot (weights that are not bf16, symbols
+/// behind the first dimension, one name for two things, ...).
+qwenrt::Result<mlir::OwningOpRef<mlir::ModuleOp>> importGraph(const graph::Graph &graph, mlir::MLIRContext &context);
+
+} // namespace qwenc

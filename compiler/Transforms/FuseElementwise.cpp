@@ -1,0 +1,43 @@
+//===- FuseElementwise.cpp - Left-over elementwise operations become bodies -------------------------------------===//
+
+#include "compiler/Transforms/ElementwiseTree.h"
+#include "compiler/Transforms/Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+
+namespace mlir::qwen {
+#define GEN_PASS_DEF_FUSEELEMENTWISEPASS
+#include "compiler/Transforms/Passes.h.inc"
+} // namespace mlir::qwen
+
+using namespace mlir;
+using namespace mlir::qwen;
+
+namespace {
+
+struct FuseElementwise : qwen::impl::FuseElementwisePassBase<FuseElementwise> {
+  void runOnOperation() override {
+    for (Block &block : getOperation().getBody()) {
+      SmallVector<ElementwiseTree> trees = collectElementwiseTrees(block, maxBodyInputs);
+      for (ElementwiseTree &tree : llvm::reverse(trees))
+        fuse(tree);
+    }
+  }
+
+  void fuse(const ElementwiseTree &tree) {
+    OpBuilder builder(tree.root);
+    Location loc = tree.root->getLoc();
+    auto fused = ElementwiseOp::create(builder, loc, tree.getType(), tree.leaves.getArrayRef());
+    buildBody(builder, loc, fused.getBody(), tree.leaves.size(), [&](OpBuilder &inner, Block &block) {
+      IRMapping elements;
+      elements.map(tree.leaves.getArrayRef(), block.getArguments());
+      return buildScalarTree(inner, tree, elements);
+    });
+    tree.root->getResult(0).replaceAllUsesWith(fused.getResult());
+    fusedCount += tree.ops.size();
+    eraseTree(tree);
+  }
+};
+
+} // namespace

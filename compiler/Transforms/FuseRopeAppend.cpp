@@ -1,0 +1,133 @@
+//===- FuseRopeAppend.cpp - Split, head norms, rotation and cache write as one step -----------------------------===//
+
+#include "compiler/Transforms/Passes.h"
+
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+namespace mlir::qwen {
+#define GEN_PASS_DEF_FUSEROPEAPPENDPASS
+#include "compiler/Transforms/Passes.h.inc"
+} // namespace mlir::qwen
+
+using namespace mlir;
+using namespace mlir::qwen;
+
+namespace {
+
+/// Heads cut out of a merged row: slice, reshape, and perhaps norm and rotation.
+struct Heads {
+  Value row;
+  int64_t offset = 0, count = 0, dim = 0;
+  RmsNormOp norm;
+  RopeOp rope;
+
+  int64_t end() const { return offset + count * dim; }
+};
+
+/// The definition of \p value if it is an \p OpTy and nothing else reads it.
+template <typename OpTy> OpTy getOnlyUseOf(Value value) {
+  return value.hasOneUse() ? value.getDefiningOp<OpTy>() : OpTy();
+}
+
+FailureOr<Heads> matchHeads(Value value) {
+  Heads heads;
+  if ((heads.rope = getOnlyUseOf<RopeOp>(value)))
+    value = heads.rope.getInput();
+  if ((heads.norm = getOnlyUseOf<RmsNormOp>(value)))
+    value = heads.norm.getInput();
+  auto reshape = getOnlyUseOf<ReshapeOp>(value);
+  if (!reshape)
+    return failure();
+  RankedTensorType type = reshape.getResult().getType();
+  auto slice = getOnlyUseOf<SliceOp>(reshape.getInput());
+  if (!slice || type.getRank() != 3)
+    return failure();
+  heads.row = slice.getInput();
+  heads.offset = slice.getOffset();
+  heads.count = type.getDimSize(1);
+  heads.dim = type.getDimSize(2);
+  return heads;
+}
+
+/// An append to a state that nothing else reads.
+KvAppendOp matchAppend(Value cache) {
+  auto append = getOnlyUseOf<KvAppendOp>(cache);
+  if (!append || !append.getCache().hasOneUse() || !append.getCache().getDefiningOp<ReadStateOp>())
+    return {};
+  return append;
+}
+
+bool haveSameRotation(RopeOp a, RopeOp b) {
+  return a && b && a.getPositions() == b.getPositions() && a.getThetaAttr() == b.getThetaAttr() &&
+         a.getPositions().getDefiningOp<PositionIdsOp>();
+}
+
+bool haveSameNorm(RmsNormOp a, RmsNormOp b) { return a && b ? a.getEpsAttr() == b.getEpsAttr() : !a && !b; }
+
+class FuseInputsOfAttention : public OpRewritePattern<AttentionOp> {
+public:
+  FuseInputsOfAttention(MLIRContext *context, Pass::Statistic &fusedCount)
+      : OpRewritePattern(context), fusedCount(fusedCount) {}
+
+  LogicalResult matchAndRewrite(AttentionOp op, PatternRewriter &rewriter) const override {
+    KvAppendOp keys = matchAppend(op.getKeys()), values = matchAppend(op.getValues());
+    if (!keys || !values)
+      return rewriter.notifyMatchFailure(op, "keys or values are not an append to a state read only here");
+    FailureOr<Heads> q = matchHeads(op.getQuery()), k = matchHeads(keys.getRows()), v = matchHeads(values.getRows());
+    if (failed(q) || failed(k) || failed(v))
+      return rewriter.notifyMatchFailure(op, "query, keys or values are not heads cut out of a row");
+    if (q->row != k->row || k->row != v->row || q->offset != 0 || k->offset != q->end() || v->offset != k->end() ||
+        v->end() != cast<RankedTensorType>(q->row.getType()).getDimSize(1))
+      return rewriter.notifyMatchFailure(op, "query, keys and values do not fill one row in this order");
+    if (q->dim != k->dim || k->dim != v->dim || k->count != v->count)
+      return rewriter.notifyMatchFailure(op, "heads differ in size or number");
+    if (!haveSameRotation(q->rope, k->rope) || v->rope || v->norm || !haveSameNorm(q->norm, k->norm))
+      return rewriter.notifyMatchFailure(op, "norms or rotations differ");
+
+    Value qNorm = q->norm ? q->norm.getWeight() : Value(), kNorm = k->norm ? k->norm.getWeight() : Value();
+    FloatAttr eps = q->norm ? q->norm.getEpsAttr() : FloatAttr();
+    Location loc = FusedLoc::get(getContext(), {keys.getLoc(), values.getLoc()});
+    auto fused = RopeAppendOp::create(rewriter, loc, op.getQuery().getType(), keys.getType(), values.getType(), q->row,
+                                      qNorm, kNorm, keys.getCache(), values.getCache(), rewriter.getI64IntegerAttr(q->count),
+                                      rewriter.getI64IntegerAttr(k->count), rewriter.getI64IntegerAttr(q->dim),
+                                      q->rope.getThetaAttr(), eps);
+    rewriter.modifyOpInPlace(op, [&] { op->setOperands(fused.getResults()); });
+    rewriter.eraseOp(keys);
+    rewriter.eraseOp(values);
+    ++fusedCount;
+    return success();
+  }
+
+private:
+  Pass::Statistic &fusedCount;
+};
+
+/// Whether all attention sees the same Position and Rows, so that its cache writes may move down to it.
+bool hasOnePosition(func::FuncOp function) {
+  bool sawAttention = false, isClosed = false;
+  for (Operation &op : function.getBody().front()) {
+    if (isa<BeginChunkOp, AdvanceOp, NextTokenOp>(op)) {
+      isClosed = sawAttention;
+    } else if (isa<KvAppendOp, AttentionOp, PositionIdsOp>(op)) {
+      if (isClosed)
+        return false;
+      sawAttention = true;
+    }
+  }
+  return true;
+}
+
+struct FuseRopeAppend : qwen::impl::FuseRopeAppendPassBase<FuseRopeAppend> {
+  void runOnOperation() override {
+    func::FuncOp function = getOperation();
+    if (function.isExternal() || !function.getBody().hasOneBlock() || !hasOnePosition(function))
+      return;
+    RewritePatternSet patterns(&getContext());
+    patterns.add<FuseInputsOfAttention>(&getContext(), fusedCount);
+    if (failed(applyPatternsGreedily(function, std::move(patterns))))
+      signalPassFailure();
+  }
+};
+
+} // namespace

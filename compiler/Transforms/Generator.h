@@ -1,0 +1,18 @@
+//===- Generator.h - The two functions of a text generator -----------------------------------------------*- C++ -*-===//
+#pragma once
+
+#include "dialects/qwen/QwenOps.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+namespace mlir::qwen {
+
+struct Generator {
+  func::FuncOp decoder; ///< ids [S] -> hidden rows [S, H]
+  func::FuncOp head;    ///< hidden rows [S, H] -> logits [S, V]
+};
+
+/// The functions that the module's attributes name. Emits an error when they are missing or do not fit together.
+FailureOr<Generator> findGenerator(ModuleOp module);
+
+} // namespace mlir::qwen

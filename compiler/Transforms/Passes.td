@@ -1,0 +1,261 @@
+//===- Passes.td - From the model's functions to fused operations ------------------------*- tablegen -*-===//
+//
+// In the order of the road. compiler/Pipelines says why each stands where it does.
+//
+//===----------------------------------------------------------------------------------------------------===//
+#ifndef QWEN_TRANSFORMS_PASSES_TD
+#define QWEN_TRANSFORMS_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+//===----------------------------------------------------------------------------------------------------===//
+// Between phases: what a level may hold
+//===----------------------------------------------------------------------------------------------------===//
+
+def VerifyModelPass : Pass<"qwen-verify-model", "::mlir::ModuleOp"> {
+  let summary = "reject what is not a model: only primitive operations, a decoder and a head";
+  let description = [{
+    After import a module holds parameters, states and functions of primitive operations, and the attributes `qwen.decoder`
+    and `qwen.head` name two of the functions: the decoder maps ids `[S]` to hidden rows `[S, H]`, the head hidden rows to
+    logits `[S, V]`.
+  }];
+}
+
+def VerifyEntriesPass : Pass<"qwen-verify-entries", "::mlir::ModuleOp"> {
+  let summary = "reject what is not a set of entries: static shapes, roles, bindings";
+  let description = [{
+    After specialisation every function is an entry with `qwen.role` and `qwen.rows`, all shapes are static and no tensor
+    exceeds 2^44 bytes, arguments have a `qwen.binding` and results a `qwen.name`. Position moves only at the end of an
+    entry, and an entry reads each state once, so that a cache can be updated in place.
+  }];
+}
+
+def VerifyFusedPass : Pass<"qwen-verify-fused", "::mlir::func::FuncOp"> {
+  let summary = "reject operations that code generation does not take, naming the pass that removes them";
+  let description = [{
+    Only fused and entry operations, `embedding`, `rms_norm`, `attention`, `weight` and `read_state` may be left, and
+    `reshape`, which code generation reads as another view of the same bytes.
+  }];
+}
+
+//===----------------------------------------------------------------------------------------------------===//
+// Specialisation
+//===----------------------------------------------------------------------------------------------------===//
+
+def SpecializeEntriesPass : Pass<"qwen-specialize-entries", "::mlir::ModuleOp"> {
+  let summary = "build the entries of a text generator from the decoder and the head";
+  let description = [{
+    Clones the two functions into the entries that the runtime replays, with static shapes: `prefill` (up to `chunk` rows),
+    `next_greedy` and `next_sample` (last hidden row to token), `decode_greedy` and `decode_sample` (one token), `logits`
+    (up to `logits-rows` hidden rows to logits). States get `context` positions of the element type `kv-format`.
+
+    ```mlir
+    module attributes {qwen.decoder = @decoder, qwen.head = @head} {
+      func.func @decoder(%ids: tensor<?xi32, #qwen.rows<S>>) -> tensor<?x8xf32, #qwen.rows<S>> { ... }
+      func.func @head(%h: tensor<?x8xf32, #qwen.rows<S>>) -> tensor<?x32xf32, #qwen.rows<S>> { ... }
+    }
+    ```
+    ==>
+    ```mlir
+    func.func @prefill(%ids: tensor<64xi32, #qwen.rows<S>> {qwen.binding = "tokens"})
+        -> (tensor<64x8xf32, #qwen.rows<S>> {qwen.name = "hidden"}) attributes {qwen.role = "prefill", qwen.rows = 64} {
+      qwen.begin_chunk 64
+      ...
+      qwen.advance
+      return %hidden
+    }
+    func.func @decode_greedy(%ids: tensor<1xi32> {qwen.binding = "tokens"})
+        -> (tensor<1x32xf32> {qwen.name = "logits"}) attributes {qwen.role = "decode_greedy", qwen.rows = 1} {
+      ...
+      qwen.next_token %logits greedy advances : tensor<1x32xf32>
+      return %logits
+    }
+    ```
+  }];
+  let options = [
+    Option<"context", "context", "int64_t", "8192", "positions a cache holds">,
+    Option<"chunk", "chunk", "int64_t", "64", "rows one prefill run takes">,
+    Option<"logitsRows", "logits-rows", "int64_t", "16", "rows one run of the logits entry takes">,
+    Option<"kvFormat", "kv-format", "std::string", "\"f32\"", "element type of the caches: f32, f16 or bf16">
+  ];
+  let statistics = [Statistic<"entryCount", "entries", "entries built">];
+}
+
+//===----------------------------------------------------------------------------------------------------===//
+// Fusion
+//===----------------------------------------------------------------------------------------------------===//
+
+def MergeLinearsPass : Pass<"qwen-merge-linears", "::mlir::func::FuncOp"> {
+  let summary = "one product over stacked weights for linears of one input whose results go separate ways";
+  let description = [{
+    Takes linears without bias whose results are only viewed (reshape, slice): query, key and value projections. Linears
+    that meet in elementwise operations are left to `qwen-fuse-parallel-linears`.
+
+    ```mlir
+    %q = qwen.linear %x, %wq : ... -> tensor<1x8xf32>
+    %k = qwen.linear %x, %wk : ... -> tensor<1x4xf32>
+    ```
+    ==>
+    ```mlir
+    %m = qwen.fused_linear none concat %x weights(%wq, %wk) { identity } : ... -> tensor<1x12xf32>
+    %q = qwen.slice %m at 0 : tensor<1x12xf32> -> tensor<1x8xf32>
+    %k = qwen.slice %m at 8 : tensor<1x12xf32> -> tensor<1x4xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
+  let statistics = [Statistic<"mergedCount", "merged-linears", "linears that became part of a stacked product">];
+}
+
+def FuseParallelLinearsPass : Pass<"qwen-fuse-parallel-linears", "::mlir::func::FuncOp"> {
+  let summary = "one product with several accumulators for linears of one input that meet in elementwise operations";
+  let description = [{
+    ```mlir
+    %g = qwen.linear %x, %wg : ... -> tensor<1x16xf32>
+    %u = qwen.linear %x, %wu : ... -> tensor<1x16xf32>
+    %s = qwen.silu %g : tensor<1x16xf32>
+    %m = qwen.mul %s, %u : tensor<1x16xf32>
+    ```
+    ==>
+    ```mlir
+    %m = qwen.fused_linear none parallel %x weights(%wg, %wu) {
+    ^bb0(%g: f32, %u: f32):
+      ... silu(g) * u ...
+    } : ... -> tensor<1x16xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
+  let statistics = [Statistic<"fusedCount", "fused-linears", "linears that share a product">];
+}
+
+def FuseLinearsPass : Pass<"qwen-fuse-linears", "::mlir::func::FuncOp"> {
+  let summary = "every other linear becomes a fused product with an identity epilogue";
+  let description = [{
+    ```mlir
+    %y = qwen.linear %x, %w, %b : ... -> tensor<1x8xf32>
+    ```
+    ==>
+    ```mlir
+    %y = qwen.fused_linear none concat %x weights(%w) extras(%b) {
+    ^bb0(%a: f32, %e: f32):
+      %s = arith.addf %a, %e : f32
+      qwen.yield %s : f32
+    } : ... -> tensor<1x8xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
+  let statistics = [Statistic<"fusedCount", "fused-linears", "linears rewritten">];
+}
+
+def FuseEpiloguePass : Pass<"qwen-fuse-epilogue", "::mlir::func::FuncOp"> {
+  let summary = "elementwise operations that follow a product join its epilogue";
+  let description = [{
+    A tree of elementwise operations whose only reader of the product it is moves into the region; the tree's other inputs
+    become extras.
+
+    ```mlir
+    %o = qwen.fused_linear none concat %x weights(%w) { identity } : ... -> tensor<1x8xf32>
+    %y = qwen.add %residual, %o : tensor<1x8xf32>
+    ```
+    ==>
+    ```mlir
+    %y = qwen.fused_linear none concat %x weights(%w) extras(%residual) {
+    ^bb0(%a: f32, %e: f32):
+      %s = arith.addf %e, %a : f32
+      qwen.yield %s : f32
+    } : ... -> tensor<1x8xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
+  let statistics = [Statistic<"fusedCount", "fused-epilogues", "products that took elementwise operations">];
+}
+
+def FuseRopeAppendPass : Pass<"qwen-fuse-rope-append", "::mlir::func::FuncOp"> {
+  let summary = "split, head norms, rotation and cache write of a merged q/k/v row become one step";
+  let description = [{
+    ```mlir
+    %q0 = qwen.slice %qkv at 0        %k0 = qwen.slice %qkv at 8         %v0 = qwen.slice %qkv at 12
+    %q1 = qwen.reshape %q0            %k1 = qwen.reshape %k0             %v1 = qwen.reshape %v0
+    %q2 = qwen.rms_norm %q1, %qw      %k2 = qwen.rms_norm %k1, %kw
+    %q3 = qwen.rope %q2, %positions   %k3 = qwen.rope %k2, %positions
+                                      %k  = qwen.kv_append %kc, %k3      %v  = qwen.kv_append %vc, %v1
+    %a = qwen.attention %q3, %k, %v
+    ```
+    ==>
+    ```mlir
+    %q, %k, %v = qwen.rope_append %qkv norms(%qw, %kw) caches(%kc, %vc) {...}
+    %a = qwen.attention %q, %k, %v
+    ```
+  }];
+  let statistics = [Statistic<"fusedCount", "fused-attentions", "attentions whose inputs became one step">];
+}
+
+def SplitDecodeAttentionPass : Pass<"qwen-split-decode-attention", "::mlir::func::FuncOp"> {
+  let summary = "attention of one row is split over the keys and joins the cache write";
+  let description = [{
+    ```mlir
+    %q, %k, %v = qwen.rope_append %qkv norms(...) caches(%kc, %vc) {...}
+    %a = qwen.attention %q, %k, %v scale 0.5 causal : ... -> tensor<1x4x2xf32>
+    ```
+    ==>
+    ```mlir
+    %p, %k, %v = qwen.decode_attention %qkv norms(...) caches(%kc, %vc) {scale = 0.5, splits = 4, ...}
+    %c = qwen.combine_splits %p : tensor<4x4x4xf32> -> tensor<1x8xf32>
+    %a = qwen.reshape %c : tensor<1x8xf32> -> tensor<1x4x2xf32>
+    ```
+  }];
+  let options = [Option<"splits", "splits", "int64_t", "4", "parts of the keys that are attended side by side">];
+  let statistics = [Statistic<"splitCount", "split-attentions", "attentions split">];
+}
+
+def FuseProloguePass : Pass<"qwen-fuse-prologue", "::mlir::func::FuncOp"> {
+  let summary = "what prepares the input of a one-row product happens while the product stages its row";
+  let description = [{
+    A norm of one row is cheaper to repeat in every workgroup than to wait for, so a norm with several readers joins each.
+
+    ```mlir
+    %n = qwen.rms_norm %x, %w eps 1.0e-6 : ... -> tensor<1x8xf32>
+    %y = qwen.fused_linear none concat %n weights(%a) { ... } : ...
+    ```
+    ==>
+    ```mlir
+    %y = qwen.fused_linear rms_norm concat %x weights(%a) norm(%w eps 1.0e-6) { ... } : ...
+    ```
+  }];
+  let statistics = [Statistic<"fusedCount", "fused-prologues", "products that took a prologue">];
+}
+
+def FuseElementwisePass : Pass<"qwen-fuse-elementwise", "::mlir::func::FuncOp"> {
+  let summary = "elementwise operations that found no product become one body each tree";
+  let description = [{
+    ```mlir
+    %s = qwen.silu %a : tensor<1x8xf32>
+    %y = qwen.mul %s, %b : tensor<1x8xf32>
+    ```
+    ==>
+    ```mlir
+    %y = qwen.elementwise (%a, %b) { ... } : (tensor<1x8xf32>, tensor<1x8xf32>) -> tensor<1x8xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
+  let statistics = [Statistic<"fusedCount", "fused-operations", "elementwise operations put into a body">];
+}
+
+def NarrowMatrixOperandsPass : Pass<"qwen-narrow-matrix-operands", "::mlir::func::FuncOp"> {
+  let summary = "activations of many rows that only feed products are stored as bf16";
+  let description = [{
+    For targets whose matrix units take bf16 operands. The residual stream, extras and results stay f32.
+
+    ```mlir
+    %n = qwen.rms_norm %x, %w eps 1.0e-6 : ... -> tensor<64x8xf32, #qwen.rows<S>>
+    %y = qwen.fused_linear none concat %n weights(%a) { ... } : ...
+    ```
+    ==>
+    ```mlir
+    %n = qwen.rms_norm %x, %w eps 1.0e-6 : ... -> tensor<64x8xbf16, #qwen.rows<S>>
+    %y = qwen.fused_linear none concat %n weights(%a) { ... } : ...
+    ```
+  }];
+  let statistics = [Statistic<"narrowedCount", "narrowed-values", "activations stored as bf16">];
+}
+
+#endif // QWEN_TRANSFORMS_PASSES_TD

@@ -1,0 +1,50 @@
+//===- VerifyFused.cpp - What the fusions leave for code generation ---------------------------------------------===//
+
+#include "compiler/Transforms/Passes.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+namespace mlir::qwen {
+#define GEN_PASS_DEF_VERIFYFUSEDPASS
+#include "compiler/Transforms/Passes.h.inc"
+} // namespace mlir::qwen
+
+using namespace mlir;
+using namespace mlir::qwen;
+
+namespace {
+
+bool isCodegenInput(Operation &op) {
+  return isa<FusedLinearOp, ElementwiseOp, RopeAppendOp, DecodeAttentionOp, CombineSplitsOp, EmbeddingOp, RmsNormOp,
+             AttentionOp, ReshapeOp, WeightOp, ReadStateOp, BeginChunkOp, AdvanceOp, LastRowOp, HeadRowsOp, NextTokenOp,
+             func::ReturnOp>(op);
+}
+
+/// The pass that removes operations like \p op, empty if there is none.
+StringRef removingPass(Operation &op) {
+  return llvm::TypeSwitch<Operation *, StringRef>(&op)
+      .Case<LinearOp>([](auto) { return "qwen-fuse-linears"; })
+      .Case<SiluOp, MulOp, AddOp>([](auto) { return "qwen-fuse-elementwise"; })
+      .Case<SliceOp, RopeOp, KvAppendOp, PositionIdsOp>([](auto) { return "qwen-fuse-rope-append"; })
+      .Default([](auto) { return ""; });
+}
+
+struct VerifyFused : qwen::impl::VerifyFusedPassBase<VerifyFused> {
+  void runOnOperation() override {
+    for (Block &block : getOperation().getBody())
+      for (Operation &op : block) {
+        if (isCodegenInput(op))
+          continue;
+        InFlightDiagnostic error = op.emitOpError() << "is left for code generation, expected only fused operations, ";
+        StringRef pass = removingPass(op);
+        if (pass.empty())
+          error << "remove it";
+        else
+          error << "run " << pass << " first";
+        return signalPassFailure();
+      }
+    markAllAnalysesPreserved();
+  }
+};
+
+} // namespace

@@ -1,0 +1,102 @@
+//===- VerifyModel.cpp - What import leaves: primitive operations, a decoder and a head -------------------------===//
+
+#include "compiler/Transforms/Generator.h"
+#include "compiler/Transforms/Passes.h"
+
+namespace mlir::qwen {
+#define GEN_PASS_DEF_VERIFYMODELPASS
+#include "compiler/Transforms/Passes.h.inc"
+} // namespace mlir::qwen
+
+using namespace mlir;
+using namespace mlir::qwen;
+
+static func::FuncOp findFunction(ModuleOp module, StringRef attribute, StringRef purpose) {
+  auto symbol = module->getAttrOfType<FlatSymbolRefAttr>(attribute);
+  if (!symbol) {
+    module.emitError() << "module has no attribute '" << attribute << "', expected the symbol of the function that "
+                       << purpose;
+    return {};
+  }
+  auto function = module.lookupSymbol<func::FuncOp>(symbol.getAttr());
+  if (!function)
+    module.emitError() << "'" << attribute << "' names " << symbol << ", expected a function of this module";
+  return function;
+}
+
+/// \p function maps one tensor of rows of rank \p inputRank to one of rank 2 that counts the same rows.
+static LogicalResult verifySignature(func::FuncOp function, int64_t inputRank, Type inputElement) {
+  FunctionType type = function.getFunctionType();
+  if (function.isExternal() || !function.getBody().hasOneBlock())
+    return function.emitError() << "function has no single block, expected a body without control flow";
+  if (type.getNumInputs() != 1 || type.getNumResults() != 1)
+    return function.emitError() << "function has " << type.getNumInputs() << " inputs and " << type.getNumResults()
+                                << " results, expected one of each";
+  auto input = dyn_cast<RankedTensorType>(type.getInput(0)), result = dyn_cast<RankedTensorType>(type.getResult(0));
+  if (!input || !getRows(input) || !input.isDynamicDim(0) || input.getRank() != inputRank ||
+      input.getElementType() != inputElement)
+    return function.emitError() << "function takes " << type.getInput(0) << ", expected " << inputElement
+                                << " of rank " << inputRank << " with a rows encoding";
+  if (!result || getRows(result) != getRows(input) || !result.isDynamicDim(0) || result.getRank() != 2 ||
+      !result.getElementType().isF32())
+    return function.emitError() << "function returns " << type.getResult(0)
+                                << ", expected f32 of rank 2 that counts the rows of the input";
+  return success();
+}
+
+FailureOr<Generator> mlir::qwen::findGenerator(ModuleOp module) {
+  Generator generator;
+  generator.decoder = findFunction(module, attrs::decoder, "maps ids to hidden rows");
+  if (!generator.decoder)
+    return failure();
+  generator.head = findFunction(module, attrs::head, "maps hidden rows to logits");
+  if (!generator.head)
+    return failure();
+  Builder builder(module.getContext());
+  if (generator.decoder == generator.head) {
+    generator.head.emitError() << "function is decoder and head, expected two functions";
+    return failure();
+  }
+  if (failed(verifySignature(generator.decoder, 1, builder.getI32Type())) ||
+      failed(verifySignature(generator.head, 2, builder.getF32Type())))
+    return failure();
+  auto hidden = cast<RankedTensorType>(generator.decoder.getFunctionType().getResult(0));
+  auto taken = cast<RankedTensorType>(generator.head.getFunctionType().getInput(0));
+  if (hidden.getDimSize(1) != taken.getDimSize(1)) {
+    generator.head.emitError() << "function takes " << taken << ", expected hidden rows as the decoder returns them: "
+                               << hidden;
+    return failure();
+  }
+  return generator;
+}
+
+namespace {
+
+bool isPrimitive(Operation *op) {
+  return isa<ParameterOp, StateOp, WeightOp, ReadStateOp, EmbeddingOp, PositionIdsOp, RmsNormOp, LinearOp, ReshapeOp,
+             RopeOp, KvAppendOp, AttentionOp, SiluOp, MulOp, AddOp, func::FuncOp, func::ReturnOp>(op);
+}
+
+struct VerifyModel : qwen::impl::VerifyModelPassBase<VerifyModel> {
+  void runOnOperation() override {
+    WalkResult walk = getOperation()->walk([&](Operation *op) {
+      if (op == getOperation() || isPrimitive(op))
+        return WalkResult::advance();
+      op->emitOpError() << "is not an operation of a model, expected only primitive operations of the qwen dialect";
+      return WalkResult::interrupt();
+    });
+    if (walk.wasInterrupted())
+      return signalPassFailure();
+    FailureOr<Generator> generator = findGenerator(getOperation());
+    if (failed(generator))
+      return signalPassFailure();
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      if (function != generator->decoder && function != generator->head) {
+        function.emitError() << "function is neither decoder nor head, expected only these two, remove it";
+        return signalPassFailure();
+      }
+    markAllAnalysesPreserved();
+  }
+};
+
+} // namespace

@@ -1,0 +1,40 @@
+//===- StateLayout.h - Where the cells lie in the state block and the mailbox --------------------------*- C++ -*-===//
+//
+// Kernels have these offsets in their bodies, so code generation and the plan.cell operations must take them from one
+// place. The runtime does not use this header: it reads the cells of the plan.
+//
+//   state:    0 position   4 length   8 rows   12 head_row   16 head_rows   20 step   24 seed   28 temperature
+//             32 top_k   36 top_p   40 repetition_penalty   44..63 unused   64 tokens[max_context + 1]
+//   mailbox:  0 sampled[1024]
+//
+//===------------------------------------------------------------------------------------------------------------===//
+#pragma once
+
+#include <cstdint>
+
+namespace mlir::plan::layout {
+
+/// Byte offsets in the storage of purpose `state`; every cell is 4 bytes wide.
+inline constexpr int64_t kPosition = 0;           ///< u32, positions already in the caches
+inline constexpr int64_t kLength = 4;             ///< u32, tokens known in the history
+inline constexpr int64_t kRows = 8;               ///< u32, rows of the chunk in work
+inline constexpr int64_t kHeadRow = 12;           ///< u32, first hidden row the logits entry reads
+inline constexpr int64_t kHeadRows = 16;          ///< u32, number of hidden rows the logits entry computes
+inline constexpr int64_t kStep = 20;              ///< u32, tokens sampled since reset
+inline constexpr int64_t kSeed = 24;              ///< u32
+inline constexpr int64_t kTemperature = 28;       ///< f32
+inline constexpr int64_t kTopK = 32;              ///< u32, 0 = off
+inline constexpr int64_t kTopP = 36;              ///< f32, 1 = off
+inline constexpr int64_t kRepetitionPenalty = 40; ///< f32, 1 = off
+inline constexpr int64_t kTokens = 64;            ///< i32[maxContext + 1], token history
+
+/// Byte offset and element count of the ring of sampled tokens in the storage of purpose `mailbox`.
+inline constexpr int64_t kSampled = 0;
+inline constexpr int64_t kSampledCount = 1024;
+
+/// The history holds every position of the context and the token sampled at the last one.
+inline constexpr int64_t tokenCount(int64_t maxContext) { return maxContext + 1; }
+inline constexpr int64_t stateBytes(int64_t maxContext) { return kTokens + 4 * tokenCount(maxContext); }
+inline constexpr int64_t mailboxBytes() { return kSampled + 4 * kSampledCount; }
+
+} // namespace mlir::plan::layout

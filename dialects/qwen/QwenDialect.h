@@ -1,0 +1,44 @@
+//===- QwenDialect.h - The qwen dialect, its attributes and enums ----------------------------------------*- C++ -*-===//
+//
+// What each attribute means stands in QwenDialect.td; why the dialect looks like this in README.md.
+//
+//===------------------------------------------------------------------------------------------------------------===//
+#pragma once
+
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/TensorEncoding.h"
+
+#include "dialects/qwen/QwenDialect.h.inc"
+#include "dialects/qwen/QwenEnums.h.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "dialects/qwen/QwenAttributes.h.inc"
+
+namespace mlir::qwen {
+
+/// Attributes of functions, of their arguments and results, and of modules. Written by import and specialisation.
+namespace attrs {
+/// Module: symbol of the function that maps ids to hidden rows.
+inline constexpr StringLiteral decoder = "qwen.decoder";
+/// Module: symbol of the function that maps hidden rows to logits.
+inline constexpr StringLiteral head = "qwen.head";
+/// Function: a name of Role in plan.fbs, in lower case with underscores.
+inline constexpr StringLiteral role = "qwen.role";
+/// Function: rows one run can process.
+inline constexpr StringLiteral rows = "qwen.rows";
+/// Argument: what the value is at run time, "tokens" or "hidden".
+inline constexpr StringLiteral binding = "qwen.binding";
+/// Argument or result: its name for callers.
+inline constexpr StringLiteral name = "qwen.name";
+} // namespace attrs
+
+/// The rows encoding of \p type, null if dimension 0 counts no symbol.
+inline RowsAttr getRows(RankedTensorType type) { return dyn_cast_or_null<RowsAttr>(type.getEncoding()); }
+
+/// Rows one step of \p type processes at most: dimension 0, or ShapedType::kDynamic before specialisation.
+inline int64_t getMaxRows(RankedTensorType type) { return type.getRank() == 0 ? 1 : type.getDimSize(0); }
+
+} // namespace mlir::qwen

@@ -1,0 +1,469 @@
+//===- QwenOps.cpp - Verifiers and folders of the qwen operations -----------------------------------------------===//
+//
+// The labels (C1), (C2), ... name the constraints listed in README.md.
+//
+//===------------------------------------------------------------------------------------------------------------===//
+
+#include "dialects/qwen/QwenOps.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+
+using namespace mlir;
+using namespace mlir::qwen;
+
+#define GET_OP_CLASSES
+#include "dialects/qwen/QwenOps.cpp.inc"
+
+//===------------------------------------------------------------------------------------------------------------===//
+// Shared by the verifiers
+//===------------------------------------------------------------------------------------------------------------===//
+
+static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
+
+static LogicalResult verifyRank(Operation *op, StringRef name, RankedTensorType type, int64_t rank) {
+  if (type.getRank() == rank)
+    return success();
+  return op->emitOpError() << name << " has rank " << type.getRank() << ", expected " << rank;
+}
+
+static LogicalResult verifyDim(Operation *op, StringRef name, RankedTensorType type, int64_t dim, int64_t expected) {
+  if (type.getDimSize(dim) == expected)
+    return success();
+  InFlightDiagnostic error = op->emitOpError() << "dimension " << dim << " of " << name << " is ";
+  auto append = [&](int64_t size) {
+    if (ShapedType::isDynamic(size))
+      error << "?";
+    else
+      error << size;
+  };
+  append(type.getDimSize(dim));
+  error << ", expected ";
+  append(expected);
+  return error;
+}
+
+/// (C3): \p type counts the same rows as \p reference.
+static LogicalResult verifySameRows(Operation *op, StringRef name, RankedTensorType type, RankedTensorType reference) {
+  if (type.getRank() == 0)
+    return op->emitOpError() << name << " has rank 0, expected rows in dimension 0";
+  if (failed(verifyDim(op, name, type, 0, reference.getDimSize(0))))
+    return failure();
+  if (type.getEncoding() != reference.getEncoding())
+    return op->emitOpError() << name << " counts other rows than the input, expected the same rows encoding";
+  return success();
+}
+
+static LogicalResult verifyPositive(Operation *op, StringRef name, int64_t value) {
+  if (value > 0)
+    return success();
+  return op->emitOpError() << name << " is " << value << ", expected a positive number";
+}
+
+static LogicalResult verifyPositive(Operation *op, StringRef name, const APFloat &value) {
+  if (value.isFinite() && !value.isNegative() && !value.isZero())
+    return success();
+  return op->emitOpError() << name << " is " << value.convertToDouble() << ", expected a positive finite number";
+}
+
+static LogicalResult verifyEps(Operation *op, const APFloat &eps) {
+  if (eps.isFinite() && !eps.isNegative())
+    return success();
+  return op->emitOpError() << "eps is " << eps.convertToDouble() << ", expected a finite number of at least 0";
+}
+
+/// Elements behind dimension 0, or failure when a dimension is dynamic or the product overflows.
+static FailureOr<int64_t> elementsPerRow(RankedTensorType type) {
+  int64_t count = 1;
+  for (int64_t size : type.getShape().drop_front())
+    if (ShapedType::isDynamic(size) || llvm::MulOverflow(count, size, count))
+      return failure();
+  return count;
+}
+
+/// (C4): the table or weight of a parameter is dense and static.
+static LogicalResult verifyWeight(Operation *op, StringRef name, RankedTensorType type, int64_t rank) {
+  if (failed(verifyRank(op, name, type, rank)))
+    return failure();
+  if (!type.hasStaticShape() || type.getEncoding())
+    return op->emitOpError() << name << " has type " << type << ", expected a static shape without rows encoding";
+  return success();
+}
+
+//===------------------------------------------------------------------------------------------------------------===//
+// Symbols
+//===------------------------------------------------------------------------------------------------------------===//
+
+LogicalResult ParameterOp::verify() {
+  auto type = cast<RankedTensorType>(getType());
+  if (!type.hasStaticShape() || type.getRank() == 0 || type.getEncoding())
+    return emitOpError() << "has type " << type << ", expected a static shape of rank 1 or more without rows encoding";
+  int64_t file = getFile(), offset = getOffset();
+  if (file < 0 || offset < 0)
+    return emitOpError() << "lies in file " << file << " at offset " << offset << ", expected both at least 0";
+  return success();
+}
+
+LogicalResult StateOp::verify() {
+  auto type = cast<RankedTensorType>(getType());
+  if (type.getRank() == 0 || type.getEncoding())
+    return emitOpError() << "has type " << type << ", expected positions in dimension 0 and no rows encoding";
+  for (int64_t size : type.getShape().drop_front())
+    if (ShapedType::isDynamic(size))
+      return emitOpError() << "has type " << type << ", expected that only dimension 0 is dynamic";
+  return success();
+}
+
+/// (C1), (C2): \p symbol names an \p OpTy of type \p type.
+template <typename OpTy>
+static LogicalResult verifySymbolUse(Operation *op, SymbolTableCollection &tables, FlatSymbolRefAttr symbol, Type type) {
+  auto target = tables.lookupNearestSymbolFrom<OpTy>(op, symbol);
+  if (!target)
+    return op->emitOpError() << symbol << " names no " << OpTy::getOperationName() << ", expected one in this module";
+  if (target.getType() != type)
+    return op->emitOpError() << "has type " << type << ", expected " << target.getType() << " as " << symbol << " has";
+  return success();
+}
+
+LogicalResult WeightOp::verifySymbolUses(SymbolTableCollection &tables) {
+  return verifySymbolUse<ParameterOp>(*this, tables, getParameterAttr(), getType());
+}
+
+LogicalResult ReadStateOp::verifySymbolUses(SymbolTableCollection &tables) {
+  return verifySymbolUse<StateOp>(*this, tables, getStateAttr(), getType());
+}
+
+//===------------------------------------------------------------------------------------------------------------===//
+// Primitive operations
+//===------------------------------------------------------------------------------------------------------------===//
+
+LogicalResult EmbeddingOp::verify() { // (C5)
+  RankedTensorType ids = typeOf(getIds()), table = typeOf(getTable()), result = getResult().getType();
+  if (failed(verifyRank(*this, "ids", ids, 1)) || failed(verifyWeight(*this, "table", table, 2)) ||
+      failed(verifyRank(*this, "result", result, 2)) || failed(verifySameRows(*this, "result", result, ids)))
+    return failure();
+  return verifyDim(*this, "result", result, 1, table.getDimSize(1));
+}
+
+LogicalResult PositionIdsOp::verify() { return verifyRank(*this, "result", getResult().getType(), 1); }
+
+LogicalResult RmsNormOp::verify() { // (C6)
+  RankedTensorType input = typeOf(getInput()), weight = typeOf(getWeight()), result = getResult().getType();
+  if (failed(verifyWeight(*this, "weight", weight, 1)) || failed(verifyEps(*this, getEps())))
+    return failure();
+  if (input.getRank() < 2)
+    return emitOpError() << "input has rank " << input.getRank() << ", expected rows and columns";
+  if (input.getShape() != result.getShape() || input.getEncoding() != result.getEncoding())
+    return emitOpError() << "result has type " << result << ", expected the shape of the input " << input;
+  return verifyDim(*this, "weight", weight, 0, input.getShape().back());
+}
+
+LogicalResult LinearOp::verify() { // (C7)
+  RankedTensorType input = typeOf(getInput()), weight = typeOf(getWeight()), result = getResult().getType();
+  if (failed(verifyRank(*this, "input", input, 2)) || failed(verifyWeight(*this, "weight", weight, 2)) ||
+      failed(verifyRank(*this, "result", result, 2)) || failed(verifySameRows(*this, "result", result, input)) ||
+      failed(verifyDim(*this, "weight", weight, 1, input.getDimSize(1))) ||
+      failed(verifyDim(*this, "result", result, 1, weight.getDimSize(0))))
+    return failure();
+  if (!getBias())
+    return success();
+  RankedTensorType bias = typeOf(getBias());
+  if (failed(verifyWeight(*this, "bias", bias, 1)))
+    return failure();
+  return verifyDim(*this, "bias", bias, 0, weight.getDimSize(0));
+}
+
+LogicalResult ReshapeOp::verify() { // (C8)
+  RankedTensorType input = typeOf(getInput()), result = getResult().getType();
+  if (input.getRank() == 0)
+    return emitOpError() << "input has rank 0, expected rows in dimension 0";
+  if (failed(verifySameRows(*this, "result", result, input)))
+    return failure();
+  if (input.getElementType() != result.getElementType())
+    return emitOpError() << "result has type " << result << ", expected the element type of the input " << input;
+  FailureOr<int64_t> from = elementsPerRow(input), to = elementsPerRow(result);
+  if (failed(from) || failed(to))
+    return emitOpError() << "turns " << input << " into " << result << ", expected static sizes behind dimension 0";
+  if (*from != *to)
+    return emitOpError() << "turns " << *from << " elements of a row into " << *to << ", expected the same number";
+  return success();
+}
+
+OpFoldResult ReshapeOp::fold(FoldAdaptor) {
+  if (getInput().getType() == getType())
+    return getInput();
+  if (auto inner = getInput().getDefiningOp<ReshapeOp>()) {
+    getInputMutable().assign(inner.getInput());
+    return getResult();
+  }
+  return {};
+}
+
+LogicalResult SliceOp::verify() { // (C9)
+  RankedTensorType input = typeOf(getInput()), result = getResult().getType();
+  if (failed(verifyRank(*this, "input", input, 2)) || failed(verifyRank(*this, "result", result, 2)) ||
+      failed(verifySameRows(*this, "result", result, input)))
+    return failure();
+  if (input.getElementType() != result.getElementType())
+    return emitOpError() << "result has type " << result << ", expected the element type of the input " << input;
+  int64_t columns = input.getDimSize(1), taken = result.getDimSize(1);
+  if (ShapedType::isDynamic(columns) || ShapedType::isDynamic(taken))
+    return emitOpError() << "takes columns of " << input << ", expected a static number of columns";
+  int64_t offset = getOffset();
+  if (offset < 0 || taken > columns || offset > columns - taken)
+    return emitOpError() << "takes " << taken << " columns at " << offset << ", expected them within the " << columns
+                         << " columns of the input";
+  return success();
+}
+
+OpFoldResult SliceOp::fold(FoldAdaptor) {
+  if (getInput().getType() == getType())
+    return getInput();
+  if (auto inner = getInput().getDefiningOp<SliceOp>()) {
+    setOffset(getOffset() + inner.getOffset());
+    getInputMutable().assign(inner.getInput());
+    return getResult();
+  }
+  return {};
+}
+
+LogicalResult RopeOp::verify() { // (C10)
+  RankedTensorType input = typeOf(getInput()), positions = typeOf(getPositions()), result = getResult().getType();
+  if (failed(verifyRank(*this, "input", input, 3)) || failed(verifyRank(*this, "positions", positions, 1)) ||
+      failed(verifySameRows(*this, "positions", positions, input)) || failed(verifyPositive(*this, "theta", getTheta())))
+    return failure();
+  if (ShapedType::isDynamic(input.getDimSize(2)) || input.getDimSize(2) % 2 != 0)
+    return emitOpError() << "rotates " << input << ", expected an even, static last dimension";
+  if (input.getShape() != result.getShape() || input.getEncoding() != result.getEncoding())
+    return emitOpError() << "result has type " << result << ", expected the shape of the input " << input;
+  return success();
+}
+
+LogicalResult KvAppendOp::verify() { // (C11)
+  RankedTensorType cache = typeOf(getCache()), rows = typeOf(getRows()), result = getResult().getType();
+  if (failed(verifyRank(*this, "cache", cache, 3)) || failed(verifyRank(*this, "rows", rows, 3)))
+    return failure();
+  if (result != cache)
+    return emitOpError() << "result has type " << result << ", expected " << cache << " as the cache has";
+  if (failed(verifyDim(*this, "rows", rows, 1, cache.getDimSize(1))))
+    return failure();
+  return verifyDim(*this, "rows", rows, 2, cache.getDimSize(2));
+}
+
+LogicalResult AttentionOp::verify() { // (C12)
+  RankedTensorType query = typeOf(getQuery()), keys = typeOf(getKeys()), values = typeOf(getValues());
+  RankedTensorType result = getResult().getType();
+  if (failed(verifyRank(*this, "query", query, 3)) || failed(verifyRank(*this, "keys", keys, 3)) ||
+      failed(verifyPositive(*this, "scale", getScale())))
+    return failure();
+  if (keys != values)
+    return emitOpError() << "values have type " << values << ", expected " << keys << " as the keys have";
+  if (query.getShape() != result.getShape() || query.getEncoding() != result.getEncoding())
+    return emitOpError() << "result has type " << result << ", expected the shape of the query " << query;
+  if (failed(verifyDim(*this, "keys", keys, 2, query.getDimSize(2))))
+    return failure();
+  int64_t heads = query.getDimSize(1), kvHeads = keys.getDimSize(1);
+  if (ShapedType::isDynamic(heads) || kvHeads <= 0 || heads % kvHeads != 0)
+    return emitOpError() << "has " << heads << " query heads over " << kvHeads
+                         << " key heads, expected a static multiple of them";
+  return success();
+}
+
+//===------------------------------------------------------------------------------------------------------------===//
+// Entry operations
+//===------------------------------------------------------------------------------------------------------------===//
+
+LogicalResult BeginChunkOp::verify() { return verifyPositive(*this, "rows", getRows()); }
+
+/// (C13): picks some rows of hidden rows.
+static LogicalResult verifyRowPick(Operation *op, RankedTensorType input, RankedTensorType result) {
+  if (failed(verifyRank(op, "input", input, 2)) || failed(verifyRank(op, "result", result, 2)) ||
+      failed(verifyDim(op, "result", result, 1, input.getDimSize(1))))
+    return failure();
+  if (input.getElementType() != result.getElementType())
+    return op->emitOpError() << "result has type " << result << ", expected the element type of the input " << input;
+  return success();
+}
+
+LogicalResult LastRowOp::verify() {
+  if (failed(verifyRowPick(*this, typeOf(getInput()), getResult().getType())))
+    return failure();
+  return verifyDim(*this, "result", getResult().getType(), 0, 1);
+}
+
+LogicalResult HeadRowsOp::verify() { return verifyRowPick(*this, typeOf(getInput()), getResult().getType()); }
+
+LogicalResult NextTokenOp::verify() { // (C14)
+  RankedTensorType logits = typeOf(getLogits());
+  if (failed(verifyRank(*this, "logits", logits, 2)))
+    return failure();
+  return verifyDim(*this, "logits", logits, 0, 1);
+}
+
+//===------------------------------------------------------------------------------------------------------------===//
+// Fused operations
+//===------------------------------------------------------------------------------------------------------------===//
+
+/// (C15): \p body takes \p count f32 elements, computes with scalar arith and math operations, and yields one f32.
+static LogicalResult verifyBody(Operation *op, Region &body, size_t count) {
+  Block &block = body.front();
+  if (block.getNumArguments() != count)
+    return op->emitOpError() << "body has " << block.getNumArguments() << " arguments, expected " << count;
+  if (!llvm::all_of(block.getArgumentTypes(), [](Type type) { return type.isF32(); }))
+    return op->emitOpError() << "body has an argument that is not f32, expected only f32";
+  for (Operation &inner : block.without_terminator())
+    if (!isa<arith::ArithDialect, math::MathDialect>(inner.getDialect()))
+      return op->emitOpError() << "body holds '" << inner.getName() << "', expected only operations of arith and math";
+  auto yield = dyn_cast<YieldOp>(block.back());
+  if (!yield)
+    return op->emitOpError() << "body ends in '" << block.back().getName() << "', expected qwen.yield";
+  if (!yield.getValue().getType().isF32())
+    return op->emitOpError() << "body yields " << yield.getValue().getType() << ", expected f32";
+  return success();
+}
+
+/// (C16): the input columns after the prologue.
+static FailureOr<int64_t> verifyPrologue(FusedLinearOp op) {
+  RankedTensorType input = typeOf(op.getInput());
+  bool hasNorm = op.getPrologue() == Prologue::RmsNorm;
+  if (hasNorm != (op.getNormWeight() != nullptr) || hasNorm != op.getEps().has_value()) {
+    op.emitOpError() << "prologue '" << stringifyPrologue(op.getPrologue()) << "' with"
+                     << (op.getNormWeight() ? "" : "out") << " norm, expected a norm for rms_norm and only there";
+    return failure();
+  }
+  if (op.getPrologue() == Prologue::CombineSplits) {
+    if (failed(verifyRank(op, "input", input, 3)))
+      return failure();
+    if (!input.hasStaticShape() || input.getDimSize(2) <= 2) {
+      op.emitOpError() << "combines " << input << ", expected a static [heads, splits, D + 2]";
+      return failure();
+    }
+    return input.getDimSize(0) * (input.getDimSize(2) - 2);
+  }
+  if (failed(verifyRank(op, "input", input, 2)))
+    return failure();
+  if (hasNorm && (failed(verifyEps(op, *op.getEps())) ||
+                  failed(verifyWeight(op, "norm weight", typeOf(op.getNormWeight()), 1)) ||
+                  failed(verifyDim(op, "norm weight", typeOf(op.getNormWeight()), 0, input.getDimSize(1)))))
+    return failure();
+  return input.getDimSize(1);
+}
+
+LogicalResult FusedLinearOp::verify() { // (C17)
+  FailureOr<int64_t> columns = verifyPrologue(*this);
+  if (failed(columns))
+    return failure();
+  RankedTensorType result = getResult().getType();
+  if (failed(verifyRank(*this, "result", result, 2)))
+    return failure();
+  if (getPrologue() == Prologue::CombineSplits) {
+    if (failed(verifyDim(*this, "result", result, 0, 1)))
+      return failure();
+  } else if (failed(verifySameRows(*this, "result", result, typeOf(getInput())))) {
+    return failure();
+  }
+  if (getWeights().empty())
+    return emitOpError() << "has no weights, expected one or more";
+  bool parallel = getJoin() == Join::Parallel;
+  int64_t stacked = 0;
+  for (Value weight : getWeights()) {
+    RankedTensorType type = typeOf(weight);
+    if (failed(verifyWeight(*this, "weight", type, 2)) || failed(verifyDim(*this, "weight", type, 1, *columns)) ||
+        (parallel && failed(verifyDim(*this, "weight", type, 0, result.getDimSize(1)))))
+      return failure();
+    if (llvm::AddOverflow(stacked, type.getDimSize(0), stacked))
+      return emitOpError() << "stacks more weight rows than 64 bits count, expected fewer";
+  }
+  if (!parallel && failed(verifyDim(*this, "result", result, 1, stacked)))
+    return failure();
+  for (Value extra : getExtras()) {
+    RankedTensorType type = typeOf(extra);
+    bool broadcast = type.getRank() == 1 && type.getDimSize(0) == result.getDimSize(1);
+    bool elementwise = type.getShape() == result.getShape() && type.getEncoding() == result.getEncoding();
+    if (!broadcast && !elementwise)
+      return emitOpError() << "extra has type " << type << ", expected [N] or the shape of the result " << result;
+  }
+  return verifyBody(*this, getEpilogue(), (parallel ? getWeights().size() : 1) + getExtras().size());
+}
+
+LogicalResult ElementwiseOp::verify() { // (C18)
+  RankedTensorType result = getResult().getType();
+  if (getInputs().empty())
+    return emitOpError() << "has no inputs, expected one or more";
+  for (Value input : getInputs()) {
+    RankedTensorType type = typeOf(input);
+    if (type.getShape() != result.getShape() || type.getEncoding() != result.getEncoding())
+      return emitOpError() << "input has type " << type << ", expected the shape of the result " << result;
+  }
+  return verifyBody(*this, getBody(), getInputs().size());
+}
+
+/// (C19): what rope_append and decode_attention share.
+template <typename OpTy> static LogicalResult verifyQkv(OpTy op) {
+  RankedTensorType qkv = typeOf(op.getQkv()), keys = typeOf(op.getKCache()), values = typeOf(op.getVCache());
+  int64_t heads = op.getNumHeads(), kvHeads = op.getNumKvHeads(), headDim = op.getHeadDim();
+  if (failed(verifyPositive(op, "num_heads", heads)) || failed(verifyPositive(op, "num_kv_heads", kvHeads)) ||
+      failed(verifyPositive(op, "head_dim", headDim)) || failed(verifyPositive(op, "theta", op.getTheta())))
+    return failure();
+  if (heads % kvHeads != 0 || headDim % 2 != 0)
+    return op.emitOpError() << "has " << heads << " query heads over " << kvHeads << " key heads of " << headDim
+                            << " elements, expected a multiple of the key heads and an even number of elements";
+  int64_t slices, columns;
+  if (llvm::MulOverflow(kvHeads, int64_t(2), slices) || llvm::AddOverflow(heads, slices, slices) ||
+      llvm::MulOverflow(slices, headDim, columns))
+    return op.emitOpError() << "has more columns than 64 bits count, expected fewer";
+  if (failed(verifyRank(op, "qkv", qkv, 2)) || failed(verifyDim(op, "qkv", qkv, 1, columns)))
+    return failure();
+  if (keys != values || keys != op.getKResult().getType() || keys != op.getVResult().getType())
+    return op.emitOpError() << "caches have types " << keys << " and " << values
+                            << ", expected one type for both and for their results";
+  if (failed(verifyRank(op, "cache", keys, 3)) || failed(verifyDim(op, "cache", keys, 1, kvHeads)) ||
+      failed(verifyDim(op, "cache", keys, 2, headDim)))
+    return failure();
+  bool hasNorm = op.getEps().has_value();
+  if (hasNorm != (op.getQNorm() != nullptr) || hasNorm != (op.getKNorm() != nullptr))
+    return op.emitOpError() << "has only some of q_norm, k_norm and eps, expected all or none";
+  if (!hasNorm)
+    return success();
+  if (failed(verifyEps(op, *op.getEps())) || failed(verifyWeight(op, "q_norm", typeOf(op.getQNorm()), 1)) ||
+      failed(verifyWeight(op, "k_norm", typeOf(op.getKNorm()), 1)) ||
+      failed(verifyDim(op, "q_norm", typeOf(op.getQNorm()), 0, headDim)))
+    return failure();
+  return verifyDim(op, "k_norm", typeOf(op.getKNorm()), 0, headDim);
+}
+
+LogicalResult RopeAppendOp::verify() {
+  if (failed(verifyQkv(*this)))
+    return failure();
+  RankedTensorType query = getQuery().getType();
+  if (failed(verifyRank(*this, "query", query, 3)) ||
+      failed(verifySameRows(*this, "query", query, typeOf(getQkv()))) ||
+      failed(verifyDim(*this, "query", query, 1, getNumHeads())))
+    return failure();
+  return verifyDim(*this, "query", query, 2, getHeadDim());
+}
+
+LogicalResult DecodeAttentionOp::verify() { // (C20)
+  if (failed(verifyQkv(*this)) || failed(verifyPositive(*this, "scale", getScale())) ||
+      failed(verifyPositive(*this, "splits", getSplits())) ||
+      failed(verifyDim(*this, "qkv", typeOf(getQkv()), 0, 1)))
+    return failure();
+  RankedTensorType partials = getPartials().getType();
+  if (failed(verifyRank(*this, "partials", partials, 3)) ||
+      failed(verifyDim(*this, "partials", partials, 0, getNumHeads())) ||
+      failed(verifyDim(*this, "partials", partials, 1, getSplits())))
+    return failure();
+  return verifyDim(*this, "partials", partials, 2, getHeadDim() + 2);
+}
+
+LogicalResult CombineSplitsOp::verify() { // (C20)
+  RankedTensorType partials = typeOf(getPartials()), result = getResult().getType();
+  if (failed(verifyRank(*this, "partials", partials, 3)) || failed(verifyRank(*this, "result", result, 2)) ||
+      failed(verifyDim(*this, "result", result, 0, 1)))
+    return failure();
+  int64_t columns;
+  if (!partials.hasStaticShape() || partials.getDimSize(2) <= 2 ||
+      llvm::MulOverflow(partials.getDimSize(0), partials.getDimSize(2) - 2, columns))
+    return emitOpError() << "combines " << partials << ", expected a static [heads, splits, D + 2]";
+  return verifyDim(*this, "result", result, 1, columns);
+}

@@ -1,0 +1,844 @@
+// RUN: qwen-opt %s --split-input-file --verify-diagnostics
+// One broken use for each labelled constraint of dialects/qwen/README.md.
+
+// (C1)
+// expected-error @+1 {{has type 'tensor<?x8xbf16>', expected a static shape of rank 1 or more without rows encoding}}
+qwen.parameter @w : tensor<?x8xbf16> file 0 offset 0
+
+// -----
+
+// (C1)
+// expected-error @+1 {{lies in file -1 at offset 0, expected both at least 0}}
+qwen.parameter @w : tensor<8xbf16> file -1 offset 0
+
+// -----
+
+// (C1)
+func.func @f() {
+  // expected-error @+1 {{@w names no qwen.parameter, expected one in this module}}
+  %w = qwen.weight @w : tensor<8xbf16>
+  return
+}
+
+// -----
+
+// (C1)
+qwen.parameter @w : tensor<8xbf16> file 0 offset 0
+func.func @f() {
+  // expected-error @+1 {{has type 'tensor<4xbf16>', expected 'tensor<8xbf16>' as @w has}}
+  %w = qwen.weight @w : tensor<4xbf16>
+  return
+}
+
+// -----
+
+// (C2)
+// expected-error @+1 {{has type 'tensor<16x?xf32>', expected that only dimension 0 is dynamic}}
+qwen.state @k : tensor<16x?xf32>
+
+// -----
+
+// (C2)
+// expected-error @+1 {{has type 'tensor<f32>', expected positions in dimension 0 and no rows encoding}}
+qwen.state @k : tensor<f32>
+
+// -----
+
+// (C2)
+qwen.parameter @k : tensor<8xbf16> file 0 offset 0
+func.func @f() {
+  // expected-error @+1 {{@k names no qwen.state, expected one in this module}}
+  %w = qwen.read_state @k : tensor<8xbf16>
+  return
+}
+
+// -----
+
+// (C2)
+qwen.state @k : tensor<16x2x4xf32>
+func.func @f() {
+  // expected-error @+1 {{has type 'tensor<16x2x4xf16>', expected 'tensor<16x2x4xf32>' as @k has}}
+  %w = qwen.read_state @k : tensor<16x2x4xf16>
+  return
+}
+
+// -----
+
+// (C3)
+func.func @f(%x: tensor<4x8xf32>, %w: tensor<16x8xbf16>) {
+  // expected-error @+1 {{dimension 0 of result is 5, expected 4}}
+  %0 = qwen.linear %x, %w : (tensor<4x8xf32>, tensor<16x8xbf16>) -> tensor<5x16xf32>
+  return
+}
+
+// -----
+
+// (C3)
+func.func @f(%x: tensor<4x8xf32, #qwen.rows<S>>, %w: tensor<16x8xbf16>) {
+  // expected-error @+1 {{result counts other rows than the input, expected the same rows encoding}}
+  %0 = qwen.linear %x, %w : (tensor<4x8xf32, #qwen.rows<S>>, tensor<16x8xbf16>) -> tensor<4x16xf32, #qwen.rows<R>>
+  return
+}
+
+// -----
+
+// (C3)
+func.func @f(%x: tensor<?x8xf32, #qwen.rows<S>>, %w: tensor<16x8xbf16>) {
+  // expected-error @+1 {{dimension 0 of result is 4, expected ?}}
+  %0 = qwen.linear %x, %w : (tensor<?x8xf32, #qwen.rows<S>>, tensor<16x8xbf16>) -> tensor<4x16xf32, #qwen.rows<S>>
+  return
+}
+
+// -----
+
+// (C3)
+func.func @f(%x: tensor<1x1xf32>) {
+  // expected-error @+1 {{result has rank 0, expected rows in dimension 0}}
+  %0 = qwen.reshape %x : tensor<1x1xf32> -> tensor<f32>
+  return
+}
+
+// -----
+
+// (C4)
+func.func @f(%x: tensor<4x8xf32>, %w: tensor<?x8xbf16>) {
+  // expected-error @+1 {{weight has type 'tensor<?x8xbf16>', expected a static shape without rows encoding}}
+  %0 = qwen.linear %x, %w : (tensor<4x8xf32>, tensor<?x8xbf16>) -> tensor<4x?xf32>
+  return
+}
+
+// -----
+
+// (C5)
+func.func @f(%ids: tensor<4x1xi32>, %t: tensor<32x8xbf16>) {
+  // expected-error @+1 {{ids has rank 2, expected 1}}
+  %0 = qwen.embedding %ids, %t : (tensor<4x1xi32>, tensor<32x8xbf16>) -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// (C5)
+func.func @f(%ids: tensor<4xi32>, %t: tensor<32xbf16>) {
+  // expected-error @+1 {{table has rank 1, expected 2}}
+  %0 = qwen.embedding %ids, %t : (tensor<4xi32>, tensor<32xbf16>) -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// (C5)
+func.func @f(%ids: tensor<4xi32>, %t: tensor<32x8xbf16>) {
+  // expected-error @+1 {{dimension 1 of result is 9, expected 8}}
+  %0 = qwen.embedding %ids, %t : (tensor<4xi32>, tensor<32x8xbf16>) -> tensor<4x9xf32>
+  return
+}
+
+// -----
+
+// (C6)
+func.func @f(%x: tensor<4x8xf32>, %w: tensor<4xbf16>) {
+  // expected-error @+1 {{dimension 0 of weight is 4, expected 8}}
+  %0 = qwen.rms_norm %x, %w eps 0.1 : (tensor<4x8xf32>, tensor<4xbf16>) -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// (C6)
+func.func @f(%x: tensor<8xf32>, %w: tensor<8xbf16>) {
+  // expected-error @+1 {{input has rank 1, expected rows and columns}}
+  %0 = qwen.rms_norm %x, %w eps 0.1 : (tensor<8xf32>, tensor<8xbf16>) -> tensor<8xf32>
+  return
+}
+
+// -----
+
+// (C6)
+func.func @f(%x: tensor<4x8xf32>, %w: tensor<8xbf16>) {
+  // expected-error @+1 {{eps is -1.000000e-01, expected a finite number of at least 0}}
+  %0 = qwen.rms_norm %x, %w eps -0.1 : (tensor<4x8xf32>, tensor<8xbf16>) -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// (C6)
+func.func @f(%x: tensor<4x8xf32>, %w: tensor<8xbf16>) {
+  // expected-error @+1 {{result has type 'tensor<4x9xf32>', expected the shape of the input 'tensor<4x8xf32>'}}
+  %0 = qwen.rms_norm %x, %w eps 0.1 : (tensor<4x8xf32>, tensor<8xbf16>) -> tensor<4x9xf32>
+  return
+}
+
+// -----
+
+// (C7)
+func.func @f(%x: tensor<4x2x8xf32>, %w: tensor<16x8xbf16>) {
+  // expected-error @+1 {{input has rank 3, expected 2}}
+  %0 = qwen.linear %x, %w : (tensor<4x2x8xf32>, tensor<16x8xbf16>) -> tensor<4x16xf32>
+  return
+}
+
+// -----
+
+// (C7)
+func.func @f(%x: tensor<4x8xf32>, %w: tensor<16x9xbf16>) {
+  // expected-error @+1 {{dimension 1 of weight is 9, expected 8}}
+  %0 = qwen.linear %x, %w : (tensor<4x8xf32>, tensor<16x9xbf16>) -> tensor<4x16xf32>
+  return
+}
+
+// -----
+
+// (C7)
+func.func @f(%x: tensor<4x8xf32>, %w: tensor<16x8xbf16>, %b: tensor<15xbf16>) {
+  // expected-error @+1 {{dimension 0 of bias is 15, expected 16}}
+  %0 = qwen.linear %x, %w, %b : (tensor<4x8xf32>, tensor<16x8xbf16>, tensor<15xbf16>) -> tensor<4x16xf32>
+  return
+}
+
+// -----
+
+// (C8)
+func.func @f(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{turns 8 elements of a row into 6, expected the same number}}
+  %0 = qwen.reshape %x : tensor<4x8xf32> -> tensor<4x2x3xf32>
+  return
+}
+
+// -----
+
+// (C8)
+func.func @f(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{dimension 0 of result is 8, expected 4}}
+  %0 = qwen.reshape %x : tensor<4x8xf32> -> tensor<8x4xf32>
+  return
+}
+
+// -----
+
+// (C8)
+func.func @f(%x: tensor<4x?xf32>) {
+  // expected-error @+1 {{expected static sizes behind dimension 0}}
+  %0 = qwen.reshape %x : tensor<4x?xf32> -> tensor<4x2x?xf32>
+  return
+}
+
+// -----
+
+// (C8)
+func.func @f(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{result has type 'tensor<4x2x4xbf16>', expected the element type of the input 'tensor<4x8xf32>'}}
+  %0 = qwen.reshape %x : tensor<4x8xf32> -> tensor<4x2x4xbf16>
+  return
+}
+
+// -----
+
+// (C8)
+func.func @f(%x: tensor<f32>) {
+  // expected-error @+1 {{input has rank 0, expected rows in dimension 0}}
+  %0 = qwen.reshape %x : tensor<f32> -> tensor<1xf32>
+  return
+}
+
+// -----
+
+// (C9)
+func.func @f(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{takes 4 columns at 5, expected them within the 8 columns of the input}}
+  %0 = qwen.slice %x at 5 : tensor<4x8xf32> -> tensor<4x4xf32>
+  return
+}
+
+// -----
+
+// (C9)
+func.func @f(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{takes 4 columns at -1, expected them within the 8 columns of the input}}
+  %0 = qwen.slice %x at -1 : tensor<4x8xf32> -> tensor<4x4xf32>
+  return
+}
+
+// -----
+
+// (C9)
+func.func @f(%x: tensor<4x?xf32>) {
+  // expected-error @+1 {{expected a static number of columns}}
+  %0 = qwen.slice %x at 0 : tensor<4x?xf32> -> tensor<4x4xf32>
+  return
+}
+
+// -----
+
+// (C9)
+func.func @f(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{result has type 'tensor<4x4xbf16>', expected the element type of the input 'tensor<4x8xf32>'}}
+  %0 = qwen.slice %x at 0 : tensor<4x8xf32> -> tensor<4x4xbf16>
+  return
+}
+
+// -----
+
+// (C10)
+func.func @f(%x: tensor<4x2x3xf32>, %p: tensor<4xi32>) {
+  // expected-error @+1 {{rotates 'tensor<4x2x3xf32>', expected an even, static last dimension}}
+  %0 = qwen.rope %x, %p theta 1.0 : (tensor<4x2x3xf32>, tensor<4xi32>) -> tensor<4x2x3xf32>
+  return
+}
+
+// -----
+
+// (C10)
+func.func @f(%x: tensor<4x2x4xf32>, %p: tensor<5xi32>) {
+  // expected-error @+1 {{dimension 0 of positions is 5, expected 4}}
+  %0 = qwen.rope %x, %p theta 1.0 : (tensor<4x2x4xf32>, tensor<5xi32>) -> tensor<4x2x4xf32>
+  return
+}
+
+// -----
+
+// (C10)
+func.func @f(%x: tensor<4x2x4xf32>, %p: tensor<4xi32>) {
+  // expected-error @+1 {{theta is 0.000000e+00, expected a positive finite number}}
+  %0 = qwen.rope %x, %p theta 0.0 : (tensor<4x2x4xf32>, tensor<4xi32>) -> tensor<4x2x4xf32>
+  return
+}
+
+// -----
+
+// (C10)
+func.func @f(%x: tensor<4x2x4xf32>, %p: tensor<4xi32>) {
+  // expected-error @+1 {{result has type 'tensor<4x4x2xf32>', expected the shape of the input 'tensor<4x2x4xf32>'}}
+  %0 = qwen.rope %x, %p theta 1.0 : (tensor<4x2x4xf32>, tensor<4xi32>) -> tensor<4x4x2xf32>
+  return
+}
+
+// -----
+
+// (C11)
+func.func @f(%c: tensor<16x2x4xf32>, %x: tensor<4x3x4xf32>) {
+  // expected-error @+1 {{dimension 1 of rows is 3, expected 2}}
+  %0 = qwen.kv_append %c, %x : (tensor<16x2x4xf32>, tensor<4x3x4xf32>) -> tensor<16x2x4xf32>
+  return
+}
+
+// -----
+
+// (C11)
+func.func @f(%c: tensor<16x2x4xf32>, %x: tensor<4x2x6xf32>) {
+  // expected-error @+1 {{dimension 2 of rows is 6, expected 4}}
+  %0 = qwen.kv_append %c, %x : (tensor<16x2x4xf32>, tensor<4x2x6xf32>) -> tensor<16x2x4xf32>
+  return
+}
+
+// -----
+
+// (C11)
+func.func @f(%c: tensor<16x2x4xf32>, %x: tensor<4x2x4xf32>) {
+  // expected-error @+1 {{result has type 'tensor<20x2x4xf32>', expected 'tensor<16x2x4xf32>' as the cache has}}
+  %0 = qwen.kv_append %c, %x : (tensor<16x2x4xf32>, tensor<4x2x4xf32>) -> tensor<20x2x4xf32>
+  return
+}
+
+// -----
+
+// (C12)
+func.func @f(%q: tensor<4x3x4xf32>, %k: tensor<16x2x4xf32>) {
+  // expected-error @+1 {{has 3 query heads over 2 key heads, expected a static multiple of them}}
+  %0 = qwen.attention %q, %k, %k scale 0.5 causal : (tensor<4x3x4xf32>, tensor<16x2x4xf32>, tensor<16x2x4xf32>) -> tensor<4x3x4xf32>
+  return
+}
+
+// -----
+
+// (C12)
+func.func @f(%q: tensor<4x4x4xf32>, %k: tensor<16x2x4xf32>, %v: tensor<16x2x4xf16>) {
+  // expected-error @+1 {{values have type 'tensor<16x2x4xf16>', expected 'tensor<16x2x4xf32>' as the keys have}}
+  %0 = qwen.attention %q, %k, %v scale 0.5 causal : (tensor<4x4x4xf32>, tensor<16x2x4xf32>, tensor<16x2x4xf16>) -> tensor<4x4x4xf32>
+  return
+}
+
+// -----
+
+// (C12)
+func.func @f(%q: tensor<4x4x4xf32>, %k: tensor<16x2x6xf32>) {
+  // expected-error @+1 {{dimension 2 of keys is 6, expected 4}}
+  %0 = qwen.attention %q, %k, %k scale 0.5 causal : (tensor<4x4x4xf32>, tensor<16x2x6xf32>, tensor<16x2x6xf32>) -> tensor<4x4x4xf32>
+  return
+}
+
+// -----
+
+// (C12)
+func.func @f(%q: tensor<4x4x4xf32>, %k: tensor<16x2x4xf32>) {
+  // expected-error @+1 {{scale is -5.000000e-01, expected a positive finite number}}
+  %0 = qwen.attention %q, %k, %k scale -0.5 causal : (tensor<4x4x4xf32>, tensor<16x2x4xf32>, tensor<16x2x4xf32>) -> tensor<4x4x4xf32>
+  return
+}
+
+// -----
+
+// (C12)
+func.func @f(%q: tensor<4x4x4xf32>, %k: tensor<16x2x4xf32>) {
+  // expected-error @+1 {{result has type 'tensor<4x16xf32>', expected the shape of the query 'tensor<4x4x4xf32>'}}
+  %0 = qwen.attention %q, %k, %k scale 0.5 causal : (tensor<4x4x4xf32>, tensor<16x2x4xf32>, tensor<16x2x4xf32>) -> tensor<4x16xf32>
+  return
+}
+
+// -----
+
+// (C13)
+func.func @f(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{dimension 0 of result is 2, expected 1}}
+  %0 = qwen.last_row %x : tensor<4x8xf32> -> tensor<2x8xf32>
+  return
+}
+
+// -----
+
+// (C13)
+func.func @f(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{dimension 1 of result is 9, expected 8}}
+  %0 = qwen.head_rows %x : tensor<4x8xf32> -> tensor<2x9xf32>
+  return
+}
+
+// -----
+
+// (C13)
+func.func @f(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{result has type 'tensor<2x8xbf16>', expected the element type of the input 'tensor<4x8xf32>'}}
+  %0 = qwen.head_rows %x : tensor<4x8xf32> -> tensor<2x8xbf16>
+  return
+}
+
+// -----
+
+// (C14)
+func.func @f(%x: tensor<2x8xf32>) {
+  // expected-error @+1 {{dimension 0 of logits is 2, expected 1}}
+  qwen.next_token %x greedy : tensor<2x8xf32>
+  return
+}
+
+// -----
+
+// (C15)
+func.func @f(%x: tensor<1x8xf32>, %w: tensor<4x8xbf16>) {
+  // expected-error @+1 {{body has 2 arguments, expected 1}}
+  %0 = qwen.fused_linear none concat %x weights(%w) {
+  ^bb0(%a: f32, %b: f32):
+    qwen.yield %a : f32
+  } : (tensor<1x8xf32>, tensor<4x8xbf16>) -> tensor<1x4xf32>
+  return
+}
+
+// -----
+
+// (C15)
+func.func @f(%x: tensor<1x8xf32>, %w: tensor<4x8xbf16>) {
+  // expected-error @+1 {{body has an argument that is not f32, expected only f32}}
+  %0 = qwen.fused_linear none concat %x weights(%w) {
+  ^bb0(%a: f64):
+    %b = arith.truncf %a : f64 to f32
+    qwen.yield %b : f32
+  } : (tensor<1x8xf32>, tensor<4x8xbf16>) -> tensor<1x4xf32>
+  return
+}
+
+// -----
+
+// (C15)
+func.func @f(%x: tensor<1x8xf32>, %w: tensor<4x8xbf16>) {
+  // expected-error @+1 {{body holds 'qwen.position_ids', expected only operations of arith and math}}
+  %0 = qwen.fused_linear none concat %x weights(%w) {
+  ^bb0(%a: f32):
+    %t = qwen.position_ids : tensor<1xi32>
+    qwen.yield %a : f32
+  } : (tensor<1x8xf32>, tensor<4x8xbf16>) -> tensor<1x4xf32>
+  return
+}
+
+// -----
+
+// (C15)
+func.func @f(%x: tensor<1x8xf32>, %w: tensor<4x8xbf16>) {
+  // expected-error @+1 {{body yields 'f64', expected f32}}
+  %0 = qwen.fused_linear none concat %x weights(%w) {
+  ^bb0(%a: f32):
+    %b = arith.extf %a : f32 to f64
+    qwen.yield %b : f64
+  } : (tensor<1x8xf32>, tensor<4x8xbf16>) -> tensor<1x4xf32>
+  return
+}
+
+// -----
+
+// (C15)
+func.func @f(%x: f32) {
+  // expected-error @+1 {{expects parent op to be one of 'qwen.fused_linear, qwen.elementwise'}}
+  qwen.yield %x : f32
+}
+
+// -----
+
+// (C16)
+func.func @f(%x: tensor<1x8xf32>, %w: tensor<4x8xbf16>) {
+  // expected-error @+1 {{prologue 'rms_norm' without norm, expected a norm for rms_norm and only there}}
+  %0 = qwen.fused_linear rms_norm concat %x weights(%w) {
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  } : (tensor<1x8xf32>, tensor<4x8xbf16>) -> tensor<1x4xf32>
+  return
+}
+
+// -----
+
+// (C16)
+func.func @f(%x: tensor<1x8xf32>, %w: tensor<4x8xbf16>, %n: tensor<8xbf16>) {
+  // expected-error @+1 {{prologue 'none' with norm, expected a norm for rms_norm and only there}}
+  %0 = qwen.fused_linear none concat %x weights(%w) norm(%n eps 0.1) {
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  } : (tensor<1x8xf32>, tensor<4x8xbf16>, tensor<8xbf16>) -> tensor<1x4xf32>
+  return
+}
+
+// -----
+
+// (C16)
+func.func @f(%x: tensor<1x8xf32>, %w: tensor<4x8xbf16>, %n: tensor<6xbf16>) {
+  // expected-error @+1 {{dimension 0 of norm weight is 6, expected 8}}
+  %0 = qwen.fused_linear rms_norm concat %x weights(%w) norm(%n eps 0.1) {
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  } : (tensor<1x8xf32>, tensor<4x8xbf16>, tensor<6xbf16>) -> tensor<1x4xf32>
+  return
+}
+
+// -----
+
+// (C16)
+func.func @f(%x: tensor<2x3x2xf32>, %w: tensor<4x8xbf16>) {
+  // expected-error @+1 {{combines 'tensor<2x3x2xf32>', expected a static [heads, splits, D + 2]}}
+  %0 = qwen.fused_linear combine_splits concat %x weights(%w) {
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  } : (tensor<2x3x2xf32>, tensor<4x8xbf16>) -> tensor<1x4xf32>
+  return
+}
+
+// -----
+
+// (C16)
+func.func @f(%x: tensor<2x3x6xf32>, %w: tensor<4x8xbf16>) {
+  // expected-error @+1 {{dimension 0 of result is 2, expected 1}}
+  %0 = qwen.fused_linear combine_splits concat %x weights(%w) {
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  } : (tensor<2x3x6xf32>, tensor<4x8xbf16>) -> tensor<2x4xf32>
+  return
+}
+
+// -----
+
+// (C17)
+func.func @f(%x: tensor<1x8xf32>) {
+  // expected-error @+1 {{has no weights, expected one or more}}
+  %0 = qwen.fused_linear none concat %x weights() {
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  } : (tensor<1x8xf32>) -> tensor<1x4xf32>
+  return
+}
+
+// -----
+
+// (C17)
+func.func @f(%x: tensor<1x8xf32>, %w: tensor<4x8xbf16>) {
+  // expected-error @+1 {{dimension 1 of result is 4, expected 8}}
+  %0 = qwen.fused_linear none concat %x weights(%w, %w) {
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  } : (tensor<1x8xf32>, tensor<4x8xbf16>, tensor<4x8xbf16>) -> tensor<1x4xf32>
+  return
+}
+
+// -----
+
+// (C17)
+func.func @f(%x: tensor<1x8xf32>, %w: tensor<4x8xbf16>, %u: tensor<5x8xbf16>) {
+  // expected-error @+1 {{dimension 0 of weight is 5, expected 4}}
+  %0 = qwen.fused_linear none parallel %x weights(%w, %u) {
+  ^bb0(%a: f32, %b: f32):
+    qwen.yield %a : f32
+  } : (tensor<1x8xf32>, tensor<4x8xbf16>, tensor<5x8xbf16>) -> tensor<1x4xf32>
+  return
+}
+
+// -----
+
+// (C17)
+func.func @f(%x: tensor<1x8xf32>, %w: tensor<4x9xbf16>) {
+  // expected-error @+1 {{dimension 1 of weight is 9, expected 8}}
+  %0 = qwen.fused_linear none concat %x weights(%w) {
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  } : (tensor<1x8xf32>, tensor<4x9xbf16>) -> tensor<1x4xf32>
+  return
+}
+
+// -----
+
+// (C17)
+func.func @f(%x: tensor<1x8xf32>, %w: tensor<4x8xbf16>, %e: tensor<1x5xf32>) {
+  // expected-error @+1 {{extra has type 'tensor<1x5xf32>', expected [N] or the shape of the result 'tensor<1x4xf32>'}}
+  %0 = qwen.fused_linear none concat %x weights(%w) extras(%e) {
+  ^bb0(%a: f32, %b: f32):
+    qwen.yield %a : f32
+  } : (tensor<1x8xf32>, tensor<4x8xbf16>, tensor<1x5xf32>) -> tensor<1x4xf32>
+  return
+}
+
+// -----
+
+// (C18)
+func.func @f(%x: tensor<1x8xf32>) {
+  // expected-error @+1 {{has no inputs, expected one or more}}
+  %0 = qwen.elementwise () {
+    %c = arith.constant 1.0 : f32
+    qwen.yield %c : f32
+  } : () -> tensor<1x8xf32>
+  return
+}
+
+// -----
+
+// (C18)
+func.func @f(%x: tensor<1x8xf32>) {
+  // expected-error @+1 {{input has type 'tensor<1x8xf32>', expected the shape of the result 'tensor<1x4xf32>'}}
+  %0 = qwen.elementwise (%x) {
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  } : (tensor<1x8xf32>) -> tensor<1x4xf32>
+  return
+}
+
+// -----
+
+// (C19)
+func.func @f(%x: tensor<4x32xf32>, %k: tensor<16x2x4xf32>, %v: tensor<16x2x4xf32>) {
+  // expected-error @+1 {{num_heads is 0, expected a positive number}}
+  %q, %k1, %v1 = qwen.rope_append %x norms() caches(%k, %v) {num_heads = 0, num_kv_heads = 2, head_dim = 4, theta = 1.0e4}
+    : (tensor<4x32xf32>, tensor<16x2x4xf32>, tensor<16x2x4xf32>) -> (tensor<4x4x4xf32>, tensor<16x2x4xf32>, tensor<16x2x4xf32>)
+  return
+}
+
+// -----
+
+// (C19)
+func.func @f(%x: tensor<4x32xf32>, %k: tensor<16x2x4xf32>, %v: tensor<16x2x4xf32>) {
+  // expected-error @+1 {{theta is 0.000000e+00, expected a positive finite number}}
+  %q, %k1, %v1 = qwen.rope_append %x norms() caches(%k, %v) {num_heads = 4, num_kv_heads = 2, head_dim = 4, theta = 0.0}
+    : (tensor<4x32xf32>, tensor<16x2x4xf32>, tensor<16x2x4xf32>) -> (tensor<4x4x4xf32>, tensor<16x2x4xf32>, tensor<16x2x4xf32>)
+  return
+}
+
+// -----
+
+// (C19)
+func.func @f(%x: tensor<4x32xf32>, %k: tensor<16x2x4xf32>, %v: tensor<16x2x4xf32>) {
+  // expected-error @+1 {{has 3 query heads over 2 key heads of 4 elements, expected a multiple of the key heads and an even number of elements}}
+  %q, %k1, %v1 = qwen.rope_append %x norms() caches(%k, %v) {num_heads = 3, num_kv_heads = 2, head_dim = 4, theta = 1.0e4}
+    : (tensor<4x32xf32>, tensor<16x2x4xf32>, tensor<16x2x4xf32>) -> (tensor<4x4x4xf32>, tensor<16x2x4xf32>, tensor<16x2x4xf32>)
+  return
+}
+
+// -----
+
+// (C19)
+func.func @f(%x: tensor<4x32xf32>, %k: tensor<16x2x4xf32>, %v: tensor<16x2x4xf32>) {
+  // expected-error @+1 {{dimension 1 of qkv is 32, expected 48}}
+  %q, %k1, %v1 = qwen.rope_append %x norms() caches(%k, %v) {num_heads = 4, num_kv_heads = 2, head_dim = 6, theta = 1.0e4}
+    : (tensor<4x32xf32>, tensor<16x2x4xf32>, tensor<16x2x4xf32>) -> (tensor<4x4x4xf32>, tensor<16x2x4xf32>, tensor<16x2x4xf32>)
+  return
+}
+
+// -----
+
+// (C19)
+func.func @f(%x: tensor<4x32xf32>, %k: tensor<16x2x4xf32>, %v: tensor<16x2x4xf32>) {
+  // expected-error @+1 {{has more columns than 64 bits count, expected fewer}}
+  %q, %k1, %v1 = qwen.rope_append %x norms() caches(%k, %v) {num_heads = 4, num_kv_heads = 2, head_dim = 4611686018427387904, theta = 1.0e4}
+    : (tensor<4x32xf32>, tensor<16x2x4xf32>, tensor<16x2x4xf32>) -> (tensor<4x4x4xf32>, tensor<16x2x4xf32>, tensor<16x2x4xf32>)
+  return
+}
+
+// -----
+
+// (C19)
+func.func @f(%x: tensor<4x32xf32>, %k: tensor<16x2x4xf32>, %v: tensor<8x2x4xf32>) {
+  // expected-error @+1 {{caches have types 'tensor<16x2x4xf32>' and 'tensor<8x2x4xf32>', expected one type for both and for their results}}
+  %q, %k1, %v1 = qwen.rope_append %x norms() caches(%k, %v) {num_heads = 4, num_kv_heads = 2, head_dim = 4, theta = 1.0e4}
+    : (tensor<4x32xf32>, tensor<16x2x4xf32>, tensor<8x2x4xf32>) -> (tensor<4x4x4xf32>, tensor<16x2x4xf32>, tensor<8x2x4xf32>)
+  return
+}
+
+// -----
+
+// (C19)
+func.func @f(%x: tensor<4x32xf32>, %k: tensor<16x4x4xf32>, %v: tensor<16x4x4xf32>) {
+  // expected-error @+1 {{dimension 1 of cache is 4, expected 2}}
+  %q, %k1, %v1 = qwen.rope_append %x norms() caches(%k, %v) {num_heads = 4, num_kv_heads = 2, head_dim = 4, theta = 1.0e4}
+    : (tensor<4x32xf32>, tensor<16x4x4xf32>, tensor<16x4x4xf32>) -> (tensor<4x4x4xf32>, tensor<16x4x4xf32>, tensor<16x4x4xf32>)
+  return
+}
+
+// -----
+
+// (C19)
+func.func @f(%x: tensor<4x32xf32>, %k: tensor<16x2x8xf32>, %v: tensor<16x2x8xf32>) {
+  // expected-error @+1 {{dimension 2 of cache is 8, expected 4}}
+  %q, %k1, %v1 = qwen.rope_append %x norms() caches(%k, %v) {num_heads = 4, num_kv_heads = 2, head_dim = 4, theta = 1.0e4}
+    : (tensor<4x32xf32>, tensor<16x2x8xf32>, tensor<16x2x8xf32>) -> (tensor<4x4x4xf32>, tensor<16x2x8xf32>, tensor<16x2x8xf32>)
+  return
+}
+
+// -----
+
+// (C19)
+func.func @f(%x: tensor<4x32xf32>, %k: tensor<16x2x4xf32>, %v: tensor<16x2x4xf32>) {
+  // expected-error @+1 {{has only some of q_norm, k_norm and eps, expected all or none}}
+  %q, %k1, %v1 = qwen.rope_append %x norms() caches(%k, %v) {num_heads = 4, num_kv_heads = 2, head_dim = 4, theta = 1.0e4, eps = 0.1}
+    : (tensor<4x32xf32>, tensor<16x2x4xf32>, tensor<16x2x4xf32>) -> (tensor<4x4x4xf32>, tensor<16x2x4xf32>, tensor<16x2x4xf32>)
+  return
+}
+
+// -----
+
+// (C19)
+func.func @f(%x: tensor<4x32xf32>, %k: tensor<16x2x4xf32>, %v: tensor<16x2x4xf32>, %n: tensor<4xbf16>) {
+  // expected-error @+1 {{has only some of q_norm, k_norm and eps, expected all or none}}
+  %q, %k1, %v1 = qwen.rope_append %x norms(%n, %n) caches(%k, %v) {num_heads = 4, num_kv_heads = 2, head_dim = 4, theta = 1.0e4}
+    : (tensor<4x32xf32>, tensor<4xbf16>, tensor<4xbf16>, tensor<16x2x4xf32>, tensor<16x2x4xf32>) -> (tensor<4x4x4xf32>, tensor<16x2x4xf32>, tensor<16x2x4xf32>)
+  return
+}
+
+// -----
+
+// (C19)
+func.func @f(%x: tensor<4x32xf32>, %k: tensor<16x2x4xf32>, %v: tensor<16x2x4xf32>, %n: tensor<8xbf16>) {
+  // expected-error @+1 {{dimension 0 of q_norm is 8, expected 4}}
+  %q, %k1, %v1 = qwen.rope_append %x norms(%n, %n) caches(%k, %v) {num_heads = 4, num_kv_heads = 2, head_dim = 4, theta = 1.0e4, eps = 0.1}
+    : (tensor<4x32xf32>, tensor<8xbf16>, tensor<8xbf16>, tensor<16x2x4xf32>, tensor<16x2x4xf32>) -> (tensor<4x4x4xf32>, tensor<16x2x4xf32>, tensor<16x2x4xf32>)
+  return
+}
+
+// -----
+
+// (C19)
+func.func @f(%x: tensor<4x32xf32>, %k: tensor<16x2x4xf32>, %v: tensor<16x2x4xf32>, %n: tensor<4xbf16>, %m: tensor<8xbf16>) {
+  // expected-error @+1 {{dimension 0 of k_norm is 8, expected 4}}
+  %q, %k1, %v1 = qwen.rope_append %x norms(%n, %m) caches(%k, %v) {num_heads = 4, num_kv_heads = 2, head_dim = 4, theta = 1.0e4, eps = 0.1}
+    : (tensor<4x32xf32>, tensor<4xbf16>, tensor<8xbf16>, tensor<16x2x4xf32>, tensor<16x2x4xf32>) -> (tensor<4x4x4xf32>, tensor<16x2x4xf32>, tensor<16x2x4xf32>)
+  return
+}
+
+// -----
+
+// (C19)
+func.func @f(%x: tensor<4x32xf32>, %k: tensor<16x2x4xf32>, %v: tensor<16x2x4xf32>) {
+  // expected-error @+1 {{dimension 1 of query is 2, expected 4}}
+  %q, %k1, %v1 = qwen.rope_append %x norms() caches(%k, %v) {num_heads = 4, num_kv_heads = 2, head_dim = 4, theta = 1.0e4}
+    : (tensor<4x32xf32>, tensor<16x2x4xf32>, tensor<16x2x4xf32>) -> (tensor<4x2x8xf32>, tensor<16x2x4xf32>, tensor<16x2x4xf32>)
+  return
+}
+
+// -----
+
+// (C20)
+func.func @f(%x: tensor<1x32xf32>, %k: tensor<16x2x4xf32>) {
+  // expected-error @+1 {{splits is 0, expected a positive number}}
+  %p, %k1, %v1 = qwen.decode_attention %x norms() caches(%k, %k) {num_heads = 4, num_kv_heads = 2, head_dim = 4, theta = 1.0e4, scale = 0.5, splits = 0}
+    : (tensor<1x32xf32>, tensor<16x2x4xf32>, tensor<16x2x4xf32>) -> (tensor<4x3x6xf32>, tensor<16x2x4xf32>, tensor<16x2x4xf32>)
+  return
+}
+
+// -----
+
+// (C20)
+func.func @f(%x: tensor<2x32xf32>, %k: tensor<16x2x4xf32>) {
+  // expected-error @+1 {{dimension 0 of qkv is 2, expected 1}}
+  %p, %k1, %v1 = qwen.decode_attention %x norms() caches(%k, %k) {num_heads = 4, num_kv_heads = 2, head_dim = 4, theta = 1.0e4, scale = 0.5, splits = 3}
+    : (tensor<2x32xf32>, tensor<16x2x4xf32>, tensor<16x2x4xf32>) -> (tensor<4x3x6xf32>, tensor<16x2x4xf32>, tensor<16x2x4xf32>)
+  return
+}
+
+// -----
+
+// (C20)
+func.func @f(%x: tensor<1x32xf32>, %k: tensor<16x2x4xf32>) {
+  // expected-error @+1 {{dimension 1 of partials is 2, expected 3}}
+  %p, %k1, %v1 = qwen.decode_attention %x norms() caches(%k, %k) {num_heads = 4, num_kv_heads = 2, head_dim = 4, theta = 1.0e4, scale = 0.5, splits = 3}
+    : (tensor<1x32xf32>, tensor<16x2x4xf32>, tensor<16x2x4xf32>) -> (tensor<4x2x6xf32>, tensor<16x2x4xf32>, tensor<16x2x4xf32>)
+  return
+}
+
+// -----
+
+// (C20)
+func.func @f(%x: tensor<1x32xf32>, %k: tensor<16x2x4xf32>) {
+  // expected-error @+1 {{dimension 2 of partials is 4, expected 6}}
+  %p, %k1, %v1 = qwen.decode_attention %x norms() caches(%k, %k) {num_heads = 4, num_kv_heads = 2, head_dim = 4, theta = 1.0e4, scale = 0.5, splits = 3}
+    : (tensor<1x32xf32>, tensor<16x2x4xf32>, tensor<16x2x4xf32>) -> (tensor<4x3x4xf32>, tensor<16x2x4xf32>, tensor<16x2x4xf32>)
+  return
+}
+
+// -----
+
+// (C20)
+func.func @f(%x: tensor<4x3x2xf32>) {
+  // expected-error @+1 {{combines 'tensor<4x3x2xf32>', expected a static [heads, splits, D + 2]}}
+  %0 = qwen.combine_splits %x : tensor<4x3x2xf32> -> tensor<1x0xf32>
+  return
+}
+
+// -----
+
+// (C20)
+func.func @f(%x: tensor<4x3x6xf32>) {
+  // expected-error @+1 {{dimension 1 of result is 8, expected 16}}
+  %0 = qwen.combine_splits %x : tensor<4x3x6xf32> -> tensor<1x8xf32>
+  return
+}
+
+// -----
+
+// (C21)
+// expected-error @+1 {{rows encoding stands on a tensor of rank 0, expected a dimension 0 to count}}
+func.func private @f(tensor<f32, #qwen.rows<S>>)
+
+// -----
+
+// (C21)
+// expected-error @+1 {{rows encoding has an empty symbol name, expected a name}}
+func.func private @f(tensor<4xf32, #qwen.rows<"">>)
+
+// -----
+
+// (C22)
+func.func @f() {
+  // expected-error @+1 {{rows is 0, expected a positive number}}
+  qwen.begin_chunk 0
+  return
+}
+
+// -----
+
+// (C22)
+func.func @f() {
+  // expected-error @+1 {{result has rank 2, expected 1}}
+  %0 = qwen.position_ids : tensor<4x1xi32>
+  return
+}

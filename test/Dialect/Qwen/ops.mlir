@@ -1,0 +1,118 @@
+// RUN: qwen-opt %s | qwen-opt | FileCheck %s
+// RUN: qwen-opt %s --mlir-print-op-generic | qwen-opt | FileCheck %s
+// Every operation of the dialect in its pretty form, read, printed and read again.
+
+// CHECK: qwen.parameter @embed : tensor<32x8xbf16> file 0 offset 64
+qwen.parameter @embed : tensor<32x8xbf16> file 0 offset 64
+// CHECK: qwen.state @layers.0.k : tensor<16x2x4xf32>
+qwen.state @layers.0.k : tensor<16x2x4xf32>
+// CHECK: qwen.state @dynamic : tensor<?x2x4xf16>
+qwen.state @dynamic : tensor<?x2x4xf16>
+
+// CHECK-LABEL: @primitives
+// CHECK-SAME: tensor<?xi32, #qwen.rows<S>>
+func.func @primitives(%ids: tensor<?xi32, #qwen.rows<S>>, %w: tensor<8xbf16>, %b: tensor<16xbf16>, %wq: tensor<16x8xbf16>) {
+  // CHECK: %[[E:.*]] = qwen.weight @embed : tensor<32x8xbf16>
+  %e = qwen.weight @embed : tensor<32x8xbf16>
+  // CHECK: qwen.embedding %{{.*}}, %[[E]] : (tensor<?xi32, #qwen.rows<S>>, tensor<32x8xbf16>) -> tensor<?x8xf32, #qwen.rows<S>>
+  %x = qwen.embedding %ids, %e : (tensor<?xi32, #qwen.rows<S>>, tensor<32x8xbf16>) -> tensor<?x8xf32, #qwen.rows<S>>
+  // CHECK: qwen.position_ids : tensor<?xi32, #qwen.rows<S>>
+  %positions = qwen.position_ids : tensor<?xi32, #qwen.rows<S>>
+  // CHECK: qwen.rms_norm %{{.*}}, %{{.*}} eps 1.250000e-01 :
+  %n = qwen.rms_norm %x, %w eps 0.125 : (tensor<?x8xf32, #qwen.rows<S>>, tensor<8xbf16>) -> tensor<?x8xf32, #qwen.rows<S>>
+  // CHECK: %[[Q:.*]] = qwen.linear %{{.*}}, %{{.*}} : (tensor<?x8xf32, #qwen.rows<S>>, tensor<16x8xbf16>)
+  %q = qwen.linear %n, %wq : (tensor<?x8xf32, #qwen.rows<S>>, tensor<16x8xbf16>) -> tensor<?x16xf32, #qwen.rows<S>>
+  // CHECK: qwen.linear %{{.*}}, %{{.*}}, %{{.*}} : (tensor<?x8xf32, #qwen.rows<S>>, tensor<16x8xbf16>, tensor<16xbf16>)
+  %qb = qwen.linear %n, %wq, %b : (tensor<?x8xf32, #qwen.rows<S>>, tensor<16x8xbf16>, tensor<16xbf16>) -> tensor<?x16xf32, #qwen.rows<S>>
+  // CHECK: qwen.slice %{{.*}} at 8 : tensor<?x16xf32, #qwen.rows<S>> -> tensor<?x8xf32, #qwen.rows<S>>
+  %k = qwen.slice %q at 8 : tensor<?x16xf32, #qwen.rows<S>> -> tensor<?x8xf32, #qwen.rows<S>>
+  // CHECK: qwen.reshape %{{.*}} : tensor<?x16xf32, #qwen.rows<S>> -> tensor<?x4x4xf32, #qwen.rows<S>>
+  %qh = qwen.reshape %q : tensor<?x16xf32, #qwen.rows<S>> -> tensor<?x4x4xf32, #qwen.rows<S>>
+  %kh = qwen.reshape %k : tensor<?x8xf32, #qwen.rows<S>> -> tensor<?x2x4xf32, #qwen.rows<S>>
+  // CHECK: qwen.rope %{{.*}}, %{{.*}} theta 1.000000e+06 :
+  %qr = qwen.rope %qh, %positions theta 1.0e6 : (tensor<?x4x4xf32, #qwen.rows<S>>, tensor<?xi32, #qwen.rows<S>>) -> tensor<?x4x4xf32, #qwen.rows<S>>
+  // CHECK: qwen.read_state @layers.0.k : tensor<16x2x4xf32>
+  %c = qwen.read_state @layers.0.k : tensor<16x2x4xf32>
+  // CHECK: qwen.kv_append %{{.*}}, %{{.*}} : (tensor<16x2x4xf32>, tensor<?x2x4xf32, #qwen.rows<S>>) -> tensor<16x2x4xf32>
+  %c1 = qwen.kv_append %c, %kh : (tensor<16x2x4xf32>, tensor<?x2x4xf32, #qwen.rows<S>>) -> tensor<16x2x4xf32>
+  // CHECK: qwen.attention %{{.*}}, %{{.*}}, %{{.*}} scale 5.000000e-01 causal :
+  %a = qwen.attention %qr, %c1, %c1 scale 0.5 causal : (tensor<?x4x4xf32, #qwen.rows<S>>, tensor<16x2x4xf32>, tensor<16x2x4xf32>) -> tensor<?x4x4xf32, #qwen.rows<S>>
+  // CHECK: qwen.attention %{{.*}}, %{{.*}}, %{{.*}} scale 5.000000e-01 :
+  %a1 = qwen.attention %qr, %c1, %c1 scale 0.5 : (tensor<?x4x4xf32, #qwen.rows<S>>, tensor<16x2x4xf32>, tensor<16x2x4xf32>) -> tensor<?x4x4xf32, #qwen.rows<S>>
+  // CHECK: qwen.silu %{{.*}} : tensor<?x8xf32, #qwen.rows<S>>
+  %s = qwen.silu %x : tensor<?x8xf32, #qwen.rows<S>>
+  // CHECK: qwen.mul %{{.*}}, %{{.*}} : tensor<?x8xf32, #qwen.rows<S>>
+  %m = qwen.mul %s, %n : tensor<?x8xf32, #qwen.rows<S>>
+  // CHECK: qwen.add %{{.*}}, %{{.*}} : tensor<?x8xf32, #qwen.rows<S>>
+  %y = qwen.add %m, %x : tensor<?x8xf32, #qwen.rows<S>>
+  return
+}
+
+// CHECK-LABEL: @entry
+func.func @entry(%hidden: tensor<64x8xf32, #qwen.rows<S>>, %logits: tensor<1x32xf32>) {
+  // CHECK: qwen.begin_chunk 64
+  qwen.begin_chunk 64
+  // CHECK: qwen.last_row %{{.*}} : tensor<64x8xf32, #qwen.rows<S>> -> tensor<1x8xf32>
+  %last = qwen.last_row %hidden : tensor<64x8xf32, #qwen.rows<S>> -> tensor<1x8xf32>
+  // CHECK: qwen.head_rows %{{.*}} : tensor<64x8xf32, #qwen.rows<S>> -> tensor<16x8xf32, #qwen.rows<R>>
+  %rows = qwen.head_rows %hidden : tensor<64x8xf32, #qwen.rows<S>> -> tensor<16x8xf32, #qwen.rows<R>>
+  // CHECK: qwen.next_token %{{.*}} greedy advances : tensor<1x32xf32>
+  qwen.next_token %logits greedy advances : tensor<1x32xf32>
+  // CHECK: qwen.next_token %{{.*}} sample : tensor<1x32xf32>
+  qwen.next_token %logits sample : tensor<1x32xf32>
+  // CHECK: qwen.advance
+  qwen.advance
+  return
+}
+
+// CHECK-LABEL: @products
+func.func @products(%x: tensor<1x8xf32>, %p: tensor<2x3x6xf32>, %wa: tensor<16x8xbf16>, %wb: tensor<4x8xbf16>,
+                    %norm: tensor<8xbf16>, %bias: tensor<16xbf16>, %residual: tensor<1x16xf32>) {
+  // CHECK: qwen.fused_linear none concat %{{.*}} weights(%{{.*}}, %{{.*}}) {
+  // CHECK-NEXT: ^bb0(%[[A:.*]]: f32):
+  // CHECK-NEXT: qwen.yield %[[A]] : f32
+  // CHECK-NEXT: } : (tensor<1x8xf32>, tensor<16x8xbf16>, tensor<4x8xbf16>) -> tensor<1x20xf32>
+  %0 = qwen.fused_linear none concat %x weights(%wa, %wb) {
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  } : (tensor<1x8xf32>, tensor<16x8xbf16>, tensor<4x8xbf16>) -> tensor<1x20xf32>
+  // CHECK: qwen.fused_linear rms_norm parallel %{{.*}} weights(%{{.*}}, %{{.*}}) norm(%{{.*}} eps 1.250000e-01) extras(%{{.*}}, %{{.*}}) {
+  %1 = qwen.fused_linear rms_norm parallel %x weights(%wa, %wa) norm(%norm eps 0.125) extras(%bias, %residual) {
+  ^bb0(%a: f32, %b: f32, %c: f32, %d: f32):
+    %m = arith.mulf %a, %b : f32
+    %s = arith.addf %c, %d : f32
+    %y = arith.addf %m, %s : f32
+    qwen.yield %y : f32
+  } : (tensor<1x8xf32>, tensor<16x8xbf16>, tensor<16x8xbf16>, tensor<8xbf16>, tensor<16xbf16>, tensor<1x16xf32>) -> tensor<1x16xf32>
+  // CHECK: qwen.fused_linear combine_splits concat %{{.*}} weights(%{{.*}}) {
+  %2 = qwen.fused_linear combine_splits concat %p weights(%wa) {
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  } : (tensor<2x3x6xf32>, tensor<16x8xbf16>) -> tensor<1x16xf32>
+  // CHECK: qwen.elementwise(%{{.*}}, %{{.*}}) {
+  %3 = qwen.elementwise (%1, %2) {
+  ^bb0(%a: f32, %b: f32):
+    %e = math.exp %a : f32
+    %y = arith.addf %e, %b : f32
+    qwen.yield %y : f32
+  } : (tensor<1x16xf32>, tensor<1x16xf32>) -> tensor<1x16xf32>
+  return
+}
+
+// CHECK-LABEL: @attention_steps
+func.func @attention_steps(%many: tensor<4x32xf32, #qwen.rows<S>>, %one: tensor<1x32xf32>, %qn: tensor<4xbf16>,
+                           %kn: tensor<4xbf16>, %kc: tensor<16x2x4xf16>, %vc: tensor<16x2x4xf16>) {
+  // CHECK: %{{.*}}, %{{.*}}, %{{.*}} = qwen.rope_append %{{.*}} norms(%{{.*}}, %{{.*}}) caches(%{{.*}}, %{{.*}}) {eps = 1.250000e-01 : f64, head_dim = 4 : i64, num_heads = 4 : i64, num_kv_heads = 2 : i64, theta = 1.000000e+04 : f64}
+  %q, %k, %v = qwen.rope_append %many norms(%qn, %kn) caches(%kc, %vc)
+    {num_heads = 4, num_kv_heads = 2, head_dim = 4, theta = 1.0e4, eps = 0.125}
+    : (tensor<4x32xf32, #qwen.rows<S>>, tensor<4xbf16>, tensor<4xbf16>, tensor<16x2x4xf16>, tensor<16x2x4xf16>)
+    -> (tensor<4x4x4xf32, #qwen.rows<S>>, tensor<16x2x4xf16>, tensor<16x2x4xf16>)
+  // CHECK: qwen.decode_attention %{{.*}} norms() caches(%{{.*}}, %{{.*}}) {{.*}}splits = 3
+  %p, %k1, %v1 = qwen.decode_attention %one norms() caches(%kc, %vc)
+    {num_heads = 4, num_kv_heads = 2, head_dim = 4, theta = 1.0e4, scale = 0.5, splits = 3}
+    : (tensor<1x32xf32>, tensor<16x2x4xf16>, tensor<16x2x4xf16>)
+    -> (tensor<4x3x6xf32>, tensor<16x2x4xf16>, tensor<16x2x4xf16>)
+  // CHECK: qwen.combine_splits %{{.*}} : tensor<4x3x6xf32> -> tensor<1x16xf32>
+  %c = qwen.combine_splits %p : tensor<4x3x6xf32> -> tensor<1x16xf32>
+  return
+}

@@ -1,0 +1,240 @@
+// RUN: qwen-opt %s --qwen-fuse-rope-append --split-input-file | FileCheck %s
+
+qwen.state @k : tensor<16x2x4xf32>
+qwen.state @v : tensor<16x2x4xf32>
+
+// CHECK-LABEL: @with_norms
+// CHECK-SAME: (%[[QKV:.*]]: tensor<4x32xf32, #qwen.rows<S>>, %[[QN:.*]]: tensor<4xbf16>, %[[KN:.*]]: tensor<4xbf16>
+// CHECK-NEXT: %[[KC:.*]] = qwen.read_state @k
+// CHECK-NEXT: %[[VC:.*]] = qwen.read_state @v
+// CHECK-NEXT: %[[Q:.*]], %[[K:.*]], %[[V:.*]] = qwen.rope_append %[[QKV]] norms(%[[QN]], %[[KN]]) caches(%[[KC]], %[[VC]])
+// CHECK-SAME: eps = 1.250000e-01 : f64, head_dim = 4 : i64, num_heads = 4 : i64, num_kv_heads = 2 : i64, theta = 1.000000e+04
+// CHECK-NEXT: %[[A:.*]] = qwen.attention %[[Q]], %[[K]], %[[V]] scale 5.000000e-01 causal
+// CHECK-NEXT: return %[[A]]
+func.func @with_norms(%qkv: tensor<4x32xf32, #qwen.rows<S>>, %qn: tensor<4xbf16>, %kn: tensor<4xbf16>, %given: tensor<4xi32, #qwen.rows<S>>) -> tensor<4x4x4xf32, #qwen.rows<S>> {
+  %pos = qwen.position_ids : tensor<4xi32, #qwen.rows<S>>
+  %q0 = qwen.slice %qkv at 0 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x16xf32, #qwen.rows<S>>
+  %q1 = qwen.reshape %q0 : tensor<4x16xf32, #qwen.rows<S>> -> tensor<4x4x4xf32, #qwen.rows<S>>
+  %q2 = qwen.rms_norm %q1, %qn eps 0.125 : (tensor<4x4x4xf32, #qwen.rows<S>>, tensor<4xbf16>) -> tensor<4x4x4xf32, #qwen.rows<S>>
+  %q3 = qwen.rope %q2, %pos theta 1.0e4 : (tensor<4x4x4xf32, #qwen.rows<S>>, tensor<4xi32, #qwen.rows<S>>) -> tensor<4x4x4xf32, #qwen.rows<S>>
+  %k0 = qwen.slice %qkv at 16 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x8xf32, #qwen.rows<S>>
+  %k1 = qwen.reshape %k0 : tensor<4x8xf32, #qwen.rows<S>> -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %k2 = qwen.rms_norm %k1, %kn eps 0.125 : (tensor<4x2x4xf32, #qwen.rows<S>>, tensor<4xbf16>) -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %k3 = qwen.rope %k2, %pos theta 1.0e4 : (tensor<4x2x4xf32, #qwen.rows<S>>, tensor<4xi32, #qwen.rows<S>>) -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %v0 = qwen.slice %qkv at 24 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x8xf32, #qwen.rows<S>>
+  %v1 = qwen.reshape %v0 : tensor<4x8xf32, #qwen.rows<S>> -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %kc = qwen.read_state @k : tensor<16x2x4xf32>
+  %vc = qwen.read_state @v : tensor<16x2x4xf32>
+  %k4 = qwen.kv_append %kc, %k3 : (tensor<16x2x4xf32>, tensor<4x2x4xf32, #qwen.rows<S>>) -> tensor<16x2x4xf32>
+  %v4 = qwen.kv_append %vc, %v1 : (tensor<16x2x4xf32>, tensor<4x2x4xf32, #qwen.rows<S>>) -> tensor<16x2x4xf32>
+  %a = qwen.attention %q3, %k4, %v4 scale 0.5 causal : (tensor<4x4x4xf32, #qwen.rows<S>>, tensor<16x2x4xf32>, tensor<16x2x4xf32>) -> tensor<4x4x4xf32, #qwen.rows<S>>
+  return %a : tensor<4x4x4xf32, #qwen.rows<S>>
+}
+
+// -----
+
+qwen.state @k : tensor<16x1x8xf32>
+qwen.state @v : tensor<16x1x8xf32>
+
+// Other head counts, one row, no norms.
+// CHECK-LABEL: @without_norms
+// CHECK: qwen.rope_append %{{.*}} norms() caches(%{{.*}}, %{{.*}}) {head_dim = 8 : i64, num_heads = 6 : i64, num_kv_heads = 1 : i64
+// CHECK-SAME: (tensor<1x64xf32>, tensor<16x1x8xf32>, tensor<16x1x8xf32>) -> (tensor<1x6x8xf32>
+func.func @without_norms(%qkv: tensor<1x64xf32>, %qn: tensor<8xbf16>, %kn: tensor<8xbf16>, %given: tensor<1xi32>) -> tensor<1x6x8xf32> {
+  %pos = qwen.position_ids : tensor<1xi32>
+  %q0 = qwen.slice %qkv at 0 : tensor<1x64xf32> -> tensor<1x48xf32>
+  %q1 = qwen.reshape %q0 : tensor<1x48xf32> -> tensor<1x6x8xf32>
+  %q3 = qwen.rope %q1, %pos theta 1.0e4 : (tensor<1x6x8xf32>, tensor<1xi32>) -> tensor<1x6x8xf32>
+  %k0 = qwen.slice %qkv at 48 : tensor<1x64xf32> -> tensor<1x8xf32>
+  %k1 = qwen.reshape %k0 : tensor<1x8xf32> -> tensor<1x1x8xf32>
+  %k3 = qwen.rope %k1, %pos theta 1.0e4 : (tensor<1x1x8xf32>, tensor<1xi32>) -> tensor<1x1x8xf32>
+  %v0 = qwen.slice %qkv at 56 : tensor<1x64xf32> -> tensor<1x8xf32>
+  %v1 = qwen.reshape %v0 : tensor<1x8xf32> -> tensor<1x1x8xf32>
+  %kc = qwen.read_state @k : tensor<16x1x8xf32>
+  %vc = qwen.read_state @v : tensor<16x1x8xf32>
+  %k4 = qwen.kv_append %kc, %k3 : (tensor<16x1x8xf32>, tensor<1x1x8xf32>) -> tensor<16x1x8xf32>
+  %v4 = qwen.kv_append %vc, %v1 : (tensor<16x1x8xf32>, tensor<1x1x8xf32>) -> tensor<16x1x8xf32>
+  %a = qwen.attention %q3, %k4, %v4 scale 0.5 causal : (tensor<1x6x8xf32>, tensor<16x1x8xf32>, tensor<16x1x8xf32>) -> tensor<1x6x8xf32>
+  return %a : tensor<1x6x8xf32>
+}
+
+// -----
+
+qwen.state @k : tensor<16x2x4xf32>
+qwen.state @v : tensor<16x2x4xf32>
+
+// The step computes positions from the cells: positions from elsewhere stay with qwen.rope.
+// CHECK-LABEL: @given_positions
+// CHECK-NOT: qwen.rope_append
+// CHECK: qwen.attention
+// CHECK-NOT: qwen.rope_append
+func.func @given_positions(%qkv: tensor<4x32xf32, #qwen.rows<S>>, %qn: tensor<4xbf16>, %kn: tensor<4xbf16>, %given: tensor<4xi32, #qwen.rows<S>>) -> tensor<4x4x4xf32, #qwen.rows<S>> {
+  %pos = qwen.position_ids : tensor<4xi32, #qwen.rows<S>>
+  %q0 = qwen.slice %qkv at 0 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x16xf32, #qwen.rows<S>>
+  %q1 = qwen.reshape %q0 : tensor<4x16xf32, #qwen.rows<S>> -> tensor<4x4x4xf32, #qwen.rows<S>>
+  %q2 = qwen.rms_norm %q1, %qn eps 0.125 : (tensor<4x4x4xf32, #qwen.rows<S>>, tensor<4xbf16>) -> tensor<4x4x4xf32, #qwen.rows<S>>
+  %q3 = qwen.rope %q2, %pos theta 1.0e4 : (tensor<4x4x4xf32, #qwen.rows<S>>, tensor<4xi32, #qwen.rows<S>>) -> tensor<4x4x4xf32, #qwen.rows<S>>
+  %k0 = qwen.slice %qkv at 16 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x8xf32, #qwen.rows<S>>
+  %k1 = qwen.reshape %k0 : tensor<4x8xf32, #qwen.rows<S>> -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %k2 = qwen.rms_norm %k1, %kn eps 0.125 : (tensor<4x2x4xf32, #qwen.rows<S>>, tensor<4xbf16>) -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %k3 = qwen.rope %k2, %given theta 1.0e4 : (tensor<4x2x4xf32, #qwen.rows<S>>, tensor<4xi32, #qwen.rows<S>>) -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %v0 = qwen.slice %qkv at 24 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x8xf32, #qwen.rows<S>>
+  %v1 = qwen.reshape %v0 : tensor<4x8xf32, #qwen.rows<S>> -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %kc = qwen.read_state @k : tensor<16x2x4xf32>
+  %vc = qwen.read_state @v : tensor<16x2x4xf32>
+  %k4 = qwen.kv_append %kc, %k3 : (tensor<16x2x4xf32>, tensor<4x2x4xf32, #qwen.rows<S>>) -> tensor<16x2x4xf32>
+  %v4 = qwen.kv_append %vc, %v1 : (tensor<16x2x4xf32>, tensor<4x2x4xf32, #qwen.rows<S>>) -> tensor<16x2x4xf32>
+  %a = qwen.attention %q3, %k4, %v4 scale 0.5 causal : (tensor<4x4x4xf32, #qwen.rows<S>>, tensor<16x2x4xf32>, tensor<16x2x4xf32>) -> tensor<4x4x4xf32, #qwen.rows<S>>
+  return %a : tensor<4x4x4xf32, #qwen.rows<S>>
+}
+
+// -----
+
+qwen.state @k : tensor<16x2x4xf32>
+qwen.state @v : tensor<16x2x4xf32>
+
+// Query and key norms differ.
+// CHECK-LABEL: @other_eps
+// CHECK-NOT: qwen.rope_append
+// CHECK: qwen.attention
+// CHECK-NOT: qwen.rope_append
+func.func @other_eps(%qkv: tensor<4x32xf32, #qwen.rows<S>>, %qn: tensor<4xbf16>, %kn: tensor<4xbf16>, %given: tensor<4xi32, #qwen.rows<S>>) -> tensor<4x4x4xf32, #qwen.rows<S>> {
+  %pos = qwen.position_ids : tensor<4xi32, #qwen.rows<S>>
+  %q0 = qwen.slice %qkv at 0 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x16xf32, #qwen.rows<S>>
+  %q1 = qwen.reshape %q0 : tensor<4x16xf32, #qwen.rows<S>> -> tensor<4x4x4xf32, #qwen.rows<S>>
+  %q2 = qwen.rms_norm %q1, %qn eps 0.125 : (tensor<4x4x4xf32, #qwen.rows<S>>, tensor<4xbf16>) -> tensor<4x4x4xf32, #qwen.rows<S>>
+  %q3 = qwen.rope %q2, %pos theta 1.0e4 : (tensor<4x4x4xf32, #qwen.rows<S>>, tensor<4xi32, #qwen.rows<S>>) -> tensor<4x4x4xf32, #qwen.rows<S>>
+  %k0 = qwen.slice %qkv at 16 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x8xf32, #qwen.rows<S>>
+  %k1 = qwen.reshape %k0 : tensor<4x8xf32, #qwen.rows<S>> -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %k2 = qwen.rms_norm %k1, %kn eps 0.25 : (tensor<4x2x4xf32, #qwen.rows<S>>, tensor<4xbf16>) -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %k3 = qwen.rope %k2, %pos theta 1.0e4 : (tensor<4x2x4xf32, #qwen.rows<S>>, tensor<4xi32, #qwen.rows<S>>) -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %v0 = qwen.slice %qkv at 24 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x8xf32, #qwen.rows<S>>
+  %v1 = qwen.reshape %v0 : tensor<4x8xf32, #qwen.rows<S>> -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %kc = qwen.read_state @k : tensor<16x2x4xf32>
+  %vc = qwen.read_state @v : tensor<16x2x4xf32>
+  %k4 = qwen.kv_append %kc, %k3 : (tensor<16x2x4xf32>, tensor<4x2x4xf32, #qwen.rows<S>>) -> tensor<16x2x4xf32>
+  %v4 = qwen.kv_append %vc, %v1 : (tensor<16x2x4xf32>, tensor<4x2x4xf32, #qwen.rows<S>>) -> tensor<16x2x4xf32>
+  %a = qwen.attention %q3, %k4, %v4 scale 0.5 causal : (tensor<4x4x4xf32, #qwen.rows<S>>, tensor<16x2x4xf32>, tensor<16x2x4xf32>) -> tensor<4x4x4xf32, #qwen.rows<S>>
+  return %a : tensor<4x4x4xf32, #qwen.rows<S>>
+}
+
+// -----
+
+qwen.state @k : tensor<16x2x4xf32>
+qwen.state @v : tensor<16x2x4xf32>
+
+// Keys stand before queries.
+// CHECK-LABEL: @other_order
+// CHECK-NOT: qwen.rope_append
+// CHECK: qwen.attention
+// CHECK-NOT: qwen.rope_append
+func.func @other_order(%qkv: tensor<4x32xf32, #qwen.rows<S>>, %qn: tensor<4xbf16>, %kn: tensor<4xbf16>, %given: tensor<4xi32, #qwen.rows<S>>) -> tensor<4x4x4xf32, #qwen.rows<S>> {
+  %pos = qwen.position_ids : tensor<4xi32, #qwen.rows<S>>
+  %q0 = qwen.slice %qkv at 8 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x16xf32, #qwen.rows<S>>
+  %q1 = qwen.reshape %q0 : tensor<4x16xf32, #qwen.rows<S>> -> tensor<4x4x4xf32, #qwen.rows<S>>
+  %q2 = qwen.rms_norm %q1, %qn eps 0.125 : (tensor<4x4x4xf32, #qwen.rows<S>>, tensor<4xbf16>) -> tensor<4x4x4xf32, #qwen.rows<S>>
+  %q3 = qwen.rope %q2, %pos theta 1.0e4 : (tensor<4x4x4xf32, #qwen.rows<S>>, tensor<4xi32, #qwen.rows<S>>) -> tensor<4x4x4xf32, #qwen.rows<S>>
+  %k0 = qwen.slice %qkv at 0 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x8xf32, #qwen.rows<S>>
+  %k1 = qwen.reshape %k0 : tensor<4x8xf32, #qwen.rows<S>> -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %k2 = qwen.rms_norm %k1, %kn eps 0.125 : (tensor<4x2x4xf32, #qwen.rows<S>>, tensor<4xbf16>) -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %k3 = qwen.rope %k2, %pos theta 1.0e4 : (tensor<4x2x4xf32, #qwen.rows<S>>, tensor<4xi32, #qwen.rows<S>>) -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %v0 = qwen.slice %qkv at 24 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x8xf32, #qwen.rows<S>>
+  %v1 = qwen.reshape %v0 : tensor<4x8xf32, #qwen.rows<S>> -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %kc = qwen.read_state @k : tensor<16x2x4xf32>
+  %vc = qwen.read_state @v : tensor<16x2x4xf32>
+  %k4 = qwen.kv_append %kc, %k3 : (tensor<16x2x4xf32>, tensor<4x2x4xf32, #qwen.rows<S>>) -> tensor<16x2x4xf32>
+  %v4 = qwen.kv_append %vc, %v1 : (tensor<16x2x4xf32>, tensor<4x2x4xf32, #qwen.rows<S>>) -> tensor<16x2x4xf32>
+  %a = qwen.attention %q3, %k4, %v4 scale 0.5 causal : (tensor<4x4x4xf32, #qwen.rows<S>>, tensor<16x2x4xf32>, tensor<16x2x4xf32>) -> tensor<4x4x4xf32, #qwen.rows<S>>
+  return %a : tensor<4x4x4xf32, #qwen.rows<S>>
+}
+
+// -----
+
+qwen.state @k : tensor<16x2x4xf32>
+qwen.state @v : tensor<16x2x4xf32>
+
+// Something else reads the rotated query.
+// CHECK-LABEL: @read_elsewhere
+// CHECK-NOT: qwen.rope_append
+// CHECK: qwen.attention
+// CHECK-NOT: qwen.rope_append
+func.func @read_elsewhere(%qkv: tensor<4x32xf32, #qwen.rows<S>>, %qn: tensor<4xbf16>, %kn: tensor<4xbf16>, %given: tensor<4xi32, #qwen.rows<S>>) -> (tensor<4x4x4xf32, #qwen.rows<S>>, tensor<4x4x4xf32, #qwen.rows<S>>) {
+  %pos = qwen.position_ids : tensor<4xi32, #qwen.rows<S>>
+  %q0 = qwen.slice %qkv at 0 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x16xf32, #qwen.rows<S>>
+  %q1 = qwen.reshape %q0 : tensor<4x16xf32, #qwen.rows<S>> -> tensor<4x4x4xf32, #qwen.rows<S>>
+  %q2 = qwen.rms_norm %q1, %qn eps 0.125 : (tensor<4x4x4xf32, #qwen.rows<S>>, tensor<4xbf16>) -> tensor<4x4x4xf32, #qwen.rows<S>>
+  %q3 = qwen.rope %q2, %pos theta 1.0e4 : (tensor<4x4x4xf32, #qwen.rows<S>>, tensor<4xi32, #qwen.rows<S>>) -> tensor<4x4x4xf32, #qwen.rows<S>>
+  %k0 = qwen.slice %qkv at 16 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x8xf32, #qwen.rows<S>>
+  %k1 = qwen.reshape %k0 : tensor<4x8xf32, #qwen.rows<S>> -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %k2 = qwen.rms_norm %k1, %kn eps 0.125 : (tensor<4x2x4xf32, #qwen.rows<S>>, tensor<4xbf16>) -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %k3 = qwen.rope %k2, %pos theta 1.0e4 : (tensor<4x2x4xf32, #qwen.rows<S>>, tensor<4xi32, #qwen.rows<S>>) -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %v0 = qwen.slice %qkv at 24 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x8xf32, #qwen.rows<S>>
+  %v1 = qwen.reshape %v0 : tensor<4x8xf32, #qwen.rows<S>> -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %kc = qwen.read_state @k : tensor<16x2x4xf32>
+  %vc = qwen.read_state @v : tensor<16x2x4xf32>
+  %k4 = qwen.kv_append %kc, %k3 : (tensor<16x2x4xf32>, tensor<4x2x4xf32, #qwen.rows<S>>) -> tensor<16x2x4xf32>
+  %v4 = qwen.kv_append %vc, %v1 : (tensor<16x2x4xf32>, tensor<4x2x4xf32, #qwen.rows<S>>) -> tensor<16x2x4xf32>
+  %a = qwen.attention %q3, %k4, %v4 scale 0.5 causal : (tensor<4x4x4xf32, #qwen.rows<S>>, tensor<16x2x4xf32>, tensor<16x2x4xf32>) -> tensor<4x4x4xf32, #qwen.rows<S>>
+  return %a, %q3 : tensor<4x4x4xf32, #qwen.rows<S>>, tensor<4x4x4xf32, #qwen.rows<S>>
+}
+
+// -----
+
+qwen.state @k : tensor<16x2x4xf32>
+qwen.state @v : tensor<16x2x4xf32>
+
+// Position moves between the cache write and the attention.
+// CHECK-LABEL: @position_moves
+// CHECK-NOT: qwen.rope_append
+// CHECK: qwen.attention
+// CHECK-NOT: qwen.rope_append
+func.func @position_moves(%qkv: tensor<4x32xf32, #qwen.rows<S>>, %qn: tensor<4xbf16>, %kn: tensor<4xbf16>, %given: tensor<4xi32, #qwen.rows<S>>) -> tensor<4x4x4xf32, #qwen.rows<S>> {
+  %pos = qwen.position_ids : tensor<4xi32, #qwen.rows<S>>
+  %q0 = qwen.slice %qkv at 0 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x16xf32, #qwen.rows<S>>
+  %q1 = qwen.reshape %q0 : tensor<4x16xf32, #qwen.rows<S>> -> tensor<4x4x4xf32, #qwen.rows<S>>
+  %q2 = qwen.rms_norm %q1, %qn eps 0.125 : (tensor<4x4x4xf32, #qwen.rows<S>>, tensor<4xbf16>) -> tensor<4x4x4xf32, #qwen.rows<S>>
+  %q3 = qwen.rope %q2, %pos theta 1.0e4 : (tensor<4x4x4xf32, #qwen.rows<S>>, tensor<4xi32, #qwen.rows<S>>) -> tensor<4x4x4xf32, #qwen.rows<S>>
+  %k0 = qwen.slice %qkv at 16 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x8xf32, #qwen.rows<S>>
+  %k1 = qwen.reshape %k0 : tensor<4x8xf32, #qwen.rows<S>> -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %k2 = qwen.rms_norm %k1, %kn eps 0.125 : (tensor<4x2x4xf32, #qwen.rows<S>>, tensor<4xbf16>) -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %k3 = qwen.rope %k2, %pos theta 1.0e4 : (tensor<4x2x4xf32, #qwen.rows<S>>, tensor<4xi32, #qwen.rows<S>>) -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %v0 = qwen.slice %qkv at 24 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x8xf32, #qwen.rows<S>>
+  %v1 = qwen.reshape %v0 : tensor<4x8xf32, #qwen.rows<S>> -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %kc = qwen.read_state @k : tensor<16x2x4xf32>
+  %vc = qwen.read_state @v : tensor<16x2x4xf32>
+  %k4 = qwen.kv_append %kc, %k3 : (tensor<16x2x4xf32>, tensor<4x2x4xf32, #qwen.rows<S>>) -> tensor<16x2x4xf32>
+  %v4 = qwen.kv_append %vc, %v1 : (tensor<16x2x4xf32>, tensor<4x2x4xf32, #qwen.rows<S>>) -> tensor<16x2x4xf32>
+  qwen.advance
+  %a = qwen.attention %q3, %k4, %v4 scale 0.5 causal : (tensor<4x4x4xf32, #qwen.rows<S>>, tensor<16x2x4xf32>, tensor<16x2x4xf32>) -> tensor<4x4x4xf32, #qwen.rows<S>>
+  return %a : tensor<4x4x4xf32, #qwen.rows<S>>
+}
+
+// -----
+
+qwen.state @k : tensor<16x2x4xf32>
+qwen.state @v : tensor<16x2x4xf32>
+
+// Keys and values go to one state.
+// CHECK-LABEL: @one_state
+// CHECK-NOT: qwen.rope_append
+// CHECK: qwen.attention
+// CHECK-NOT: qwen.rope_append
+func.func @one_state(%qkv: tensor<4x32xf32, #qwen.rows<S>>, %qn: tensor<4xbf16>, %kn: tensor<4xbf16>, %given: tensor<4xi32, #qwen.rows<S>>) -> tensor<4x4x4xf32, #qwen.rows<S>> {
+  %pos = qwen.position_ids : tensor<4xi32, #qwen.rows<S>>
+  %q0 = qwen.slice %qkv at 0 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x16xf32, #qwen.rows<S>>
+  %q1 = qwen.reshape %q0 : tensor<4x16xf32, #qwen.rows<S>> -> tensor<4x4x4xf32, #qwen.rows<S>>
+  %q2 = qwen.rms_norm %q1, %qn eps 0.125 : (tensor<4x4x4xf32, #qwen.rows<S>>, tensor<4xbf16>) -> tensor<4x4x4xf32, #qwen.rows<S>>
+  %q3 = qwen.rope %q2, %pos theta 1.0e4 : (tensor<4x4x4xf32, #qwen.rows<S>>, tensor<4xi32, #qwen.rows<S>>) -> tensor<4x4x4xf32, #qwen.rows<S>>
+  %k0 = qwen.slice %qkv at 16 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x8xf32, #qwen.rows<S>>
+  %k1 = qwen.reshape %k0 : tensor<4x8xf32, #qwen.rows<S>> -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %k2 = qwen.rms_norm %k1, %kn eps 0.125 : (tensor<4x2x4xf32, #qwen.rows<S>>, tensor<4xbf16>) -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %k3 = qwen.rope %k2, %pos theta 1.0e4 : (tensor<4x2x4xf32, #qwen.rows<S>>, tensor<4xi32, #qwen.rows<S>>) -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %v0 = qwen.slice %qkv at 24 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x8xf32, #qwen.rows<S>>
+  %v1 = qwen.reshape %v0 : tensor<4x8xf32, #qwen.rows<S>> -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %kc = qwen.read_state @k : tensor<16x2x4xf32>
+  %vc = qwen.read_state @v : tensor<16x2x4xf32>
+  %k4 = qwen.kv_append %kc, %k3 : (tensor<16x2x4xf32>, tensor<4x2x4xf32, #qwen.rows<S>>) -> tensor<16x2x4xf32>
+  %v4 = qwen.kv_append %kc, %v1 : (tensor<16x2x4xf32>, tensor<4x2x4xf32, #qwen.rows<S>>) -> tensor<16x2x4xf32>
+  %a = qwen.attention %q3, %k4, %v4 scale 0.5 causal : (tensor<4x4x4xf32, #qwen.rows<S>>, tensor<16x2x4xf32>, tensor<16x2x4xf32>) -> tensor<4x4x4xf32, #qwen.rows<S>>
+  return %a : tensor<4x4x4xf32, #qwen.rows<S>>
+}

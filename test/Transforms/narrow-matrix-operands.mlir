@@ -1,0 +1,66 @@
+// RUN: qwen-opt %s --qwen-narrow-matrix-operands | FileCheck %s
+
+// Norm, attention (through a view), product and elementwise results that only products read.
+// CHECK-LABEL: @narrowed
+// CHECK: qwen.rms_norm %{{.*}} -> tensor<4x16xbf16, #qwen.rows<S>>
+// CHECK: qwen.attention %{{.*}} -> tensor<4x4x4xbf16, #qwen.rows<S>>
+// CHECK: qwen.reshape %{{.*}} : tensor<4x4x4xbf16, #qwen.rows<S>> -> tensor<4x16xbf16, #qwen.rows<S>>
+// CHECK: } : (tensor<4x16xbf16, #qwen.rows<S>>, tensor<16x16xbf16>) -> tensor<4x16xbf16, #qwen.rows<S>>
+// CHECK: qwen.elementwise
+// CHECK: } : (tensor<4x16xf32, #qwen.rows<S>>) -> tensor<4x16xbf16, #qwen.rows<S>>
+// The sum of the residual stream is an extra, so the result stays wide.
+// CHECK: extras(
+// CHECK: } : (tensor<4x16xbf16, #qwen.rows<S>>, tensor<16x16xbf16>, tensor<4x16xf32, #qwen.rows<S>>) -> tensor<4x16xf32, #qwen.rows<S>>
+func.func @narrowed(%x: tensor<4x16xf32, #qwen.rows<S>>, %q: tensor<4x4x4xf32, #qwen.rows<S>>, %k: tensor<16x2x4xf32>,
+                    %n: tensor<16xbf16>, %w: tensor<16x16xbf16>)
+    -> (tensor<4x16xf32, #qwen.rows<S>>, tensor<4x16xf32, #qwen.rows<S>>, tensor<4x16xf32, #qwen.rows<S>>) {
+  %0 = qwen.rms_norm %x, %n eps 0.125 : (tensor<4x16xf32, #qwen.rows<S>>, tensor<16xbf16>) -> tensor<4x16xf32, #qwen.rows<S>>
+  %1 = qwen.attention %q, %k, %k scale 0.5 causal : (tensor<4x4x4xf32, #qwen.rows<S>>, tensor<16x2x4xf32>, tensor<16x2x4xf32>) -> tensor<4x4x4xf32, #qwen.rows<S>>
+  %2 = qwen.reshape %1 : tensor<4x4x4xf32, #qwen.rows<S>> -> tensor<4x16xf32, #qwen.rows<S>>
+  %3 = qwen.fused_linear none concat %0 weights(%w) {
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  } : (tensor<4x16xf32, #qwen.rows<S>>, tensor<16x16xbf16>) -> tensor<4x16xf32, #qwen.rows<S>>
+  %4 = qwen.elementwise (%x) {
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  } : (tensor<4x16xf32, #qwen.rows<S>>) -> tensor<4x16xf32, #qwen.rows<S>>
+  %5 = qwen.fused_linear none concat %2 weights(%w) extras(%x) {
+  ^bb0(%a: f32, %b: f32):
+    qwen.yield %b : f32
+  } : (tensor<4x16xf32, #qwen.rows<S>>, tensor<16x16xbf16>, tensor<4x16xf32, #qwen.rows<S>>) -> tensor<4x16xf32, #qwen.rows<S>>
+  %6 = qwen.fused_linear none concat %3 weights(%w) {
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  } : (tensor<4x16xf32, #qwen.rows<S>>, tensor<16x16xbf16>) -> tensor<4x16xf32, #qwen.rows<S>>
+  %7 = qwen.fused_linear none concat %4 weights(%w) {
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  } : (tensor<4x16xf32, #qwen.rows<S>>, tensor<16x16xbf16>) -> tensor<4x16xf32, #qwen.rows<S>>
+  return %5, %6, %7 : tensor<4x16xf32, #qwen.rows<S>>, tensor<4x16xf32, #qwen.rows<S>>, tensor<4x16xf32, #qwen.rows<S>>
+}
+
+// One row, a value also read as an extra, a value that is returned: nothing changes.
+// CHECK-LABEL: @left_wide
+// CHECK-NOT: xbf16, #qwen.rows
+// CHECK-NOT: -> tensor<1x16xbf16>
+// CHECK: return
+func.func @left_wide(%x: tensor<4x16xf32, #qwen.rows<S>>, %y: tensor<1x16xf32>, %n: tensor<16xbf16>, %w: tensor<16x16xbf16>)
+    -> (tensor<4x16xf32, #qwen.rows<S>>, tensor<1x16xf32>, tensor<4x16xf32, #qwen.rows<S>>, tensor<4x16xf32, #qwen.rows<S>>) {
+  %0 = qwen.rms_norm %x, %n eps 0.125 : (tensor<4x16xf32, #qwen.rows<S>>, tensor<16xbf16>) -> tensor<4x16xf32, #qwen.rows<S>>
+  %1 = qwen.fused_linear none concat %0 weights(%w) extras(%0) {
+  ^bb0(%a: f32, %b: f32):
+    qwen.yield %b : f32
+  } : (tensor<4x16xf32, #qwen.rows<S>>, tensor<16x16xbf16>, tensor<4x16xf32, #qwen.rows<S>>) -> tensor<4x16xf32, #qwen.rows<S>>
+  %2 = qwen.rms_norm %y, %n eps 0.125 : (tensor<1x16xf32>, tensor<16xbf16>) -> tensor<1x16xf32>
+  %3 = qwen.fused_linear none concat %2 weights(%w) {
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  } : (tensor<1x16xf32>, tensor<16x16xbf16>) -> tensor<1x16xf32>
+  %4 = qwen.rms_norm %x, %n eps 0.25 : (tensor<4x16xf32, #qwen.rows<S>>, tensor<16xbf16>) -> tensor<4x16xf32, #qwen.rows<S>>
+  %5 = qwen.fused_linear none concat %4 weights(%w) {
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  } : (tensor<4x16xf32, #qwen.rows<S>>, tensor<16x16xbf16>) -> tensor<4x16xf32, #qwen.rows<S>>
+  return %4, %3, %1, %5 : tensor<4x16xf32, #qwen.rows<S>>, tensor<1x16xf32>, tensor<4x16xf32, #qwen.rows<S>>, tensor<4x16xf32, #qwen.rows<S>>
+}

@@ -1,0 +1,157 @@
+//===- Arguments.cpp - Command line of qwenc --------------------------------------------------------------------===//
+
+#include "Arguments.h"
+
+#include "mlir/IR/AsmState.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Support/Timing.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSwitch.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <CLI/CLI.hpp>
+
+#include <limits>
+
+using namespace qwenc;
+using qwenrt::Result;
+using qwenrt::Status;
+using qwenrt::StatusCode;
+
+namespace {
+
+constexpr int64_t defaultMaxContext = 8192;
+
+Status usage(std::string message) { return Status(StatusCode::InvalidUsage, std::move(message)); }
+
+std::string phaseHelp() {
+  std::string text = "Phases of --compile-to:\n";
+  for (const Phase &phase : phases())
+    text += "  " + phase.name.str() + std::string(10 - phase.name.size(), ' ') + phase.summary.str() + "\n";
+  return text + "\nOptions of MLIR are passed on, with '=' before a value: --mlir-print-ir-after-all, "
+                "--mlir-print-ir-after-change,\n--mlir-print-ir-before=PASS, --mlir-timing, --mlir-pass-statistics, "
+                "--mlir-disable-threading and others.\n";
+}
+
+std::string targetHelp() {
+  return "Built-in profile (" + llvm::join(builtinTargetNames(), ", ") + ") or a profile file (default: generic)";
+}
+
+void declareOptions(CLI::App &app, Arguments &arguments) {
+  app.add_option("MODEL", arguments.graphPath, "model.json, as qwen-export writes it")->required()->type_name("FILE");
+  app.add_option("-o,--output", arguments.outputPath,
+                 "Plan file to write (required, except with --compile-to, which prints to standard output by default)")
+      ->type_name("FILE");
+  app.add_option("--target", arguments.target, targetHelp())->type_name("NAME|FILE");
+  app.add_option("--max-context", arguments.maxContext,
+                 "Positions the KV cache holds, in tokens (default: the smaller of the model's limit and 8192)")
+      ->type_name("N");
+  app.add_option("--prefill-chunk", arguments.prefillChunk,
+                 "Rows one prefill run takes, in tokens (default: as the target says)")
+      ->type_name("N");
+  app.add_option("--weights-format", arguments.weightsFormat, "Element type of the weights (default: bf16)")
+      ->type_name("bf16");
+  app.add_option("--kv-format", arguments.kvFormat, "Element type of the KV cache (default: as the target says)")
+      ->type_name("f32|f16|bf16");
+  app.add_option("--compile-to", arguments.compileTo, "Stop behind this phase and print the IR (default: write a plan)")
+      ->type_name("PHASE");
+  app.add_option("--dump-intermediates-to", arguments.dumpFolder,
+                 "Folder for the IR behind each phase and the kernels as SPIR-V (default: none)")
+      ->type_name("DIR");
+  app.set_version_flag("--version", "qwenc " QWENC_VERSION);
+  app.allow_extras();
+  app.footer(phaseHelp());
+}
+
+/// Hands options that start with --mlir- to MLIR and refuses all others.
+Status parseMlirOptions(const std::vector<std::string> &extras) {
+  std::vector<const char *> forwarded = {"qwenc"};
+  for (const std::string &extra : extras) {
+    if (!llvm::StringRef(extra).starts_with("--mlir-"))
+      return usage("unknown argument '" + extra + "', expected MODEL -o FILE and options, see --help");
+    forwarded.push_back(extra.c_str());
+  }
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  if (llvm::cl::ParseCommandLineOptions(forwarded.size(), forwarded.data(), "", &stream))
+    return Status::ok();
+  llvm::StringRef line = llvm::StringRef(text).split('\n').first;
+  line.consume_front("qwenc: ");
+  std::string found = line.split(".  Try").first.rtrim('!').str();
+  if (!found.empty())
+    found[0] = llvm::toLower(found[0]);
+  return usage(found + ", expected an option of MLIR as mlir-opt has it, see --help");
+}
+
+Result<KvFormat> parseKvFormat(const std::string &name) {
+  auto format = llvm::StringSwitch<std::optional<KvFormat>>(name)
+                    .Case("f32", KvFormat::F32)
+                    .Case("f16", KvFormat::F16)
+                    .Case("bf16", KvFormat::BF16)
+                    .Default(std::nullopt);
+  if (!format)
+    return usage("--kv-format '" + name + "' is unknown, expected f32, f16 or bf16, choose one of them");
+  return *format;
+}
+
+} // namespace
+
+Result<std::optional<Arguments>> qwenc::parseArguments(int argc, char **argv) {
+  mlir::registerAsmPrinterCLOptions();
+  mlir::registerMLIRContextCLOptions();
+  mlir::registerPassManagerCLOptions();
+  mlir::registerDefaultTimingManagerCLOptions();
+
+  Arguments arguments;
+  CLI::App app("Compiles a model graph to a plan that qwenrt runs. Needs no GPU and never reads weight data.", "qwenc");
+  declareOptions(app, arguments);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError &error) {
+    if (error.get_exit_code() == 0) {
+      app.exit(error);
+      return std::optional<Arguments>();
+    }
+    std::string reason = error.what();
+    if (!reason.empty())
+      reason[0] = llvm::toLower(reason[0]);
+    return usage(reason + ", expected MODEL -o FILE and options, see --help");
+  }
+  QWENRT_RETURN_IF_ERROR(parseMlirOptions(app.remaining()));
+  if (arguments.weightsFormat == "q8" || arguments.weightsFormat == "q4")
+    return usage("--weights-format " + arguments.weightsFormat + " is not available in this version, expected bf16, " +
+                 "leave the option out");
+  if (arguments.weightsFormat != "bf16")
+    return usage("--weights-format '" + arguments.weightsFormat + "' is unknown, expected bf16, leave the option out");
+  if (!arguments.compileTo.empty() && !findPhase(arguments.compileTo))
+    return usage("--compile-to '" + arguments.compileTo + "' is no phase, expected one of " + phaseNames() +
+                 ", see --help");
+  if (arguments.compileTo.empty() && (arguments.outputPath.empty() || arguments.outputPath == "-"))
+    return usage("no file to write the plan to, expected -o FILE, add it or look inside with --compile-to");
+  return std::optional(std::move(arguments));
+}
+
+Result<CompileOptions> qwenc::compileOptions(const Arguments &arguments, uint64_t modelMaxPositions) {
+  CompileOptions options;
+  QWENRT_ASSIGN_OR_RETURN(options.target, loadTargetProfile(arguments.target));
+  // Positions are counted in 32 bits; a model that states no limit has only that one.
+  int64_t limit = std::numeric_limits<int32_t>::max();
+  if (modelMaxPositions > 0)
+    limit = std::min<uint64_t>(modelMaxPositions, limit);
+  options.maxContext = arguments.maxContext.value_or(std::min(limit, defaultMaxContext));
+  if (options.maxContext < 1 || options.maxContext > limit)
+    return usage("--max-context is " + std::to_string(options.maxContext) + ", expected 1 to " + std::to_string(limit) +
+                 " positions, the limit of the model, choose a number in this range");
+  int64_t chunk = arguments.prefillChunk.value_or(options.target.prefillChunk);
+  constexpr int64_t maxChunk = 65536;
+  if (chunk < 1 || chunk > maxChunk)
+    return usage("--prefill-chunk is " + std::to_string(chunk) + ", expected 1 to " + std::to_string(maxChunk) +
+                 " rows, choose a number in this range");
+  options.target.prefillChunk = static_cast<uint32_t>(std::min(chunk, options.maxContext));
+  if (!arguments.kvFormat.empty()) {
+    QWENRT_ASSIGN_OR_RETURN(options.target.kvFormat, parseKvFormat(arguments.kvFormat));
+  }
+  return options;
+}

@@ -1,0 +1,34 @@
+//===- Arguments.h - Command line of qwenc ---------------------------------------------------------------*- C++ -*-===//
+#pragma once
+
+#include "compiler/Pipelines/Phases.h"
+#include "qwenrt/Status.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace qwenc {
+
+struct Arguments {
+  std::string graphPath;
+  std::string outputPath;               ///< "-": standard output, only for text
+  std::string target = "generic";
+  std::optional<int64_t> maxContext;    ///< positions
+  std::optional<int64_t> prefillChunk;  ///< rows
+  std::string weightsFormat = "bf16";
+  std::string kvFormat;                 ///< empty: as the target says
+  std::string compileTo;                ///< name of a phase; empty: a plan file
+  std::string dumpFolder;
+};
+
+/// Reads the command line; options that start with --mlir- go to MLIR. Empty when a help or version text was printed.
+/// Errors: InvalidUsage.
+qwenrt::Result<std::optional<Arguments>> parseArguments(int argc, char **argv);
+
+/// What the passes need, from the arguments, the target and the model's limit (0: none). Errors: InvalidUsage, those of
+/// loadTargetProfile().
+qwenrt::Result<CompileOptions> compileOptions(const Arguments &arguments, uint64_t modelMaxPositions);
+
+} // namespace qwenc

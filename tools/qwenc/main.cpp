@@ -1,0 +1,93 @@
+//===- main.cpp - qwenc: model.json to a plan -------------------------------------------------------------------===//
+
+#include "Arguments.h"
+
+#include "compiler/Export/Export.h"
+#include "compiler/Import/Import.h"
+#include "compiler/Pipelines/Compiler.h"
+#include "compiler/Pipelines/Registration.h"
+#include "models/Graph/GraphReader.h"
+
+#include "mlir/IR/MLIRContext.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <cstdio>
+#include <filesystem>
+
+using namespace qwenc;
+using qwenrt::Result;
+using qwenrt::Status;
+using qwenrt::StatusCode;
+
+namespace {
+
+Status writeText(const std::string &path, const std::string &text) {
+  if (!path.empty() && path != "-")
+    return writeFile(path, text);
+  llvm::outs() << text;
+  llvm::outs().flush();
+  return Status::ok();
+}
+
+Status createDumpFolder(const std::string &folder) {
+  std::error_code error = folder.empty() ? std::error_code() : llvm::sys::fs::create_directories(folder);
+  if (!error)
+    return Status::ok();
+  return Status(StatusCode::Io, "cannot create '" + folder + "': " + error.message() +
+                                    ", expected a folder to write to, choose another --dump-intermediates-to");
+}
+
+std::string absoluteFolderOf(const std::string &path) {
+  std::error_code error;
+  return std::filesystem::weakly_canonical(std::filesystem::absolute(path, error), error).parent_path().string();
+}
+
+Status compile(const Arguments &arguments) {
+  QWENRT_ASSIGN_OR_RETURN(graph::Graph graph, graph::readGraphFile(arguments.graphPath));
+  QWENRT_ASSIGN_OR_RETURN(CompileOptions options, compileOptions(arguments, graph.model.maxPositions));
+  QWENRT_RETURN_IF_ERROR(createDumpFolder(arguments.dumpFolder));
+
+  mlir::DialectRegistry registry;
+  registerAllDialects(registry);
+  mlir::MLIRContext context(registry);
+  QWENRT_ASSIGN_OR_RETURN(mlir::OwningOpRef<mlir::ModuleOp> module, importGraph(graph, context));
+
+  RunOptions run;
+  run.lastPhase = findPhase(arguments.compileTo);
+  run.dumpFolder = arguments.dumpFolder;
+  auto configure = [](mlir::PassManager &passes) {
+    mlir::applyDefaultTimingPassManagerCLOptions(passes);
+    return mlir::applyPassManagerCLOptions(passes);
+  };
+  run.configure = configure;
+  QWENRT_RETURN_IF_ERROR(runPhases(*module, options, run));
+  if (run.lastPhase)
+    return writeText(arguments.outputPath, printModule(*module));
+
+  ExportOptions exportOptions;
+  exportOptions.targetName = options.target.name;
+  exportOptions.producer = "qwenc " QWENC_VERSION;
+  exportOptions.graphFolder = absoluteFolderOf(arguments.graphPath);
+  exportOptions.maxContext = static_cast<uint32_t>(options.maxContext);
+  exportOptions.kvFormat = options.target.kvFormat;
+  return exportPlan(*module, graph, exportOptions, arguments.outputPath);
+}
+
+int fail(const Status &status) {
+  std::fprintf(stderr, "qwenc: error: %s\n", status.message().c_str());
+  return status.code() == StatusCode::InvalidUsage ? 2 : 1;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  registerAllPasses();
+  Result<std::optional<Arguments>> arguments = parseArguments(argc, argv);
+  if (!arguments)
+    return fail(arguments.status());
+  if (!*arguments)
+    return 0;
+  Status status = compile(**arguments);
+  return status ? 0 : fail(status);
+}
