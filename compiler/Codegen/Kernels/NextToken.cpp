@@ -108,7 +108,8 @@ public:
   Sampler(KernelBuilder &k, uint32_t vocab, bool advances, const StateBlock &state)
       : k(k), vocab(vocab), advances(advances), state(state) {
     logits = k.operand("logits", Access::Read, uint64_t(vocab) * 4);
-    scratch = k.operand("scratch", Access::ReadWrite, uint64_t(vocab) * 4);
+    // Written before it is read, by this kernel alone: for the plan it is an output nobody uses.
+    scratch = k.operand("scratch", Access::Write, uint64_t(vocab) * 4);
     cells = k.operand("state", Access::ReadWrite, state.bytes());
     mailbox = k.operand("mailbox", Access::Write, layout::mailboxBytes());
     histogram = k.shared(Elem::U32, 256);

@@ -1,0 +1,192 @@
+//===- PlanTables.cpp - Buffers, weights, cells and entries -------------------------------------------------------===//
+#include "compiler/Export/Tables.h"
+
+#include "dialects/plan/PlanNames.h"
+
+using namespace mlir;
+using namespace mlir::plan;
+using namespace qwenrt;
+
+namespace qwenc {
+
+static flatbuffers::Offset<flatbuffers::String> writeString(FlatBufferBuilder &builder, StringRef text) {
+  return builder.CreateString(text.data(), text.size());
+}
+
+// The enumerations of the dialect and of the schema are the same numbers.
+static_assert(static_cast<int>(Purpose::Weights) == static_cast<int>(fb::BufferPurpose::Weights) &&
+              static_cast<int>(Purpose::Arena) == static_cast<int>(fb::BufferPurpose::Arena) &&
+              static_cast<int>(Purpose::Cache) == static_cast<int>(fb::BufferPurpose::Cache) &&
+              static_cast<int>(Purpose::State) == static_cast<int>(fb::BufferPurpose::State) &&
+              static_cast<int>(Purpose::Output) == static_cast<int>(fb::BufferPurpose::Output) &&
+              static_cast<int>(Purpose::Mailbox) == static_cast<int>(fb::BufferPurpose::Mailbox));
+static_assert(static_cast<int>(Access::Read) == static_cast<int>(fb::Access::Read) &&
+              static_cast<int>(Access::Write) == static_cast<int>(fb::Access::Write) &&
+              static_cast<int>(Access::ReadWrite) == static_cast<int>(fb::Access::ReadWrite));
+
+Ordinals::Ordinals(ModuleOp module) {
+  for (auto buffer : module.getOps<BufferOp>())
+    buffers.try_emplace(buffer, buffers.size());
+  for (auto kernel : module.getOps<KernelOp>())
+    kernels.try_emplace(kernel, kernels.size());
+}
+
+Offsets<fb::Buffer> writeBuffers(FlatBufferBuilder &builder, ModuleOp module) {
+  Offsets<fb::Buffer> buffers;
+  for (auto buffer : module.getOps<BufferOp>())
+    buffers.push_back(fb::CreateBuffer(builder, writeString(builder, buffer.getSymName()),
+                                       static_cast<fb::BufferPurpose>(buffer.getPurpose()), buffer.getSizeBytes()));
+  return buffers;
+}
+
+//===------------------------------------------------------------------------------------------------------------===//
+// Weights and cells
+//===------------------------------------------------------------------------------------------------------------===//
+
+/// The module and the graph come from one compilation; this is where a mix-up would go unnoticed otherwise.
+static LogicalResult checkInsideFile(WeightOp weight, const graph::Graph &graph) {
+  if (weight.getFile() >= graph.checkpoint.files.size())
+    return weight.emitOpError("@") << weight.getSymName() << " lies in file " << weight.getFile() << ", the graph has "
+                                   << graph.checkpoint.files.size() << " files; export the module with its own graph";
+  const graph::WeightFile &file = graph.checkpoint.files[weight.getFile()];
+  uint64_t begin = weight.getFileOffset(), end = begin + weight.getRows() * weight.getRowBytes();
+  if (begin < 8 + file.headerBytes || end > file.sizeBytes)
+    return weight.emitOpError("@") << weight.getSymName() << " lies at " << begin << " to " << end << " of file "
+                                   << weight.getFile() << ", whose data lies at " << 8 + file.headerBytes << " to "
+                                   << file.sizeBytes << "; export the module with its own graph";
+  return success();
+}
+
+FailureOr<Offsets<fb::WeightBinding>> writeWeights(FlatBufferBuilder &builder, ModuleOp module,
+                                                   const Ordinals &ordinals, const graph::Graph &graph) {
+  PlaceLookup lookup(module);
+  Offsets<fb::WeightBinding> weights;
+  for (auto weight : module.getOps<WeightOp>()) {
+    FailureOr<Place> place = lookup.placeOf(weight);
+    if (failed(place) || failed(checkInsideFile(weight, graph)))
+      return failure();
+    int32_t layer = static_cast<int32_t>(weight.getLayer().value_or(-1));
+    weights.push_back(fb::CreateWeightBinding(
+        builder, writeString(builder, weight.getSymName()), weight.getFile(), weight.getFileOffset(), weight.getRows(),
+        weight.getRowBytes(), weight.getPitchBytes(), ordinals.buffers.at(place->buffer), place->offset, layer));
+  }
+  return weights;
+}
+
+FailureOr<Offsets<fb::Cell>> writeCells(FlatBufferBuilder &builder, ModuleOp module, const Ordinals &ordinals) {
+  PlaceLookup lookup(module);
+  Offsets<fb::Cell> cells;
+  for (auto cell : module.getOps<CellOp>()) {
+    FailureOr<Place> place = lookup.placeIn(cell.getStorageAttr(), cell.getOffset(), 4 * cell.getCount());
+    if (failed(place))
+      return failure();
+    cells.push_back(fb::CreateCell(builder, *symbolizeCellKind(cell.getKind()), ordinals.buffers.at(place->buffer),
+                                   place->offset, cell.getCount()));
+  }
+  return cells;
+}
+
+//===------------------------------------------------------------------------------------------------------------===//
+// Entries
+//===------------------------------------------------------------------------------------------------------------===//
+
+namespace {
+
+/// Collects the tables of one entry from its operations in order.
+class EntryWriter {
+public:
+  EntryWriter(FlatBufferBuilder &builder, EntryOp entry, const Ordinals &ordinals)
+      : builder_(builder), entry_(entry), ordinals_(ordinals), lookup_(entry->getParentOfType<ModuleOp>()) {}
+
+  FailureOr<flatbuffers::Offset<fb::Entry>> write() {
+    for (Operation &op : entry_.getBody().front())
+      if (failed(visit(&op)))
+        return failure();
+    auto name = writeString(builder_, entry_.getSymName());
+    auto inputs = builder_.CreateVector(inputs_);
+    auto outputs = builder_.CreateVector(outputs_);
+    auto symbols = builder_.CreateVector(symbols_);
+    auto dispatches = builder_.CreateVector(dispatches_);
+    return fb::CreateEntry(builder_, name, *symbolizeRole(entry_.getRole()), entry_.getRows(), inputs, outputs, symbols,
+                           dispatches);
+  }
+
+private:
+  LogicalResult visit(Operation *op) {
+    if (isa<BarrierOp>(op))
+      barrierBefore_ = true;
+    if (auto symbol = dyn_cast<SymbolOp>(op))
+      symbols_.push_back(fb::CreateSymbolCell(builder_, writeString(builder_, symbol.getName()),
+                                              *symbolizeCellKind(symbol.getCell()), symbol.getMax()));
+    if (auto tensor = dyn_cast<TensorOp>(op))
+      return add(tensor);
+    if (auto dispatch = dyn_cast<DispatchOp>(op))
+      return add(dispatch);
+    return success();
+  }
+
+  LogicalResult add(TensorOp tensor) {
+    fb::DType dtype = *symbolizeDType(tensor.getDtype());
+    int64_t sizeBytes = elementBytes(dtype);
+    Offsets<fb::Dim> dims;
+    for (auto [extent, symbol] :
+         llvm::zip_equal(tensor.getShape(), tensor.getSymbols().getAsValueRange<StringAttr>())) {
+      sizeBytes *= extent;
+      flatbuffers::Offset<flatbuffers::String> name = symbol.empty() ? 0 : writeString(builder_, symbol);
+      dims.push_back(fb::CreateDim(builder_, name, extent));
+    }
+    FailureOr<Place> place = lookup_.placeIn(tensor.getStorageAttr(), tensor.getOffset(), sizeBytes);
+    if (failed(place))
+      return failure();
+    auto name = writeString(builder_, tensor.getName());
+    auto dimTable = builder_.CreateVector(dims);
+    (tensor.getDirection() == "input" ? inputs_ : outputs_)
+        .push_back(fb::CreateEntryTensor(builder_, name, dtype, dimTable, ordinals_.buffers.at(place->buffer),
+                                         place->offset, sizeBytes));
+    return success();
+  }
+
+  LogicalResult add(DispatchOp dispatch) {
+    Offsets<fb::Operand> operands;
+    for (Value range : dispatch.getOperands()) {
+      FailureOr<Place> place = lookup_.placeOfRange(range);
+      if (failed(place))
+        return failure();
+      operands.push_back(
+          fb::CreateOperand(builder_, ordinals_.buffers.at(place->buffer), place->offset, place->sizeBytes));
+    }
+    ArrayRef<int64_t> counts = dispatch.getGroups();
+    fb::Extent3 groups(counts[0], counts[1], counts[2]);
+    auto operandTable = builder_.CreateVector(operands);
+    auto label = writeString(builder_, dispatch.getLabel());
+    dispatches_.push_back(fb::CreateDispatch(builder_, ordinals_.kernels.at(lookup_.kernelOf(dispatch)), &groups,
+                                             operandTable, barrierBefore_, label, dispatch.getCostNs().value_or(0),
+                                             dispatch.getReadBytes()));
+    barrierBefore_ = false;
+    return success();
+  }
+
+  FlatBufferBuilder &builder_;
+  EntryOp entry_;
+  const Ordinals &ordinals_;
+  PlaceLookup lookup_;
+  bool barrierBefore_ = false;
+  Offsets<fb::EntryTensor> inputs_, outputs_;
+  Offsets<fb::SymbolCell> symbols_;
+  Offsets<fb::Dispatch> dispatches_;
+};
+
+} // namespace
+
+FailureOr<Offsets<fb::Entry>> writeEntries(FlatBufferBuilder &builder, ModuleOp module, const Ordinals &ordinals) {
+  Offsets<fb::Entry> entries;
+  for (auto entry : module.getOps<EntryOp>()) {
+    FailureOr<flatbuffers::Offset<fb::Entry>> table = EntryWriter(builder, entry, ordinals).write();
+    if (failed(table))
+      return failure();
+    entries.push_back(*table);
+  }
+  return entries;
+}
+
+} // namespace qwenc

@@ -1,0 +1,101 @@
+//===- main.cpp - qwen-plan-dump: a plan file as text -------------------------------------------------------------===//
+#include "models/Checkpoint/File.h"
+#include "qwenrt/Plan.h"
+#include "tools/qwen-plan-dump/PlanPrinter.h"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+#include <filesystem>
+
+using namespace qwenc;
+using qwenrt::Plan;
+
+namespace {
+
+struct Arguments {
+  std::string planPath, spirvFolder;
+  bool kernels = false, entries = false, weights = false;
+};
+
+int fail(const Status &status) {
+  std::fprintf(stderr, "qwen-plan-dump: error: %s\n", status.message().c_str());
+  return status.code() == StatusCode::InvalidUsage ? 2 : 1;
+}
+
+/// Without options everything but the weights; the SPIR-V files alone need no text.
+PlanSections sectionsOf(const Arguments &arguments) {
+  if (arguments.kernels || arguments.entries || arguments.weights)
+    return {false, arguments.kernels, arguments.entries, arguments.weights};
+  bool all = arguments.spirvFolder.empty();
+  return {all, all, all, false};
+}
+
+/// Kernel names become file names: nothing in a plan may write outside the folder.
+bool isFileName(std::string_view name) {
+  auto isPlain = [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '-' || c == '.'; };
+  return !name.empty() && name.size() <= 200 && name.front() != '.' && std::all_of(name.begin(), name.end(), isPlain);
+}
+
+Status writeSpirv(const qwenrt::fb::Plan &plan, const std::string &folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error)
+    return {StatusCode::Io, "cannot create folder '" + folder + "': " + error.message() +
+                                ", expected a folder that can be written, choose another --spirv"};
+  for (const qwenrt::fb::Kernel *kernel : *plan.kernels()) {
+    std::string_view name = kernel->name()->string_view();
+    if (!isFileName(name))
+      return {StatusCode::InvalidInput,
+              "kernel has the name " + quoteText(name) +
+                  ", expected letters, digits, '_', '-' and '.' for a file, compile the plan again"};
+    // The words are little endian in the file, as spirv-val expects them.
+    std::string_view bytes(reinterpret_cast<const char *>(kernel->spirv()->Data()), kernel->spirv()->size() * 4);
+    QWENRT_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(folder + "/" + std::string(name) + ".spv"));
+    QWENRT_RETURN_IF_ERROR(file.write(bytes));
+    QWENRT_RETURN_IF_ERROR(file.commit());
+  }
+  return Status::ok();
+}
+
+int dump(const Arguments &arguments) {
+  qwenrt::Result<std::shared_ptr<const Plan>> plan = Plan::open(arguments.planPath);
+  if (!plan)
+    return fail(plan.status());
+  if (!arguments.spirvFolder.empty())
+    if (Status status = writeSpirv((*plan)->root(), arguments.spirvFolder); !status)
+      return fail(status);
+  std::string text = printPlan((*plan)->root(), sectionsOf(arguments));
+  bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+  if (!written)
+    return fail({StatusCode::Io, "cannot write to standard output, expected room for the text, redirect it elsewhere"});
+  return 0;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  CLI::App app(
+      "Prints a plan file as stable text: header and budget, kernels with their limits, entries with dispatches,\n"
+      "operands, barriers and lifetimes in the arena. Sizes are bytes.",
+      "qwen-plan-dump");
+  Arguments arguments;
+  app.add_option("PLAN", arguments.planPath, "Plan file written by qwenc")->required();
+  app.add_flag("--kernels", arguments.kernels, "Print the kernels (default: everything but the weights)");
+  app.add_flag("--entries", arguments.entries, "Print the entries (default: everything but the weights)");
+  app.add_flag("--weights", arguments.weights, "Print where each weight comes from and goes to (default: no)");
+  app.add_option("--spirv", arguments.spirvFolder, "Write each kernel to DIR/KERNEL.spv (default: none)")
+      ->type_name("DIR");
+  app.set_version_flag("--version", "qwen-plan-dump " QWENC_VERSION);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError &error) {
+    if (error.get_exit_code() == 0)
+      return app.exit(error);
+    return fail(Status(StatusCode::InvalidUsage,
+                       "wrong usage: " + std::string(error.what()) + ", expected PLAN and options, see --help"));
+  }
+  return dump(arguments);
+}
