@@ -1,0 +1,172 @@
+//===- Session.h - Run a plan on a device ------------------------------------------------------------------------===//
+//
+// A session owns a plan's buffers on one device. Either single entries are run on host tensors, or text is generated:
+//
+//   auto plan = Plan::open("plan.fb");
+//   auto device = Device::open({}, &(*plan)->root());
+//   auto session = Session::create(*plan, *device);
+//   (*session)->load("");                          // weights and pipelines
+//   (*session)->append(promptIds);
+//   (*session)->generate(options, [](int32_t token) { ...; return true; });
+//
+// A session is used by one thread at a time. After DeviceLost it is of no more use.
+//
+//===------------------------------------------------------------------------------------------------------------===//
+#pragma once
+
+#include "qwenrt/Device.h"
+#include "qwenrt/Plan.h"
+#include "qwenrt/Status.h"
+#include "qwenrt/Trace.h"
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace qwenrt {
+
+/// How bytes reach device memory: written through a mapping, or copied from staging buffers.
+enum class UploadPath {
+  Auto,   ///< mapped where the device's whole memory can be
+  Direct, ///< mapped or refused
+  Staging,
+};
+
+struct SessionOptions {
+  UploadPath upload = UploadPath::Auto;
+  unsigned loaderThreads = 4;  ///< threads that read weights, at most 16
+  bool pipelineCache = true;   ///< keep compiled kernels on disk
+  std::string cacheFolder;     ///< empty: $XDG_CACHE_HOME/qwenrt or ~/.cache/qwenrt
+};
+
+/// How far Session::load is.
+struct LoadProgress {
+  uint64_t bytesDone = 0, bytesTotal = 0; ///< of weights
+  int32_t layer = -1;                     ///< being read, -1: none in particular
+  uint32_t kernelsDone = 0, kernelsTotal = 0;
+};
+
+/// What loading took.
+struct LoadStatistics {
+  uint64_t weightBytes = 0;
+  uint64_t weightNs = 0;
+  uint64_t pipelineNs = 0; ///< compiling kernels
+  uint32_t pipelines = 0;
+  bool warmPipelines = false; ///< a pipeline cache of this device was found
+  bool mappedUpload = false;
+};
+
+/// A tensor on the host: row-major, packed, little endian.
+struct HostTensor {
+  std::string name;
+  fb::DType dtype = fb::DType::F32;
+  std::vector<uint64_t> shape;
+  std::vector<std::byte> data;
+};
+
+/// How tokens are drawn. The plan's kernels do it; greedy ignores all other fields except the penalty.
+struct Sampling {
+  bool greedy = true;
+  float temperature = 1;       ///< > 0
+  uint32_t topK = 0;           ///< 0: off
+  float topP = 1;              ///< 1: off
+  float repetitionPenalty = 1; ///< 1: off
+  uint32_t seed = 0;
+};
+
+/// One row of logits: \p row of the prompt part counts the appended tokens, of the steps the new tokens.
+struct LogitsRow {
+  bool step = false;
+  uint32_t row = 0;
+  std::span<const float> values;
+};
+
+struct GenerateOptions {
+  uint32_t maxNewTokens = UINT32_MAX;
+  std::vector<int32_t> stopIds; ///< generation ends with the first of these, which is the last token reported
+  Sampling sampling;
+  std::vector<int32_t> forceIds; ///< if not empty: these tokens are fed instead of the sampled ones, then generation ends
+  /// If set, hears the logits of every appended token, then of every step. Slower: each step waits for the host.
+  std::function<Status(const LogitsRow &)> onLogits;
+  /// If set, becoming true ends generation after the step at hand. May be set from a signal handler.
+  const std::atomic<bool> *cancel = nullptr;
+};
+
+enum class Finish {
+  Stop,      ///< a stop token
+  Length,    ///< maxNewTokens, or the end of forceIds
+  Context,   ///< the caches are full
+  Cancelled, ///< by the callback or the flag
+};
+
+struct GenerateResult {
+  Finish finish = Finish::Length;
+  std::vector<int32_t> tokens;  ///< with the stop token
+  std::vector<int32_t> sampled; ///< what the model chose at each step; differs from tokens only when forced
+  uint32_t promptTokens = 0;    ///< processed by this call
+  uint64_t prefillNs = 0;
+  uint64_t firstTokenNs = 0; ///< from the call to the first token
+  uint64_t decodeNs = 0;     ///< from the first token to the last
+};
+
+/// Hears each new token; false ends generation.
+using TokenCallback = std::function<bool(int32_t token)>;
+
+class Session {
+public:
+  /// Checks the plan against the device and its free memory, then makes all buffers; reads no weights.
+  static Result<std::unique_ptr<Session>> create(std::shared_ptr<const Plan> plan, std::shared_ptr<Device> device, const SessionOptions &options = {});
+  ~Session();
+  Session(const Session &) = delete;
+  Session &operator=(const Session &) = delete;
+
+  /// Reads the weights from \p weightsFolder (empty: where the plan says) and compiles the kernels of all entries with a
+  /// role. \p progress is called on this thread a few times a second.
+  Status load(const std::string &weightsFolder, const std::function<void(const LoadProgress &)> &progress = {});
+  const LoadStatistics &loadStatistics() const;
+
+  /// Runs \p entry once on \p inputs, in any order; tensors that the entry does not take are ignored. \p outputs becomes
+  /// all its outputs. Symbolic extents follow from the inputs; an extent that no input has is read from its cell after the
+  /// run. Caches and state are zeroed before, so that a run depends on its inputs alone.
+  Status run(std::string_view entry, std::span<const HostTensor> inputs, std::vector<HostTensor> &outputs);
+
+  /// Forgets everything: history, caches, step count.
+  Status reset();
+  /// Forgets all but the first \p length tokens of the history.
+  Status rewind(uint32_t length);
+  /// Adds tokens to the history. InvalidInput if the context cannot hold them.
+  Status append(std::span<const int32_t> tokens);
+  /// Processes what has been appended and samples on from there, several steps ahead of the host. Afterwards the history
+  /// holds the reported tokens, so that append and generate go on with the conversation.
+  Result<GenerateResult> generate(const GenerateOptions &options, const TokenCallback &onToken = {});
+  /// Processes what has been appended, without sampling; returns nanoseconds.
+  Result<uint64_t> prefill();
+
+  /// Tokens in the history, and how many of them are in the caches.
+  uint32_t length() const;
+  uint32_t position() const;
+  uint32_t maxContext() const;
+
+  /// From now on every run is traced, dispatch by dispatch (and slower).
+  void enableTrace();
+  const std::vector<TraceEvent> &trace() const;
+
+  /// Bytes that processing \p tokens appended tokens, or one decode step, reads from device memory by the plan's estimate.
+  uint64_t prefillReadBytes(uint32_t tokens) const;
+  uint64_t decodeReadBytes() const;
+  /// Bytes per second that a plain reading kernel reaches over the largest weight buffer.
+  Result<double> measureReadBandwidth();
+
+private:
+  friend class Generator;
+  struct State;
+  explicit Session(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+} // namespace qwenrt

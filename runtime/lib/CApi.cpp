@@ -1,0 +1,197 @@
+//===- CApi.cpp - The C interface over Plan, Device and Session --------------------------------------------------===//
+#include "qwenrt/qwenrt.h"
+
+#include "Text.h"
+#include "qwenrt/Session.h"
+
+#include <cstdio>
+#include <cstring>
+#include <new>
+
+using namespace qwenrt;
+
+struct qwenrt_plan {
+  std::shared_ptr<const Plan> plan;
+};
+struct qwenrt_device {
+  std::shared_ptr<Device> device;
+};
+struct qwenrt_session {
+  std::unique_ptr<Session> session;
+};
+
+namespace {
+
+qwenrt_code report(const Status &status, qwenrt_error *error) {
+  auto code = static_cast<qwenrt_code>(status.code());
+  if (error) {
+    error->code = code;
+    std::snprintf(error->message, sizeof(error->message), "%s", status.message().c_str());
+  }
+  return code;
+}
+
+/// Runs \p work, which returns a Status; no exception gets past here.
+template <typename Work> qwenrt_code guarded(qwenrt_error *error, Work work) {
+  try {
+    return report(work(), error);
+  } catch (const std::bad_alloc &) {
+    if (error)
+      std::snprintf(error->message, sizeof(error->message), "host memory ran out, expected enough for the call, close other programs");
+  } catch (...) {
+    if (error)
+      std::snprintf(error->message, sizeof(error->message), "call ended unexpectedly, expected a result, report it");
+  }
+  if (error)
+    error->code = QWENRT_OUT_OF_MEMORY;
+  return QWENRT_OUT_OF_MEMORY;
+}
+
+Status require(bool given, const char *what) {
+  return given ? Status::ok() : Status(StatusCode::InvalidUsage, text(what, " is null, expected a value, pass one"));
+}
+
+Result<HostTensor> hostTensor(const qwenrt_tensor &tensor) {
+  QWENRT_RETURN_IF_ERROR(require(tensor.name && (tensor.data || tensor.size_bytes == 0), "tensor name or data"));
+  if (tensor.rank > QWENRT_MAX_RANK || uint32_t(tensor.dtype) > uint32_t(fb::DType::MAX))
+    return Status(StatusCode::InvalidUsage, text("tensor '", printable(tensor.name), "' has an unknown rank or type, expected those of qwenrt.h, correct it"));
+  HostTensor result = {tensor.name, fb::DType(tensor.dtype), {tensor.shape, tensor.shape + tensor.rank}, {}};
+  const auto *bytes = static_cast<const std::byte *>(tensor.data);
+  result.data.assign(bytes, bytes + tensor.size_bytes);
+  return result;
+}
+
+/// Copies the output of the same name to where the caller wants it.
+Status deliver(const std::vector<HostTensor> &produced, qwenrt_tensor &wanted) {
+  for (const HostTensor &output : produced) {
+    if (output.name != wanted.name)
+      continue;
+    if (wanted.size_bytes < output.data.size() || output.shape.size() > QWENRT_MAX_RANK)
+      return {StatusCode::InvalidUsage, text("output '", printable(output.name), "' has room for ", wanted.size_bytes, " bytes, expected ",
+                                             output.data.size(), ", give it more")};
+    wanted.dtype = static_cast<qwenrt_dtype>(output.dtype);
+    wanted.rank = uint32_t(output.shape.size());
+    std::copy(output.shape.begin(), output.shape.end(), wanted.shape);
+    if (!output.data.empty())
+      std::memcpy(wanted.data, output.data.data(), output.data.size());
+    wanted.size_bytes = output.data.size();
+    return Status::ok();
+  }
+  return {StatusCode::NotFound, text("entry has no output '", printable(wanted.name), "', expected one of its own, see qwenrt --entry list")};
+}
+
+GenerateOptions generateOptions(const qwenrt_generate_options &options) {
+  GenerateOptions result;
+  if (options.max_new_tokens)
+    result.maxNewTokens = options.max_new_tokens;
+  result.stopIds.assign(options.stop_ids, options.stop_ids + options.stop_id_count);
+  result.sampling.greedy = options.sample == 0;
+  result.sampling.temperature = options.temperature == 0 ? 1 : options.temperature;
+  result.sampling.topK = options.top_k;
+  result.sampling.topP = options.top_p == 0 ? 1 : options.top_p;
+  result.sampling.repetitionPenalty = options.repetition_penalty == 0 ? 1 : options.repetition_penalty;
+  result.sampling.seed = options.seed;
+  return result;
+}
+
+} // namespace
+
+const char *qwenrt_version(void) { return QWENRT_VERSION; }
+
+qwenrt_code qwenrt_plan_open(const char *path, qwenrt_plan **plan, qwenrt_error *error) {
+  return guarded(error, [&]() -> Status {
+    QWENRT_RETURN_IF_ERROR(require(path && plan, "path or plan"));
+    QWENRT_ASSIGN_OR_RETURN(std::shared_ptr<const Plan> opened, Plan::open(path));
+    *plan = new qwenrt_plan{std::move(opened)};
+    return Status::ok();
+  });
+}
+
+void qwenrt_plan_release(qwenrt_plan *plan) { delete plan; }
+const char *qwenrt_plan_model_name(const qwenrt_plan *plan) { return plan->plan->root().model_name()->c_str(); }
+uint32_t qwenrt_plan_max_context(const qwenrt_plan *plan) { return plan->plan->generatesText() ? plan->plan->root().max_context() : 0; }
+uint32_t qwenrt_plan_entry_count(const qwenrt_plan *plan) { return plan->plan->root().entries()->size(); }
+
+const char *qwenrt_plan_entry_name(const qwenrt_plan *plan, uint32_t index) {
+  return index < qwenrt_plan_entry_count(plan) ? plan->plan->root().entries()->Get(index)->name()->c_str() : nullptr;
+}
+
+qwenrt_code qwenrt_device_open(const qwenrt_plan *plan, const char *selector, int allow_cpu, qwenrt_device **device, qwenrt_error *error) {
+  return guarded(error, [&]() -> Status {
+    QWENRT_RETURN_IF_ERROR(require(device, "device"));
+    DeviceOptions options;
+    options.selector = selector ? selector : "";
+    options.allowCpu = allow_cpu != 0;
+    QWENRT_ASSIGN_OR_RETURN(std::shared_ptr<Device> opened, Device::open(options, plan ? &plan->plan->root() : nullptr));
+    *device = new qwenrt_device{std::move(opened)};
+    return Status::ok();
+  });
+}
+
+void qwenrt_device_release(qwenrt_device *device) { delete device; }
+const char *qwenrt_device_name(const qwenrt_device *device) { return device->device->info().name.c_str(); }
+
+qwenrt_code qwenrt_session_create(const qwenrt_plan *plan, const qwenrt_device *device, qwenrt_session **session, qwenrt_error *error) {
+  return guarded(error, [&]() -> Status {
+    QWENRT_RETURN_IF_ERROR(require(plan && device && session, "plan, device or session"));
+    QWENRT_ASSIGN_OR_RETURN(std::unique_ptr<Session> created, Session::create(plan->plan, device->device));
+    *session = new qwenrt_session{std::move(created)};
+    return Status::ok();
+  });
+}
+
+void qwenrt_session_release(qwenrt_session *session) { delete session; }
+
+qwenrt_code qwenrt_session_load(qwenrt_session *session, const char *folder, qwenrt_error *error) {
+  return guarded(error, [&]() -> Status {
+    QWENRT_RETURN_IF_ERROR(require(session, "session"));
+    return session->session->load(folder ? folder : "");
+  });
+}
+
+qwenrt_code qwenrt_session_run(qwenrt_session *session, const char *entry, const qwenrt_tensor *inputs, uint32_t input_count,
+                               qwenrt_tensor *outputs, uint32_t output_count, qwenrt_error *error) {
+  return guarded(error, [&]() -> Status {
+    QWENRT_RETURN_IF_ERROR(require(session && entry && (inputs || !input_count) && (outputs || !output_count), "session, entry or tensors"));
+    std::vector<HostTensor> given, produced;
+    for (uint32_t i = 0; i < input_count; ++i) {
+      QWENRT_ASSIGN_OR_RETURN(HostTensor tensor, hostTensor(inputs[i]));
+      given.push_back(std::move(tensor));
+    }
+    for (uint32_t i = 0; i < output_count; ++i)
+      QWENRT_RETURN_IF_ERROR(require(outputs[i].name && outputs[i].data, "output name or data"));
+    QWENRT_RETURN_IF_ERROR(session->session->run(entry, given, produced));
+    for (uint32_t i = 0; i < output_count; ++i)
+      QWENRT_RETURN_IF_ERROR(deliver(produced, outputs[i]));
+    return Status::ok();
+  });
+}
+
+qwenrt_code qwenrt_session_reset(qwenrt_session *session, qwenrt_error *error) {
+  return guarded(error, [&]() -> Status {
+    QWENRT_RETURN_IF_ERROR(require(session, "session"));
+    return session->session->reset();
+  });
+}
+
+qwenrt_code qwenrt_session_append(qwenrt_session *session, const int32_t *tokens, uint32_t count, qwenrt_error *error) {
+  return guarded(error, [&]() -> Status {
+    QWENRT_RETURN_IF_ERROR(require(session && (tokens || count == 0), "session or tokens"));
+    return session->session->append({tokens, count});
+  });
+}
+
+qwenrt_code qwenrt_session_generate(qwenrt_session *session, const qwenrt_generate_options *options, qwenrt_token_callback callback,
+                                    void *user, qwenrt_finish *finish, qwenrt_error *error) {
+  return guarded(error, [&]() -> Status {
+    QWENRT_RETURN_IF_ERROR(require(session && (!options || options->stop_ids || !options->stop_id_count), "session or stop ids"));
+    TokenCallback onToken;
+    if (callback)
+      onToken = [&](int32_t token) { return callback(token, user) != 0; };
+    GenerateOptions settings = options ? generateOptions(*options) : GenerateOptions();
+    QWENRT_ASSIGN_OR_RETURN(GenerateResult result, session->session->generate(settings, onToken));
+    if (finish)
+      *finish = static_cast<qwenrt_finish>(result.finish);
+    return Status::ok();
+  });
+}

@@ -1,0 +1,82 @@
+//===- Plan.cpp - Read a plan file -------------------------------------------------------------------------------===//
+#include "qwenrt/Plan.h"
+
+#include "File.h"
+#include "Text.h"
+
+#include <cstring>
+
+using namespace qwenrt;
+
+uint32_t qwenrt::elementBytes(fb::DType dtype) {
+  switch (dtype) {
+  case fb::DType::F32:
+  case fb::DType::I32:
+  case fb::DType::U32:
+    return 4;
+  case fb::DType::BF16:
+  case fb::DType::F16:
+    return 2;
+  case fb::DType::U8:
+    return 1;
+  }
+  return 0;
+}
+
+Result<std::shared_ptr<const Plan>> Plan::open(const std::string &path) {
+  QWENRT_ASSIGN_OR_RETURN(File file, File::open(path));
+  if (file.sizeBytes() >= FLATBUFFERS_MAX_BUFFER_SIZE)
+    return Status(StatusCode::InvalidInput, text("'", printable(path), "' has ", formatBytes(file.sizeBytes()),
+                                                 ", expected a plan below 2 GiB, give a file written by qwenc"));
+  std::vector<uint64_t> words((file.sizeBytes() + 7) / 8);
+  QWENRT_RETURN_IF_ERROR(file.readAt(0, words.data(), file.sizeBytes()));
+  std::span bytes(reinterpret_cast<const std::byte *>(words.data()), file.sizeBytes());
+  if (Status status = verifyPlan(bytes); !status)
+    return std::move(status).withContext(printable(path));
+  auto plan = std::shared_ptr<Plan>(new Plan());
+  plan->storage_ = std::move(words);
+  plan->sizeBytes_ = file.sizeBytes();
+  size_t slash = path.rfind('/');
+  plan->folder_ = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+  return std::shared_ptr<const Plan>(std::move(plan));
+}
+
+Result<std::shared_ptr<const Plan>> Plan::fromBytes(std::span<const std::byte> file, std::string folder) {
+  auto plan = std::shared_ptr<Plan>(new Plan());
+  plan->storage_.resize((file.size() + 7) / 8);
+  std::memcpy(plan->storage_.data(), file.data(), file.size());
+  std::span aligned(reinterpret_cast<const std::byte *>(plan->storage_.data()), file.size());
+  QWENRT_RETURN_IF_ERROR(verifyPlan(aligned));
+  plan->sizeBytes_ = file.size();
+  plan->folder_ = std::move(folder);
+  return std::shared_ptr<const Plan>(std::move(plan));
+}
+
+std::optional<uint32_t> Plan::findEntry(std::string_view name) const {
+  for (uint32_t i = 0; i < root().entries()->size(); ++i)
+    if (root().entries()->Get(i)->name()->string_view() == name)
+      return i;
+  return std::nullopt;
+}
+
+const fb::Cell *Plan::findCell(fb::CellKind kind) const {
+  for (const fb::Cell *cell : *root().cells())
+    if (cell->kind() == kind)
+      return cell;
+  return nullptr;
+}
+
+uint64_t Plan::purposeBytes(fb::BufferPurpose purpose) const {
+  uint64_t total = 0;
+  for (const fb::Buffer *buffer : *root().buffers())
+    if (buffer->purpose() == purpose)
+      total += buffer->size_bytes();
+  return total;
+}
+
+bool Plan::generatesText() const {
+  for (const fb::Entry *entry : *root().entries())
+    if (entry->role() == fb::Role::Prefill)
+      return true;
+  return false;
+}

@@ -1,0 +1,86 @@
+//===- Replay.h - A plan's buffers and recorded entries on a device ----------------------------------------------===//
+//
+// Recorded once, submitted as often as needed: an entry becomes one or more command buffers, cut where the plan's cost
+// estimates pass half a second (a GPU's watchdog kills a submission at about two). Every command buffer starts and ends
+// with a full barrier, so that submissions in a row see each other's memory and the host sees all of it after a wait.
+//
+//===------------------------------------------------------------------------------------------------------------===//
+#pragma once
+
+#include "ComputePipelines.h"
+#include "Transfer.h"
+#include "qwenrt/Plan.h"
+#include "qwenrt/Session.h"
+#include "qwenrt/Trace.h"
+
+namespace qwenrt {
+
+/// The longest submission by the plan's estimate.
+constexpr uint64_t kLongestSubmitNs = 500'000'000;
+
+class Replay {
+public:
+  /// Checks the budget, then makes all buffers. Arena, cache, state, output and mailbox start as zeros.
+  static Result<std::unique_ptr<Replay>> create(detail::DeviceState &device, const Plan &plan, const SessionOptions &options);
+  ~Replay();
+
+  /// Compiles the kernels of \p entries.
+  Status buildPipelines(const std::vector<uint32_t> &entries, const std::function<void(uint32_t, uint32_t)> &progress);
+
+  /// Queues \p times runs of \p entry; \p value is what wait() takes to wait for the last. Records the entry at first use.
+  Status submit(uint32_t entry, uint32_t times, uint64_t &value);
+  /// Waits up to \p timeoutNs for a submission; false: not yet.
+  Result<bool> wait(uint64_t value, uint64_t timeoutNs);
+  /// What wait() takes to wait for everything submitted so far.
+  uint64_t lastValue() const { return lastValue_; }
+  /// Waits for everything submitted.
+  Status waitAll();
+  /// Runs \p entry once with a timestamp after each dispatch and appends the events.
+  Status runTraced(uint32_t entry, std::vector<TraceEvent> &events);
+
+  std::span<const DeviceBuffer> buffers() const { return buffers_; }
+  const DeviceBuffer &buffer(uint32_t ordinal) const { return buffers_[ordinal]; }
+  Transfer &transfer() { return *transfer_; }
+  const ComputePipelines &pipelines() const { return *pipelines_; }
+  /// Weights go straight into mapped device memory.
+  bool mapped() const { return mapped_; }
+  /// Sum of the cost and read estimates of one run of \p entry.
+  uint64_t costNs(uint32_t entry) const;
+  uint64_t readBytes(uint32_t entry) const;
+  /// Runs the plain reading kernel over \p buffer and returns its best bandwidth in bytes per second.
+  Result<double> measureReadBandwidth(const DeviceBuffer &buffer);
+
+private:
+  /// A command buffer and its estimated cost.
+  struct Segment {
+    VkCommandBuffer commands;
+    uint64_t costNs;
+  };
+
+  Replay(detail::DeviceState &device, const Plan &plan) : device_(device), plan_(plan) {}
+  Status createObjects(const SessionOptions &options);
+  Status checkBudget(bool mapped) const;
+  Result<bool> chooseMapping(UploadPath upload) const;
+  Status createBuffers();
+  Result<std::vector<Segment>> record(uint32_t entry, VkQueryPool queries);
+  Status beginSegment(VkCommandBuffer &commands);
+  Status endSegment(VkCommandBuffer commands);
+  void recordDispatch(VkCommandBuffer commands, const fb::Dispatch &dispatch, VkPipeline &bound) const;
+  Status submitSegments(std::span<const Segment> segments, uint32_t times, uint64_t &value);
+  Status collectTrace(uint32_t entry, VkQueryPool queries, std::vector<TraceEvent> &events);
+
+  detail::DeviceState &device_;
+  const Plan &plan_;
+  std::vector<DeviceBuffer> buffers_;
+  std::unique_ptr<Transfer> transfer_;
+  std::unique_ptr<ComputePipelines> pipelines_;
+  VkCommandPool pool_ = VK_NULL_HANDLE;
+  VkSemaphore timeline_ = VK_NULL_HANDLE;
+  uint64_t lastValue_ = 0;
+  bool mapped_ = false;
+  std::vector<std::vector<Segment>> recorded_; // per entry; empty: not yet
+  uint64_t traceOriginTicks_ = 0;
+  bool hasTraceOrigin_ = false;
+};
+
+} // namespace qwenrt

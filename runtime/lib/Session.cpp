@@ -1,0 +1,250 @@
+//===- Session.cpp - Buffers, weights, cells ---------------------------------------------------------------------===//
+#include "qwenrt/Session.h"
+
+#include "DeviceState.h"
+#include "SessionState.h"
+#include "Text.h"
+#include "Weights.h"
+
+#include <algorithm>
+#include <chrono>
+#include <future>
+#include <system_error>
+
+using namespace qwenrt;
+
+namespace {
+
+uint64_t nowNs() { return uint64_t(std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count()); }
+
+} // namespace
+
+Session::Session(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Session::~Session() = default;
+
+Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Plan> plan, std::shared_ptr<Device> device, const SessionOptions &options) {
+  auto state = std::make_unique<State>();
+  state->plan = std::move(plan);
+  state->device = std::move(device);
+  state->options = options;
+  QWENRT_ASSIGN_OR_RETURN(state->replay, Replay::create(state->device->state(), *state->plan, options));
+  state->load.mappedUpload = state->replay->mapped();
+  const fb::Plan &root = state->plan->root();
+  for (uint32_t i = 0; i < root.entries()->size(); ++i) {
+    std::optional<uint32_t> &slot = state->roles[size_t(root.entries()->Get(i)->role())];
+    if (!slot && checkEntry(root, *root.entries()->Get(i), state->device->info()).isOk())
+      slot = i;
+  }
+  std::unique_ptr<Session> session(new Session(std::move(state)));
+  QWENRT_RETURN_IF_ERROR(session->reset());
+  return session;
+}
+
+//===----------------------------------------------------------------------===//
+// Load
+//===----------------------------------------------------------------------===//
+
+Status Session::load(const std::string &weightsFolder, const std::function<void(const LoadProgress &)> &progress) {
+  State &state = *state_;
+  QWENRT_ASSIGN_OR_RETURN(std::vector<File> files, openWeightFiles(*state.plan, weightsFolder));
+  std::vector<uint32_t> entries;
+  for (size_t role = size_t(fb::Role::Other) + 1; role < state.roles.size(); ++role)
+    if (state.roles[role])
+      entries.push_back(*state.roles[role]);
+
+  // Compiling takes processors and loading takes memory: they run side by side.
+  LoadProgress shown;
+  std::atomic<uint32_t> kernelsDone = 0, kernelsTotal = 0;
+  auto compile = [&] {
+    return state.replay->buildPipelines(entries, [&](uint32_t done, uint32_t total) {
+      kernelsDone = done;
+      kernelsTotal = total;
+    });
+  };
+  auto show = [&](const WeightProgress &weights) {
+    shown = {weights.bytesDone, weights.bytesTotal, weights.layer, kernelsDone, kernelsTotal};
+    if (progress)
+      progress(shown);
+  };
+  std::future<Status> compiling;
+  try {
+    compiling = std::async(std::launch::async, compile);
+  } catch (const std::system_error &) { // no thread to be had
+    compiling = std::async(std::launch::deferred, compile);
+  }
+  uint64_t start = nowNs();
+  Status loading = loadWeights(state.device->state(), *state.plan, state.replay->buffers(), files, state.replay->transfer(),
+                               state.options.loaderThreads, show);
+  state.load.weightNs = nowNs() - start;
+  while (compiling.wait_for(std::chrono::milliseconds(50)) == std::future_status::timeout)
+    show({shown.bytesDone, shown.bytesTotal, -1});
+  Status compiled = compiling.get();
+  QWENRT_RETURN_IF_ERROR(std::move(loading));
+  QWENRT_RETURN_IF_ERROR(std::move(compiled));
+
+  for (const fb::WeightBinding *weight : *state.plan->root().weights())
+    state.load.weightBytes += weight->rows() * weight->row_bytes();
+  const ComputePipelines &pipelines = state.replay->pipelines();
+  state.load.pipelineNs = pipelines.buildNs();
+  state.load.pipelines = pipelines.built();
+  state.load.warmPipelines = pipelines.warm();
+  state.loaded = true;
+  return Status::ok();
+}
+
+const LoadStatistics &Session::loadStatistics() const { return state_->load; }
+
+//===----------------------------------------------------------------------===//
+// Cells and history
+//===----------------------------------------------------------------------===//
+
+Status Session::State::requireLoaded() const {
+  if (loaded)
+    return Status::ok();
+  return {StatusCode::InvalidUsage, "session has no weights, expected Session::load before a run, call it"};
+}
+
+Status Session::State::requireText() const {
+  QWENRT_RETURN_IF_ERROR(requireLoaded());
+  if (role(fb::Role::Prefill))
+    return Status::ok();
+  return {StatusCode::Unsupported, "plan has no entries that generate text, expected them, run single entries with --entry"};
+}
+
+Status Session::State::writeCell(fb::CellKind kind, const void *value) {
+  const fb::Cell *cell = plan->findCell(kind);
+  if (!cell) // the verifier has seen to it that no role misses a cell; plans without text have none
+    return Status::ok();
+  return replay->transfer().write(replay->buffer(cell->buffer()), cell->offset(), {static_cast<const std::byte *>(value), 4});
+}
+
+Result<uint32_t> Session::State::readCell(fb::CellKind kind) {
+  const fb::Cell *cell = plan->findCell(kind);
+  uint32_t value = 0;
+  if (cell)
+    QWENRT_RETURN_IF_ERROR(replay->transfer().read(replay->buffer(cell->buffer()), cell->offset(),
+                                                   std::as_writable_bytes(std::span(&value, 1))));
+  return value;
+}
+
+Status Session::State::writeTokens(uint32_t index, std::span<const int32_t> tokens) {
+  const fb::Cell *cell = plan->findCell(fb::CellKind::Tokens);
+  return replay->transfer().write(replay->buffer(cell->buffer()), cell->offset() + uint64_t(index) * 4, std::as_bytes(tokens));
+}
+
+Status Session::State::writeProgress() {
+  QWENRT_RETURN_IF_ERROR(writeCell(fb::CellKind::Length, length));
+  QWENRT_RETURN_IF_ERROR(writeCell(fb::CellKind::Position, position));
+  return writeCell(fb::CellKind::Step, step);
+}
+
+Status Session::State::submit(uint32_t entry, uint32_t times, uint64_t &value) {
+  if (!tracing)
+    return replay->submit(entry, times, value);
+  for (uint32_t i = 0; i < times; ++i)
+    QWENRT_RETURN_IF_ERROR(replay->runTraced(entry, trace));
+  value = replay->lastValue();
+  return Status::ok();
+}
+
+Status Session::State::wait(uint64_t value, const std::atomic<bool> *cancel, bool &cancelled) {
+  constexpr uint64_t kSliceNs = 50'000'000;
+  cancelled = false;
+  while (!(cancelled = cancel && cancel->load())) {
+    QWENRT_ASSIGN_OR_RETURN(bool reached, replay->wait(value, cancel ? kSliceNs : UINT64_MAX));
+    if (reached)
+      return Status::ok();
+  }
+  return Status::ok();
+}
+
+Status Session::reset() {
+  State &state = *state_;
+  QWENRT_RETURN_IF_ERROR(state.replay->waitAll());
+  const auto &buffers = *state.plan->root().buffers();
+  for (uint32_t i = 0; i < buffers.size(); ++i)
+    if (buffers.Get(i)->purpose() == fb::BufferPurpose::Cache || buffers.Get(i)->purpose() == fb::BufferPurpose::State)
+      QWENRT_RETURN_IF_ERROR(state.replay->transfer().zero(state.replay->buffer(i)));
+  state.length = state.position = state.step = 0;
+  return Status::ok();
+}
+
+Status Session::rewind(uint32_t length) {
+  State &state = *state_;
+  state.length = std::min(state.length, length);
+  state.position = std::min(state.position, state.length);
+  return state.writeProgress();
+}
+
+Status Session::append(std::span<const int32_t> tokens) {
+  State &state = *state_;
+  QWENRT_RETURN_IF_ERROR(state.requireText());
+  uint32_t room = maxContext() - std::min(maxContext(), state.length);
+  if (tokens.size() > room)
+    return {StatusCode::InvalidInput, text("history of ", state.length, " tokens gets ", tokens.size(), " more, expected at most ", maxContext(),
+                                           " in all, shorten it or compile with a larger --max-context")};
+  uint32_t vocabulary = state.plan->root().vocab_size();
+  for (int32_t token : tokens)
+    if (token < 0 || (vocabulary && uint32_t(token) >= vocabulary))
+      return {StatusCode::InvalidInput, text("token id ", token, " is unknown, expected 0 to ", vocabulary - 1, ", check the ids")};
+  QWENRT_RETURN_IF_ERROR(state.writeTokens(state.length, tokens));
+  state.length += uint32_t(tokens.size());
+  return state.writeProgress();
+}
+
+uint32_t Session::length() const { return state_->length; }
+uint32_t Session::position() const { return state_->position; }
+uint32_t Session::maxContext() const { return state_->plan->root().max_context(); }
+
+//===----------------------------------------------------------------------===//
+// Generation and measuring
+//===----------------------------------------------------------------------===//
+
+Result<GenerateResult> Session::generate(const GenerateOptions &options, const TokenCallback &onToken) {
+  QWENRT_RETURN_IF_ERROR(state_->requireText());
+  Generator generator(*state_, options);
+  Status status = generator.generate(onToken);
+  if (!status.isOk()) {
+    (void)state_->replay->waitAll().isOk(); // the first error is the one to tell
+    return status;
+  }
+  return generator.takeResult();
+}
+
+Result<uint64_t> Session::prefill() {
+  QWENRT_RETURN_IF_ERROR(state_->requireText());
+  GenerateOptions options;
+  Generator generator(*state_, options);
+  QWENRT_RETURN_IF_ERROR(generator.prefill());
+  return generator.takeResult().prefillNs;
+}
+
+void Session::enableTrace() { state_->tracing = true; }
+const std::vector<TraceEvent> &Session::trace() const { return state_->trace; }
+
+uint64_t Session::prefillReadBytes(uint32_t tokens) const {
+  std::optional<uint32_t> entry = state_->role(fb::Role::Prefill);
+  if (!entry)
+    return 0;
+  uint32_t rows = state_->entry(*entry).rows();
+  return (uint64_t(tokens) + rows - 1) / rows * state_->replay->readBytes(*entry);
+}
+
+uint64_t Session::decodeReadBytes() const {
+  std::optional<uint32_t> entry = state_->role(fb::Role::DecodeGreedy);
+  if (!entry)
+    entry = state_->role(fb::Role::DecodeSample);
+  return entry ? state_->replay->readBytes(*entry) : 0;
+}
+
+Result<double> Session::measureReadBandwidth() {
+  const auto &buffers = *state_->plan->root().buffers();
+  std::optional<uint32_t> largest;
+  for (uint32_t i = 0; i < buffers.size(); ++i)
+    if (buffers.Get(i)->purpose() == fb::BufferPurpose::Weights &&
+        (!largest || buffers.Get(i)->size_bytes() > buffers.Get(*largest)->size_bytes()))
+      largest = i;
+  if (!largest)
+    return Status(StatusCode::Unsupported, "plan has no weights, expected a buffer of them to measure reading, measure another plan");
+  return state_->replay->measureReadBandwidth(state_->replay->buffer(*largest));
+}

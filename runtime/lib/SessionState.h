@@ -1,0 +1,88 @@
+//===- SessionState.h - What a session consists of ---------------------------------------------------------------===//
+#pragma once
+
+#include "Replay.h"
+#include "qwenrt/Session.h"
+
+#include <array>
+#include <optional>
+
+namespace qwenrt {
+
+struct Session::State {
+  std::shared_ptr<const Plan> plan;
+  std::shared_ptr<Device> device;
+  std::unique_ptr<Replay> replay; // after plan and device: it is destroyed first
+  SessionOptions options;
+  LoadStatistics load;
+  bool loaded = false;
+
+  /// The first entry of each role that the device can run.
+  std::array<std::optional<uint32_t>, size_t(fb::Role::MAX) + 1> roles;
+  /// The host's copy of the cells of the same names; equal to them whenever nothing is in flight.
+  uint32_t length = 0, position = 0, step = 0;
+
+  bool tracing = false;
+  std::vector<TraceEvent> trace;
+
+  const fb::Entry &entry(uint32_t ordinal) const { return *plan->root().entries()->Get(ordinal); }
+  std::optional<uint32_t> role(fb::Role role) const { return roles[size_t(role)]; }
+  Status requireLoaded() const;
+  Status requireText() const;
+
+  Status writeCell(fb::CellKind kind, const void *value);
+  Status writeCell(fb::CellKind kind, uint32_t value) { return writeCell(kind, static_cast<const void *>(&value)); }
+  Result<uint32_t> readCell(fb::CellKind kind);
+  /// Writes history elements from \p index on.
+  Status writeTokens(uint32_t index, std::span<const int32_t> tokens);
+  /// Writes Length, Position and Step to their cells.
+  Status writeProgress();
+
+  Status submit(uint32_t entry, uint32_t times, uint64_t &value);
+  /// Waits in slices; true early if \p cancel became true.
+  Status wait(uint64_t value, const std::atomic<bool> *cancel, bool &cancelled);
+};
+
+/// One call of Session::generate or Session::prefill.
+class Generator {
+public:
+  Generator(Session::State &state, const GenerateOptions &options) : state_(state), options_(options) {}
+
+  /// Runs prefill entries until the caches hold the history.
+  Status prefill();
+  Status generate(const TokenCallback &onToken);
+  GenerateResult takeResult() { return std::move(result_); }
+
+private:
+  /// Steps submitted together, and what to wait for.
+  struct Batch {
+    uint64_t value;
+    uint32_t steps;
+  };
+
+  Status chooseEntries();
+  Status writeSampling();
+  Status limitBatches();
+  Status prefillLogits(uint32_t firstRow, uint32_t rows);
+  Status stepLogits(uint32_t entry);
+  Status submitMore(std::vector<Batch> &inFlight);
+  Status acceptBatch(const Batch &batch, const TokenCallback &onToken);
+  Status acceptToken(int32_t token, const TokenCallback &onToken);
+  Status readLogits(uint32_t entry, uint32_t rows, bool step, uint32_t firstRow);
+  bool cancelRequested() const { return options_.cancel && options_.cancel->load(); }
+  bool stepByStep() const { return options_.onLogits || !options_.forceIds.empty() || state_.tracing; }
+
+  Session::State &state_;
+  const GenerateOptions &options_;
+  GenerateResult result_;
+  uint32_t nextEntry_ = 0, decodeEntry_ = 0;
+  uint32_t target_ = 0;    ///< steps to run at most
+  uint32_t submitted_ = 0; ///< steps submitted
+  uint32_t firstStep_ = 0; ///< value of the Step cell at the first of them
+  uint32_t batchSteps_ = 1, maxBatchSteps_ = 1, maxBatches_ = 1;
+  uint64_t lastBatchNs_ = 0; ///< clock when the last batch was done
+  uint64_t beginNs_ = 0;
+  bool done_ = false;
+};
+
+} // namespace qwenrt

@@ -1,0 +1,49 @@
+//===- Text.h - Small pieces for messages ----------------------------------------------------------------------===//
+#pragma once
+
+#include "qwenrt/Status.h"
+
+#include <charconv>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+namespace qwenrt {
+
+/// Joins strings and integers into one message.
+template <typename... Parts> std::string text(const Parts &...parts) {
+  std::string joined;
+  auto append = [&joined](const auto &part) {
+    using Part = std::decay_t<decltype(part)>;
+    if constexpr (std::is_integral_v<Part>)
+      joined += std::to_string(part);
+    else
+      joined += std::string_view(part);
+  };
+  (append(parts), ...);
+  return joined;
+}
+
+/// A number of bytes for people: "512 B", "3.4 MB", "1.23 GB" (powers of 1000, as data sheets count).
+std::string formatBytes(uint64_t sizeBytes);
+
+/// \p value with \p digits digits behind the point.
+std::string formatFixed(double value, int digits);
+
+/// \p text with everything that could disturb a terminal or a message of one line replaced by '?'.
+std::string printable(std::string_view text);
+
+/// \p text as a JSON string with its quotes.
+std::string jsonString(std::string_view text);
+
+/// FNV-1a, 64 bit, continued from \p hash.
+constexpr uint64_t kFnvOffset = 0xcbf29ce484222325ull;
+inline uint64_t fnv1a(const void *data, size_t sizeBytes, uint64_t hash = kFnvOffset) {
+  const auto *bytes = static_cast<const unsigned char *>(data);
+  for (size_t i = 0; i < sizeBytes; ++i)
+    hash = (hash ^ bytes[i]) * 0x100000001b3ull;
+  return hash;
+}
+
+} // namespace qwenrt

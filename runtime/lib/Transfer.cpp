@@ -1,0 +1,143 @@
+//===- Transfer.cpp ----------------------------------------------------------------------------------------------===//
+#include "Transfer.h"
+
+#include "Text.h"
+
+#include <algorithm>
+#include <cstring>
+
+using namespace qwenrt;
+
+namespace {
+
+constexpr uint64_t kStagingBytes = 4 << 20;
+/// Up to here reading uncached device memory costs less than a copy and a wait.
+constexpr uint64_t kSmallReadBytes = 1024;
+
+/// Everything before happens before everything after, host included.
+void fullBarrier(const VolkDeviceTable &vk, VkCommandBuffer commands) {
+  VkMemoryBarrier2 barrier = {VK_STRUCTURE_TYPE_MEMORY_BARRIER_2};
+  barrier.srcStageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT;
+  barrier.srcAccessMask = VK_ACCESS_2_MEMORY_READ_BIT | VK_ACCESS_2_MEMORY_WRITE_BIT;
+  barrier.dstStageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_2_HOST_BIT;
+  barrier.dstAccessMask = VK_ACCESS_2_MEMORY_READ_BIT | VK_ACCESS_2_MEMORY_WRITE_BIT;
+  VkDependencyInfo dependency = {VK_STRUCTURE_TYPE_DEPENDENCY_INFO};
+  dependency.memoryBarrierCount = 1;
+  dependency.pMemoryBarriers = &barrier;
+  vk.vkCmdPipelineBarrier2(commands, &dependency);
+}
+
+} // namespace
+
+Result<std::unique_ptr<Transfer>> Transfer::create(detail::DeviceState &device) {
+  std::unique_ptr<Transfer> transfer(new Transfer(device));
+  VkCommandPoolCreateInfo pool = {VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
+  pool.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT;
+  pool.queueFamilyIndex = device.queueFamily;
+  QWENRT_RETURN_IF_VK_ERROR(device.vk.vkCreateCommandPool(device.device, &pool, nullptr, &transfer->pool_), "create a command pool");
+  VkCommandBufferAllocateInfo allocate = {VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
+  allocate.commandPool = transfer->pool_;
+  allocate.commandBufferCount = 1;
+  QWENRT_RETURN_IF_VK_ERROR(device.vk.vkAllocateCommandBuffers(device.device, &allocate, &transfer->commands_), "allocate a command buffer");
+  VkFenceCreateInfo fence = {VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
+  QWENRT_RETURN_IF_VK_ERROR(device.vk.vkCreateFence(device.device, &fence, nullptr, &transfer->fence_), "create a fence");
+  return transfer;
+}
+
+Transfer::~Transfer() {
+  device_.vk.vkDestroyFence(device_.device, fence_, nullptr);
+  device_.vk.vkDestroyCommandPool(device_.device, pool_, nullptr);
+}
+
+Status Transfer::needStaging() {
+  if (staging_)
+    return Status::ok();
+  QWENRT_ASSIGN_OR_RETURN(staging_, DeviceBuffer::create(device_, "staging", kStagingBytes, MemoryKind::HostCached));
+  return Status::ok();
+}
+
+template <typename Record> Status Transfer::run(Record record, const char *doing) {
+  const VolkDeviceTable &vk = device_.vk;
+  VkCommandBufferBeginInfo begin = {VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+  begin.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
+  QWENRT_RETURN_IF_VK_ERROR(vk.vkBeginCommandBuffer(commands_, &begin), doing);
+  fullBarrier(vk, commands_);
+  record(commands_);
+  fullBarrier(vk, commands_);
+  QWENRT_RETURN_IF_VK_ERROR(vk.vkEndCommandBuffer(commands_), doing);
+  VkCommandBufferSubmitInfo buffer = {VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO, nullptr, commands_};
+  VkSubmitInfo2 submit = {VK_STRUCTURE_TYPE_SUBMIT_INFO_2};
+  submit.commandBufferInfoCount = 1;
+  submit.pCommandBufferInfos = &buffer;
+  QWENRT_RETURN_IF_ERROR(device_.submit({&submit, 1}, fence_, doing));
+  QWENRT_RETURN_IF_VK_ERROR(vk.vkWaitForFences(device_.device, 1, &fence_, VK_TRUE, UINT64_MAX), doing);
+  return vulkanStatus(vk.vkResetFences(device_.device, 1, &fence_), doing);
+}
+
+Status Transfer::write(const DeviceBuffer &buffer, uint64_t offset, std::span<const std::byte> data) {
+  if (buffer.mapped()) {
+    std::memcpy(buffer.mapped() + offset, data.data(), data.size());
+    return Status::ok();
+  }
+  QWENRT_RETURN_IF_ERROR(needStaging());
+  while (!data.empty()) {
+    size_t count = std::min<size_t>(data.size(), kStagingBytes);
+    std::memcpy(staging_->mapped(), data.data(), count);
+    auto record = [&](VkCommandBuffer commands) {
+      VkBufferCopy region = {0, offset, count};
+      device_.vk.vkCmdCopyBuffer(commands, staging_->handle(), buffer.handle(), 1, &region);
+    };
+    QWENRT_RETURN_IF_ERROR(run(record, "copy data to the device"));
+    data = data.subspan(count);
+    offset += count;
+  }
+  return Status::ok();
+}
+
+Status Transfer::read(const DeviceBuffer &buffer, uint64_t offset, std::span<std::byte> data) {
+  if (buffer.mapped() && (buffer.hostCached() || data.size() <= kSmallReadBytes)) {
+    std::memcpy(data.data(), buffer.mapped() + offset, data.size());
+    return Status::ok();
+  }
+  QWENRT_RETURN_IF_ERROR(needStaging());
+  while (!data.empty()) {
+    size_t count = std::min<size_t>(data.size(), kStagingBytes);
+    auto record = [&](VkCommandBuffer commands) {
+      VkBufferCopy region = {offset, 0, count};
+      device_.vk.vkCmdCopyBuffer(commands, buffer.handle(), staging_->handle(), 1, &region);
+    };
+    QWENRT_RETURN_IF_ERROR(run(record, "copy results from the device"));
+    std::memcpy(data.data(), staging_->mapped(), count);
+    data = data.subspan(count);
+    offset += count;
+  }
+  return Status::ok();
+}
+
+Status Transfer::zero(const DeviceBuffer &buffer) {
+  auto record = [&](VkCommandBuffer commands) {
+    device_.vk.vkCmdFillBuffer(commands, buffer.handle(), 0, VK_WHOLE_SIZE, 0);
+  };
+  return run(record, "zero a buffer");
+}
+
+Status Transfer::zero(const DeviceBuffer &buffer, uint64_t offset, uint64_t sizeBytes) {
+  if (buffer.mapped()) {
+    std::memset(buffer.mapped() + offset, 0, sizeBytes);
+    return Status::ok();
+  }
+  // Fills want multiples of 4: the ragged ends go the way of other data.
+  static constexpr std::byte zeros[4] = {};
+  uint64_t head = std::min((4 - offset % 4) % 4, sizeBytes);
+  uint64_t body = (sizeBytes - head) / 4 * 4, tail = sizeBytes - head - body;
+  if (head)
+    QWENRT_RETURN_IF_ERROR(write(buffer, offset, {zeros, size_t(head)}));
+  if (tail)
+    QWENRT_RETURN_IF_ERROR(write(buffer, offset + head + body, {zeros, size_t(tail)}));
+  if (!body)
+    return Status::ok();
+  auto record = [&](VkCommandBuffer commands) {
+    device_.vk.vkCmdFillBuffer(commands, buffer.handle(), offset + head, body, 0);
+  };
+  return run(record, "zero a buffer");
+}

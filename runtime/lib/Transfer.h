@@ -1,0 +1,34 @@
+//===- Transfer.h - Bytes between host and device, waited for ----------------------------------------------------===//
+#pragma once
+
+#include "Memory.h"
+
+namespace qwenrt {
+
+/// Copies through mapped memory where the buffer is mapped, else through one staging buffer. Every call waits until the
+/// bytes have arrived, so it belongs between runs, not into them. One thread at a time.
+class Transfer {
+public:
+  static Result<std::unique_ptr<Transfer>> create(detail::DeviceState &device);
+  ~Transfer();
+
+  Status write(const DeviceBuffer &buffer, uint64_t offset, std::span<const std::byte> data);
+  Status read(const DeviceBuffer &buffer, uint64_t offset, std::span<std::byte> data);
+  /// Zeroes the whole buffer on the device.
+  Status zero(const DeviceBuffer &buffer);
+  /// Zeroes a range of any alignment.
+  Status zero(const DeviceBuffer &buffer, uint64_t offset, uint64_t sizeBytes);
+
+private:
+  explicit Transfer(detail::DeviceState &device) : device_(device) {}
+  template <typename Record> Status run(Record record, const char *doing);
+
+  detail::DeviceState &device_;
+  VkCommandPool pool_ = VK_NULL_HANDLE;
+  VkCommandBuffer commands_ = VK_NULL_HANDLE;
+  VkFence fence_ = VK_NULL_HANDLE;
+  std::optional<DeviceBuffer> staging_; // made when first needed
+  Status needStaging();
+};
+
+} // namespace qwenrt

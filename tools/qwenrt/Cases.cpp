@@ -1,0 +1,184 @@
+//===- Cases.cpp - Many prompts in one process -------------------------------------------------------------------===//
+//
+// FILE.json is an array of cases, or an object with the array "cases". A case is an object with "input_ids" or "prompt" and
+// optionally "name", "system", "raw", "max_new_tokens", "ignore_eos", "stop_ids", "force_ids", "temperature", "top_k", "top_p",
+// "repetition_penalty", "seed" and "logits" (a file to write); what it does not say, the command line says. Standard
+// output gets one JSON line per case, in order.
+//
+//===------------------------------------------------------------------------------------------------------------===//
+#include "Terminal.h"
+#include "TextMode.h"
+#include "Tokens.h"
+#include "models/Checkpoint/Json.h"
+#include "runtime/lib/Text.h"
+
+using namespace qwenrt;
+using namespace qwenrt::tool;
+
+namespace {
+
+using nlohmann::json;
+
+Status wrongMember(const char *key, const char *expected) {
+  return {StatusCode::InvalidInput, text("case has a wrong '", key, "', expected ", expected, ", correct it")};
+}
+
+Status readString(const json &source, const char *key, std::optional<std::string> &target) {
+  const json *value = qwenc::member(source, key);
+  if (!value)
+    return Status::ok();
+  const std::string *string = qwenc::asString(*value);
+  if (!string)
+    return wrongMember(key, "a string");
+  target = *string;
+  return Status::ok();
+}
+
+Status readUnsigned(const json &source, const char *key, std::optional<uint32_t> &target) {
+  const json *value = qwenc::member(source, key);
+  if (!value)
+    return Status::ok();
+  std::optional<uint64_t> number = qwenc::asUnsigned(*value);
+  if (!number || *number > UINT32_MAX)
+    return wrongMember(key, "a whole number below 2^32");
+  target = uint32_t(*number);
+  return Status::ok();
+}
+
+Status readFloat(const json &source, const char *key, std::optional<float> &target) {
+  const json *value = qwenc::member(source, key);
+  if (!value)
+    return Status::ok();
+  std::optional<double> number = qwenc::asNumber(*value);
+  if (!number)
+    return wrongMember(key, "a number");
+  target = float(*number);
+  return Status::ok();
+}
+
+Status readFlag(const json &source, const char *key, bool &target) {
+  const json *value = qwenc::member(source, key);
+  if (!value)
+    return Status::ok();
+  if (!value->is_boolean())
+    return wrongMember(key, "true or false");
+  target = value->get<bool>();
+  return Status::ok();
+}
+
+/// Lists of ids go the way of the command line's.
+Status readIds(const json &source, const char *key, std::optional<std::string> &target) {
+  const json *value = qwenc::member(source, key);
+  if (!value)
+    return Status::ok();
+  if (!value->is_array())
+    return wrongMember(key, "an array of token ids");
+  target = value->dump(-1, ' ', false, json::error_handler_t::replace);
+  return Status::ok();
+}
+
+/// \p options with what \p source says.
+Status applyCase(const json &source, Options &options) {
+  if (!source.is_object())
+    return {StatusCode::InvalidInput, "case is no object, expected one with 'input_ids' or 'prompt', correct it"};
+  std::optional<std::string> system, logits;
+  std::optional<uint32_t> seed;
+  QWENRT_RETURN_IF_ERROR(readString(source, "prompt", options.prompt));
+  QWENRT_RETURN_IF_ERROR(readIds(source, "input_ids", options.inputIds));
+  QWENRT_RETURN_IF_ERROR(readString(source, "system", system));
+  QWENRT_RETURN_IF_ERROR(readString(source, "logits", logits));
+  QWENRT_RETURN_IF_ERROR(readFlag(source, "raw", options.raw));
+  QWENRT_RETURN_IF_ERROR(readFlag(source, "ignore_eos", options.ignoreEos));
+  QWENRT_RETURN_IF_ERROR(readUnsigned(source, "max_new_tokens", options.maxNewTokens));
+  QWENRT_RETURN_IF_ERROR(readIds(source, "stop_ids", options.stopIds));
+  QWENRT_RETURN_IF_ERROR(readIds(source, "force_ids", options.forceIds));
+  QWENRT_RETURN_IF_ERROR(readFloat(source, "temperature", options.temperature));
+  QWENRT_RETURN_IF_ERROR(readUnsigned(source, "top_k", options.topK));
+  QWENRT_RETURN_IF_ERROR(readFloat(source, "top_p", options.topP));
+  QWENRT_RETURN_IF_ERROR(readFloat(source, "repetition_penalty", options.repetitionPenalty));
+  QWENRT_RETURN_IF_ERROR(readUnsigned(source, "seed", seed));
+  options.hasSystem = system.has_value();
+  options.system = system.value_or("");
+  options.logitsPath = logits.value_or("");
+  options.seed = seed.value_or(options.seed);
+  if (options.prompt.has_value() == options.inputIds.has_value())
+    return {StatusCode::InvalidInput, "case has both or none of 'prompt' and 'input_ids', expected one, correct it"};
+  return Status::ok();
+}
+
+const char *finishName(Finish finish) {
+  switch (finish) {
+  case Finish::Stop:
+    return "stop";
+  case Finish::Length:
+    return "length";
+  case Finish::Context:
+    return "context";
+  case Finish::Cancelled:
+    break;
+  }
+  return "cancelled";
+}
+
+/// Runs one case; the members of its line, without the braces.
+Result<std::string> runCase(const json &source, Options options, Runtime &runtime, const Tokenizer *tokenizer) {
+  QWENRT_RETURN_IF_ERROR(applyCase(source, options));
+  QWENRT_ASSIGN_OR_RETURN(std::vector<int32_t> prompt, promptIds(options, *runtime.plan));
+  QWENRT_ASSIGN_OR_RETURN(GenerateOptions generate, generateOptions(options, *runtime.plan, /*checkpointByDefault=*/false));
+  QWENRT_ASSIGN_OR_RETURN(GenerateResult result, generateOnce(*runtime.session, prompt, generate, options.logitsPath, {}));
+  if (result.finish == Finish::Cancelled)
+    return Status(StatusCode::InvalidInput, "interrupted, expected the case to end, run it again");
+  std::string members = text("\"prompt_tokens\":", prompt.size(), ",\"ids\":", formatIds(result.tokens));
+  if (!generate.forceIds.empty())
+    members += text(",\"sampled\":", formatIds(result.sampled));
+  if (tokenizer) {
+    std::span<const int32_t> shown(result.tokens);
+    if (result.finish == Finish::Stop)
+      shown = shown.first(shown.size() - 1);
+    members += text(",\"text\":", jsonString(tokenizer->decode(shown, /*skipSpecial=*/true)));
+  }
+  return text(members, ",\"finish\":\"", finishName(result.finish), "\",\"prefill_ms\":", formatFixed(double(result.prefillNs) / 1e6, 3),
+              ",\"decode_ms\":", formatFixed(double(result.decodeNs) / 1e6, 3));
+}
+
+Status runAll(const Options &options, std::shared_ptr<const Plan> plan) {
+  qwenc::JsonLimits limits;
+  limits.maxBytes = uint64_t(1) << 28;
+  limits.maxValues = 16'000'000;
+  QWENRT_ASSIGN_OR_RETURN(json document, qwenc::readJsonFile(options.casesPath, limits));
+  const json *member = qwenc::member(document, "cases");
+  const json &cases = member ? *member : document;
+  if (!cases.is_array())
+    return {StatusCode::InvalidInput, text("'", printable(options.casesPath), "' holds no cases, expected an array of them, correct it")};
+  std::optional<Tokenizer> tokenizer;
+  if (plan->root().tokenizer()) {
+    QWENRT_ASSIGN_OR_RETURN(Tokenizer opened, openTokenizer(*plan));
+    tokenizer.emplace(std::move(opened));
+  }
+  QWENRT_ASSIGN_OR_RETURN(Runtime runtime, openRuntime(options, plan));
+  InterruptScope scope;
+  size_t failed = 0, index = 0;
+  for (const json &source : cases) {
+    std::optional<std::string> name;
+    (void)readString(source, "name", name).isOk();
+    std::string head = text("{\"case\":", index++, name ? text(",\"name\":", jsonString(*name)) : std::string(), ",");
+    Result<std::string> members = runCase(source, options, runtime, tokenizer ? &*tokenizer : nullptr);
+    failed += !members.isOk();
+    if (!writeOutput(text(head, members.isOk() ? *members : text("\"error\":", jsonString(members.status().message())), "}\n")) || interrupted())
+      break;
+    if (!members.isOk() && members.status().code() == StatusCode::DeviceLost)
+      return members.status();
+  }
+  QWENRT_RETURN_IF_ERROR(closeRuntime(options, runtime));
+  if (failed || index < cases.size())
+    return {StatusCode::InvalidInput, text(failed, " of ", cases.size(), " cases failed and ", cases.size() - index,
+                                           " did not run, expected all to work, see their lines")};
+  return Status::ok();
+}
+
+} // namespace
+
+int tool::runCases(const Options &options, std::shared_ptr<const Plan> plan) {
+  Status status = runAll(options, std::move(plan));
+  return status.isOk() ? 0 : reportFailure(status);
+}

@@ -1,0 +1,95 @@
+//===- Runtime.cpp -----------------------------------------------------------------------------------------------===//
+#include "Runtime.h"
+
+#include "Terminal.h"
+#include "models/Checkpoint/File.h"
+#include "runtime/lib/Text.h"
+
+#include <chrono>
+#include <sys/resource.h>
+
+using namespace qwenrt;
+using namespace qwenrt::tool;
+
+namespace {
+
+/// "weights 1.19 GB, arena 12.0 MB, ..."
+std::string budgetText(const Plan &plan) {
+  std::string parts;
+  for (unsigned i = 0; i <= unsigned(fb::BufferPurpose::MAX); ++i) {
+    auto purpose = fb::BufferPurpose(i);
+    if (uint64_t bytes = plan.purposeBytes(purpose))
+      parts += text(parts.empty() ? "" : ", ", fb::EnumNameBufferPurpose(purpose), " ", formatBytes(bytes));
+  }
+  return parts;
+}
+
+std::string milliseconds(uint64_t ns) { return formatFixed(double(ns) / 1e6, 1) + " ms"; }
+
+std::string rate(double amount, uint64_t ns, double unit, int digits) {
+  return ns ? formatFixed(amount / (double(ns) / 1e9) / unit, digits) : "0";
+}
+
+void printLoadStats(const Runtime &runtime) {
+  const LoadStatistics &load = runtime.session->loadStatistics();
+  printNote(text("weights: ", formatBytes(load.weightBytes), " in ", milliseconds(load.weightNs), ", ",
+                 rate(double(load.weightBytes), load.weightNs, 1e9, 2), " GB/s, ", load.mappedUpload ? "mapped" : "staged"));
+  printNote(text("pipelines: ", load.pipelines, " in ", milliseconds(load.pipelineNs), ", cache ", load.warmPipelines ? "warm" : "cold"));
+}
+
+} // namespace
+
+Result<Runtime> tool::openRuntime(const Options &options, std::shared_ptr<const Plan> plan) {
+  Runtime runtime;
+  runtime.plan = std::move(plan);
+  QWENRT_ASSIGN_OR_RETURN(runtime.device, Device::open(options.device, &runtime.plan->root()));
+  if (options.stats) {
+    printNote(text("device: ", runtime.device->info().name, " (", deviceKindName(runtime.device->info().kind), "), ", runtime.device->info().driver));
+    printNote(text("device memory: ", budgetText(*runtime.plan)));
+  }
+  QWENRT_ASSIGN_OR_RETURN(runtime.session, Session::create(runtime.plan, runtime.device, options.session));
+  {
+    ProgressLine line(options.quiet);
+    QWENRT_RETURN_IF_ERROR(runtime.session->load(options.weightsFolder, [&line](const LoadProgress &progress) { line.show(progress); }));
+  }
+  if (!options.profilePath.empty())
+    runtime.session->enableTrace();
+  if (options.stats)
+    printLoadStats(runtime);
+  return runtime;
+}
+
+Status tool::closeRuntime(const Options &options, Runtime &runtime) {
+  if (!options.profilePath.empty()) {
+    QWENRT_ASSIGN_OR_RETURN(qwenc::AtomicFile file, qwenc::AtomicFile::create(options.profilePath));
+    QWENRT_RETURN_IF_ERROR(file.write(chromeTrace(runtime.session->trace())));
+    QWENRT_RETURN_IF_ERROR(file.commit());
+    constexpr size_t kRows = 15;
+    printNote(kernelTable(runtime.session->trace(), kRows));
+  }
+  if (options.stats) {
+    rusage usage = {};
+    getrusage(RUSAGE_SELF, &usage);
+    printNote(text("host memory: peak ", formatBytes(uint64_t(usage.ru_maxrss) * 1024)));
+  }
+  runtime.session.reset(); // its objects are checked as well
+  if (uint32_t messages = runtime.device->validationMessages())
+    return {StatusCode::Unsupported, text("validation layer printed ", messages, " messages, expected none, report them")};
+  return Status::ok();
+}
+
+Result<Tokenizer> tool::openTokenizer(const Plan &plan) {
+  if (!plan.root().tokenizer())
+    return Status(StatusCode::Unsupported, "plan has no tokenizer, expected one for text, give token ids with --input-ids and --print-ids");
+  return Tokenizer::fromPlan(*plan.root().tokenizer());
+}
+
+void tool::printGenerationStats(const GenerateResult &result) {
+  size_t steps = result.tokens.size() > 1 ? result.tokens.size() - 1 : 0;
+  printNote(text("prompt: ", result.promptTokens, " tokens in ", milliseconds(result.prefillNs), ", ",
+                 rate(double(result.promptTokens), result.prefillNs, 1, 1), " tokens/s"));
+  printNote(text("time to first token: ", milliseconds(result.firstTokenNs), " (prompt ", milliseconds(result.prefillNs), ", first token ",
+                 milliseconds(result.firstTokenNs - std::min(result.firstTokenNs, result.prefillNs)), ")"));
+  printNote(text("generation: ", steps, " further tokens in ", milliseconds(result.decodeNs), ", ",
+                 rate(double(steps), result.decodeNs, 1, 1), " tokens/s"));
+}

@@ -1,0 +1,244 @@
+//===- TextMode.cpp - One prompt ---------------------------------------------------------------------------------===//
+#include "TextMode.h"
+
+#include "Terminal.h"
+#include "Tokens.h"
+#include "models/Checkpoint/SafetensorsWriter.h"
+#include "runtime/lib/Text.h"
+
+using namespace qwenrt;
+using namespace qwenrt::tool;
+
+//===----------------------------------------------------------------------===//
+// Settings
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+Sampling samplingOf(const Options &options, const fb::Generation *checkpoint, bool checkpointByDefault) {
+  Sampling sampling;
+  bool fromCheckpoint = options.sampling == "checkpoint" || (options.sampling.empty() && checkpointByDefault);
+  if (fromCheckpoint && checkpoint) {
+    sampling.greedy = !checkpoint->do_sample();
+    sampling.temperature = checkpoint->temperature();
+    sampling.topK = checkpoint->top_k();
+    sampling.topP = checkpoint->top_p();
+    sampling.repetitionPenalty = checkpoint->repetition_penalty();
+  }
+  sampling.temperature = options.temperature.value_or(sampling.temperature);
+  sampling.topK = options.topK.value_or(sampling.topK);
+  sampling.topP = options.topP.value_or(sampling.topP);
+  sampling.repetitionPenalty = options.repetitionPenalty.value_or(sampling.repetitionPenalty);
+  sampling.seed = options.seed;
+  if (options.temperature || options.topK || options.topP) // asking for any of these asks for sampling
+    sampling.greedy = false;
+  if (options.sampling == "greedy" || sampling.temperature == 0) {
+    sampling.greedy = true;
+    sampling.temperature = 1;
+  }
+  return sampling;
+}
+
+} // namespace
+
+Result<GenerateOptions> tool::generateOptions(const Options &options, const Plan &plan, bool checkpointByDefault) {
+  GenerateOptions result;
+  const fb::Generation *checkpoint = plan.root().generation();
+  result.maxNewTokens = options.maxNewTokens.value_or(UINT32_MAX);
+  if (options.stopIds) {
+    QWENRT_ASSIGN_OR_RETURN(result.stopIds, parseIds(*options.stopIds));
+  } else if (checkpoint) {
+    result.stopIds.assign(checkpoint->stop_ids()->begin(), checkpoint->stop_ids()->end());
+  }
+  if (options.ignoreEos)
+    result.stopIds.clear();
+  result.sampling = samplingOf(options, checkpoint, checkpointByDefault);
+  if (options.forceIds) {
+    QWENRT_ASSIGN_OR_RETURN(result.forceIds, parseIds(*options.forceIds));
+    if (result.forceIds.empty())
+      return Status(StatusCode::InvalidUsage, "--force-ids is empty, expected at least one id, leave it out");
+  }
+  result.cancel = &interrupted();
+  return result;
+}
+
+Result<ChatOptions> tool::chatOptions(const Options &options, const Plan &plan) {
+  ChatOptions result;
+  result.thinkingSwitch = plan.root().chat() && plan.root().chat()->thinking_switch();
+  result.thinking = options.thinking != "off";
+  if (!options.thinking.empty() && !result.thinkingSwitch)
+    return Status(StatusCode::Unsupported, "chat template of the model has no thinking switch, expected one for --thinking, leave it out");
+  return result;
+}
+
+Result<std::vector<int32_t>> tool::promptIds(const Options &options, const Plan &plan) {
+  if (options.inputIds)
+    return parseIds(*options.inputIds);
+  QWENRT_ASSIGN_OR_RETURN(Tokenizer tokenizer, openTokenizer(plan));
+  QWENRT_ASSIGN_OR_RETURN(std::string prompt, textOrFile(*options.prompt));
+  if (options.raw)
+    return tokenizer.encode(prompt);
+  if (!plan.root().chat())
+    return Status(StatusCode::Unsupported, "model has no chat template, expected one for --prompt, add --raw");
+  std::vector<Turn> turns;
+  if (options.hasSystem)
+    turns.push_back({"system", options.system});
+  turns.push_back({"user", prompt});
+  QWENRT_ASSIGN_OR_RETURN(ChatOptions chat, chatOptions(options, plan));
+  return tokenizer.encode(renderPrompt(turns, /*addGenerationPrompt=*/true, chat));
+}
+
+//===----------------------------------------------------------------------===//
+// Generate
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// Rows of logits in memory until their number is known.
+struct LogitsRows {
+  std::vector<float> prompt, steps;
+  size_t width = 0;
+
+  Status add(const LogitsRow &row) {
+    width = row.values.size();
+    std::vector<float> &target = row.step ? steps : prompt;
+    target.insert(target.end(), row.values.begin(), row.values.end());
+    return Status::ok();
+  }
+  Status write(const std::string &path) const {
+    std::vector<qwenc::TensorData> tensors;
+    auto add = [&](const char *name, const std::vector<float> &rows) {
+      if (!rows.empty())
+        tensors.push_back({{name, qwenc::StoredDType::F32, {rows.size() / width, width}}, std::as_bytes(std::span(rows))});
+    };
+    add("logits", prompt);
+    add("step_logits", steps);
+    return qwenc::writeSafetensors(path, tensors);
+  }
+};
+
+const char *const kContextFull = " tokens is full";
+
+} // namespace
+
+Result<GenerateResult> tool::generateOnce(Session &session, std::span<const int32_t> prompt, GenerateOptions options,
+                                          const std::string &logitsPath, const TokenCallback &onToken) {
+  LogitsRows rows;
+  if (!logitsPath.empty())
+    options.onLogits = [&rows](const LogitsRow &row) { return rows.add(row); };
+  QWENRT_RETURN_IF_ERROR(session.reset());
+  if (prompt.empty())
+    return Status(StatusCode::InvalidInput, "prompt has no tokens, expected at least one, give a longer prompt");
+  QWENRT_RETURN_IF_ERROR(session.append(prompt));
+  QWENRT_ASSIGN_OR_RETURN(GenerateResult result, session.generate(options, onToken));
+  if (!logitsPath.empty())
+    QWENRT_RETURN_IF_ERROR(rows.write(logitsPath));
+  return result;
+}
+
+void tool::reportFinish(const GenerateResult &result, const Session &session) {
+  if (result.finish == Finish::Context)
+    printNote(text("stopped: context of ", session.maxContext(), kContextFull));
+}
+
+namespace {
+
+/// Prints tokens as text while they come; the stop token is not printed.
+class TextStream {
+public:
+  TextStream(const Tokenizer *tokenizer, const GenerateOptions &options) : options_(options) {
+    if (tokenizer)
+      decoder_.emplace(*tokenizer, /*skipSpecial=*/true);
+  }
+  bool push(int32_t token) {
+    if (!decoder_)
+      return !outputBroken();
+    bool stop = options_.forceIds.empty() && std::find(options_.stopIds.begin(), options_.stopIds.end(), token) != options_.stopIds.end();
+    return stop || writeOutput(decoder_->push(token));
+  }
+  void finish() {
+    if (decoder_)
+      writeOutput(decoder_->finish() + "\n");
+  }
+
+private:
+  const GenerateOptions &options_;
+  std::optional<StreamDecoder> decoder_;
+};
+
+/// Generates as often as --repeat says; only the first run prints.
+Result<GenerateResult> generateRepeatedly(const Options &options, Session &session, std::span<const int32_t> prompt,
+                                          const GenerateOptions &generate, const Tokenizer *tokenizer) {
+  InterruptScope scope;
+  TextStream stream(tokenizer, generate);
+  QWENRT_ASSIGN_OR_RETURN(GenerateResult first, generateOnce(session, prompt, generate, options.logitsPath, [&](int32_t token) { return stream.push(token); }));
+  stream.finish();
+  for (uint32_t run = 1; run < options.repeat && !interrupted() && !outputBroken(); ++run) {
+    QWENRT_ASSIGN_OR_RETURN(GenerateResult again, generateOnce(session, prompt, generate, "", {}));
+    if (again.tokens != first.tokens && again.finish != Finish::Cancelled)
+      return Status(StatusCode::Unsupported, text("run ", run + 1, " gave ", formatIds(again.tokens), ", expected the tokens of the first run, ",
+                                                  "check the device with --validate"));
+  }
+  return first;
+}
+
+} // namespace
+
+int tool::runTextMode(const Options &options, std::shared_ptr<const Plan> plan) {
+  // The prompt first: a typing error should not cost the time of loading.
+  Result<std::vector<int32_t>> prompt = promptIds(options, *plan);
+  if (!prompt.isOk())
+    return reportFailure(prompt.status());
+  Result<GenerateOptions> generate = generateOptions(options, *plan, /*checkpointByDefault=*/false);
+  if (!generate.isOk())
+    return reportFailure(generate.status());
+  std::optional<Tokenizer> tokenizer;
+  if (!options.printIds) {
+    Result<Tokenizer> opened = openTokenizer(*plan);
+    if (!opened.isOk())
+      return reportFailure(opened.status());
+    tokenizer.emplace(std::move(*opened));
+  }
+  Result<Runtime> runtime = openRuntime(options, plan);
+  if (!runtime.isOk())
+    return reportFailure(runtime.status());
+  Result<GenerateResult> result = generateRepeatedly(options, *runtime->session, *prompt, *generate, tokenizer ? &*tokenizer : nullptr);
+  if (!result.isOk())
+    return reportFailure(result.status());
+  if (options.printIds)
+    writeOutput(formatIds(result->tokens) + "\n");
+  reportFinish(*result, *runtime->session);
+  if (options.stats)
+    printGenerationStats(*result);
+  Status closed = closeRuntime(options, *runtime);
+  return closed.isOk() ? 0 : reportFailure(closed);
+}
+
+//===----------------------------------------------------------------------===//
+// The tokenizer alone
+//===----------------------------------------------------------------------===//
+
+int tool::runTokenize(const Options &options, const Plan &plan) {
+  Result<Tokenizer> tokenizer = openTokenizer(plan);
+  if (!tokenizer.isOk())
+    return reportFailure(tokenizer.status());
+  Result<std::string> input = textOrFile(options.text);
+  if (!input.isOk())
+    return reportFailure(input.status());
+  Result<std::vector<int32_t>> ids = tokenizer->encode(*input);
+  if (!ids.isOk())
+    return reportFailure(ids.status());
+  writeOutput(formatIds(*ids) + "\n");
+  return 0;
+}
+
+int tool::runDetokenize(const Options &options, const Plan &plan) {
+  Result<Tokenizer> tokenizer = openTokenizer(plan);
+  if (!tokenizer.isOk())
+    return reportFailure(tokenizer.status());
+  Result<std::vector<int32_t>> ids = parseIds(options.ids);
+  if (!ids.isOk())
+    return reportFailure(ids.status());
+  writeOutput(tokenizer->decode(*ids) + "\n");
+  return 0;
+}
