@@ -1,7 +1,7 @@
 // Every skeleton once: the entries below hold each fused operation in the forms that code generation tells apart. The same
 // file is run through spirv-val for every target (see validate-kernels.test).
 
-// RUN: %qwen-opt %s --convert-qwen-to-plan=target=lavapipe | %FileCheck %s
+// RUN: qwen-opt %s --convert-qwen-to-plan=target=lavapipe | FileCheck %s
 
 module attributes {qwen.max_context = 96 : i64} {
   qwen.parameter @embed : tensor<101x32xbf16> file 0 offset 1000

@@ -1,6 +1,6 @@
 // Widths that are no multiple of anything: rows padded in the weights, single elements in the activations.
 
-// RUN: %qwen-opt %s --convert-qwen-to-plan=target=lavapipe | %FileCheck %s
+// RUN: qwen-opt %s --convert-qwen-to-plan=target=lavapipe | FileCheck %s
 
 module attributes {qwen.max_context = 96 : i64} {
   // CHECK: plan.weight @weight.odd file 0 at 9000 rows 31 x 74 pitch 80

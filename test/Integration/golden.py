@@ -1,0 +1,194 @@
+"""Golden tests of the text models through the real commands: qwen-export, qwenc, qwenrt on lavapipe.
+
+Usage: golden.py BIN_DIR WORK_DIR SUITE       with SUITE one of the functions in SUITES
+
+Each suite exports one checkpoint, compiles it in one or more ways and runs all its cases in one qwenrt process per plan, with
+the validation layers on. A failure names the suite, the plan and the case; the exit status is the number of failures.
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import safetensors
+
+HERE = pathlib.Path(__file__).parent
+SOURCE = HERE.parent.parent
+GOLDEN = HERE / "golden"
+BOUND = 1e-4  # relative L2 of logits in f32 plans
+
+
+class Suite:
+    def __init__(self, bin_dir, work, name):
+        self.bin, self.work, self.name, self.failures = bin_dir, work / name, name, 0
+        self.work.mkdir(parents=True, exist_ok=True)
+
+    def check(self, condition, what):
+        if not condition:
+            self.failures += 1
+            print(f"FAILED {self.name}: {what}")
+
+    def command(self, *words, status=0):
+        result = subprocess.run([str(w) for w in words], capture_output=True, text=True, timeout=600)
+        if result.returncode != status:
+            self.check(False, f"{words[0].name} ended with {result.returncode}, expected {status}: {result.stderr.strip()[:600]}")
+        return result
+
+    def plan(self, checkpoint, name, *options):
+        model, plan = self.work / f"{name}.json", self.work / f"{name}.fb"
+        self.command(self.bin / "qwen-export", checkpoint, "-o", model)
+        self.command(self.bin / "qwenc", model, "-o", plan, *options)
+        return plan
+
+    def run(self, plan, cases, *options):
+        """One process for all cases; returns one result per case."""
+        path = self.work / "cases.json"
+        path.write_text(json.dumps(cases))
+        result = self.command(self.bin / "qwenrt", plan, "--allow-cpu", "--validate", "--cases", path, *options)
+        lines = [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
+        self.check(len(lines) == len(cases), f"{plan.name}: {len(lines)} results for {len(cases)} cases: {result.stderr[:600]}")
+        return lines
+
+
+def golden_cases(suite, tag):
+    """The cases of tiny-qwen3 and the golden tensors of each."""
+    cases, wanted = [], []
+    for name in ("main", "prompt_1", "prompt_5", "prompt_100"):
+        tensors = safetensors.read(GOLDEN / "tiny-qwen3" / "golden" / f"{name}.safetensors")
+        cases.append(
+            {
+                "name": name,
+                "input_ids": list(tensors["input_ids"][1]),
+                "max_new_tokens": len(tensors["greedy_ids"][1]),
+                "ignore_eos": True,
+                "logits": str(suite.work / f"{tag}-{name}.logits.safetensors"),
+            }
+        )
+        wanted.append(tensors)
+    return cases, wanted
+
+
+def compare_golden(suite, tag, cases, wanted, results):
+    for case, tensors, result in zip(cases, wanted, results):
+        where = f"{tag}: {case['name']}"
+        if "error" in result:
+            suite.check(False, f"{where}: {result['error']}")
+            continue
+        suite.check(result["ids"] == list(tensors["greedy_ids"][1]), f"{where}: greedy ids {result['ids']}")
+        got = safetensors.read(case["logits"])
+        vocab = tensors["logits"][0][1]
+        flat_got, flat_want = got["logits"][1], tensors["logits"][1]
+        suite.check(got["logits"][0] == tensors["logits"][0], f"{where}: logits have shape {got['logits'][0]}")
+        for row in range(tensors["logits"][0][0]):
+            part = slice(row * vocab, (row + 1) * vocab)
+            error = safetensors.relative_l2(flat_got[part], flat_want[part])
+            suite.check(error <= BOUND, f"{where}: logits at position {row} differ by {error:.2e}")
+        if "greedy_logits_first8" in tensors:
+            want = tensors["greedy_logits_first8"][1]
+            error = safetensors.relative_l2(got["step_logits"][1][: len(want)], want)
+            suite.check(error <= BOUND, f"{where}: logits of the first steps differ by {error:.2e}")
+
+
+def tiny_qwen3(suite):
+    """Every prompt length against the goldens; prompts longer than a chunk; generation across the chunk size."""
+    for tag, options in {
+        "lavapipe": ("--target", "lavapipe"),
+        "generic": (),
+        "chunk16": ("--target", "lavapipe", "--prefill-chunk", "16"),
+        "chunk1": ("--target", "lavapipe", "--prefill-chunk", "1", "--max-context", "160"),
+    }.items():
+        plan = suite.plan(GOLDEN / "tiny-qwen3", tag, *options)
+        cases, wanted = golden_cases(suite, tag)
+        compare_golden(suite, tag, cases, wanted, suite.run(plan, cases))
+
+
+def tiny_qwen3_sharded(suite):
+    """Three shards and a redundant lm_head give the same tokens and logits."""
+    plan = suite.plan(GOLDEN / "tiny-qwen3-sharded", "sharded", "--target", "lavapipe")
+    cases, wanted = golden_cases(suite, "sharded")
+    compare_golden(suite, "sharded", cases, wanted, suite.run(plan, cases, "--upload", "staging"))
+
+
+def context_limit(suite):
+    """At the end of the context generation stops and says so; a prompt over the context is refused."""
+    tensors = safetensors.read(GOLDEN / "tiny-qwen3" / "golden" / "main.safetensors")
+    prompt, greedy = list(tensors["input_ids"][1]), list(tensors["greedy_ids"][1])
+    plan = suite.plan(GOLDEN / "tiny-qwen3", "context48", "--target", "lavapipe", "--max-context", "48")
+    cases = [
+        {"name": "fills", "input_ids": prompt, "max_new_tokens": 48, "ignore_eos": True},
+        {"name": "exact", "input_ids": prompt + greedy[:11], "max_new_tokens": 5, "ignore_eos": True},
+    ]
+    fills, exact = suite.run(plan, cases)
+    # 37 positions of prompt and 11 of generated tokens fit; the token sampled at the last position needs none.
+    suite.check(fills.get("ids") == greedy[:12], f"a full context gave {fills}")
+    suite.check(fills.get("finish") == "context", f"finish is {fills.get('finish')}")
+    suite.check(exact.get("ids") == greedy[11:12], f"a prompt as long as the context gave {exact}")
+    result = suite.command(
+        suite.bin / "qwenrt", plan, "--allow-cpu", "--input-ids", json.dumps(prompt + greedy[:12]), status=1
+    )
+    suite.check("49" in result.stderr and "48" in result.stderr, f"a prompt over the context: {result.stderr}")
+
+
+def tiny_chat(suite):
+    """The embedded model: prompts through tokenizer and chat template, exact text; logits of three cases."""
+    folder = SOURCE / "models" / "tiny-qwen3-chat"
+    golden = json.loads((folder / "golden" / "golden.json").read_text())
+    tensors = safetensors.read(folder / "golden" / "golden.safetensors")
+    plan = suite.plan(folder, "chat", "--target", "lavapipe")
+    cases = []
+    for i, case in enumerate(golden["cases"]):
+        cases.append({"name": str(i), "prompt": case["rendered"], "raw": True, "max_new_tokens": golden["max_new_tokens"]})
+        if case.get("logits"):
+            cases[-1]["logits"] = str(suite.work / f"chat-{i}.logits.safetensors")
+    # A single user turn also goes through the chat template of the plan.
+    single = [c for c in golden["cases"] if len(c["messages"]) == 1]
+    templated = [
+        {"prompt": c["messages"][0]["content"], "max_new_tokens": golden["max_new_tokens"]} for c in single
+    ]
+    results = suite.run(plan, cases + templated)
+    for want, got in zip(golden["cases"] + single, results):
+        where = f"chat {want['messages'][-1]['content']!r}"
+        suite.check(got.get("ids") == want["output_ids"], f"{where}: ids {got}")
+        suite.check(got.get("text") == want["output_text"], f"{where}: text {got.get('text')!r}")
+        suite.check(got.get("prompt_tokens") == len(want["input_ids"]), f"{where}: {got.get('prompt_tokens')} prompt tokens")
+    for i, case in enumerate(golden["cases"]):
+        if case.get("logits"):
+            want = tensors[case["logits"]][1]
+            got = safetensors.read(cases[i]["logits"])["logits"][1]
+            error = safetensors.relative_l2(got[: len(want)], want)
+            suite.check(len(got) == len(want) and error <= BOUND, f"chat {i}: logits differ by {error:.2e}")
+
+
+def determinism(suite):
+    """100 runs of one prompt give the same tokens; sampling with a seed too, and another seed gives others."""
+    plan = suite.plan(SOURCE / "models" / "tiny-qwen3-chat", "determinism", "--target", "lavapipe")
+    story = {"prompt": "Tell me a story about a fox.", "max_new_tokens": 24, "logits": str(suite.work / "again.safetensors")}
+    logits = set()
+    results = suite.run(plan, [dict(story, logits=str(suite.work / f"again{i}.safetensors")) for i in range(100)])
+    for i in range(100):
+        path = suite.work / f"again{i}.safetensors"
+        logits.add(path.read_bytes())
+        path.unlink()
+    suite.check(len(logits) == 1, f"{len(logits)} different logits in 100 runs")
+    suite.check(len({json.dumps(r.get("ids")) for r in results}) == 1, "different tokens in 100 runs")
+    sampled = {"prompt": "Tell me a story about a fox.", "max_new_tokens": 24, "temperature": 3.0, "top_k": 50, "top_p": 0.95}
+    seeds = [dict(sampled, seed=s) for s in (1, 1, 2, 3, 4)]
+    ids = [json.dumps(r.get("ids")) for r in suite.run(plan, seeds)]
+    suite.check(ids[0] == ids[1], "one seed gave two answers")
+    suite.check(len(set(ids)) > 2, "different seeds gave the same answer")
+
+
+SUITES = {f.__name__: f for f in (tiny_qwen3, tiny_qwen3_sharded, context_limit, tiny_chat, determinism)}
+
+
+def main():
+    bin_dir, work, name = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
+    suite = Suite(bin_dir, work, name)
+    SUITES[name](suite)
+    print(f"{name}: {'ok' if not suite.failures else str(suite.failures) + ' failures'}")
+    return min(suite.failures, 100)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
