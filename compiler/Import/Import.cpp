@@ -153,8 +153,8 @@ Status Importer::importFunction(const doc::Function &function) {
     QWENRT_ASSIGN_OR_RETURN(RankedTensorType type, rowsType(input.type));
     inputTypes.push_back(type);
   }
-  auto funcOp = func::FuncOp::create(builder, location(function.name), function.name,
-                                     builder.getFunctionType(inputTypes, {}));
+  auto funcOp =
+      func::FuncOp::create(builder, location(function.name), function.name, builder.getFunctionType(inputTypes, {}));
   Block *body = funcOp.addEntryBlock();
   builder.setInsertionPointToStart(body);
   for (auto [input, argument] : llvm::zip(function.inputs, body->getArguments())) {
@@ -221,7 +221,8 @@ Status Importer::importOp(const doc::Op &op) {
     case doc::OpKind::RmsNorm:
       return RmsNormOp::create(builder, loc, type, operands[0], operands[1], number(op, "eps"));
     case doc::OpKind::Linear:
-      return LinearOp::create(builder, loc, type, operands[0], operands[1], operands.size() > 2 ? operands[2] : Value());
+      return LinearOp::create(builder, loc, type, operands[0], operands[1],
+                              operands.size() > 2 ? operands[2] : Value());
     case doc::OpKind::Reshape:
       return ReshapeOp::create(builder, loc, type, operands[0]);
     case doc::OpKind::Rope:

@@ -52,8 +52,11 @@ private:
                                     ", expected a folder to write to, choose another --dump-intermediates-to"};
       for (auto module : kernel.getBody().getOps<spirv::ModuleOp>()) {
         SmallVector<uint32_t, 0> words;
-        if (failed(spirv::serialize(module, words)))
-          return {StatusCode::InvalidInput, "kernel '" + kernel.getSymName().str() + "' cannot be serialised to SPIR-V"};
+        // Serialising rewrites control flow in place, which the phases behind must not see.
+        OwningOpRef<spirv::ModuleOp> copy = module.clone();
+        if (failed(spirv::serialize(*copy, words)))
+          return {StatusCode::InvalidInput,
+                  "kernel '" + kernel.getSymName().str() + "' cannot be serialised to SPIR-V"};
         StringRef bytes(reinterpret_cast<const char *>(words.data()), words.size() * sizeof(uint32_t));
         QWENRT_RETURN_IF_ERROR(qwenc::writeFile(kernels + "/" + fileName(kernel.getSymName()) + ".spv", bytes));
       }
@@ -76,9 +79,8 @@ Status qwenc::runPhases(ModuleOp module, const CompileOptions &options, const Ru
   for (auto [index, phase] : llvm::enumerate(phases())) {
     phase.populate(passes, options);
     if (!run.dumpFolder.empty())
-      passes.addPass(std::make_unique<DumpPass>(
-          run.dumpFolder, "0" + std::to_string(index + 1) + "-" + phase.name.str(),
-          dumpStatus));
+      passes.addPass(std::make_unique<DumpPass>(run.dumpFolder,
+                                                "0" + std::to_string(index + 1) + "-" + phase.name.str(), dumpStatus));
     if (run.lastPhase == &phase)
       break;
   }
@@ -89,8 +91,8 @@ Status qwenc::runPhases(ModuleOp module, const CompileOptions &options, const Ru
 
 Status qwenc::writeFile(const std::string &path, StringRef bytes) {
   auto failure = [&](const std::string &reason) {
-    return Status(StatusCode::Io, "cannot write '" + path + "': " + reason +
-                                      ", expected a folder to write to, choose another path");
+    return Status(StatusCode::Io,
+                  "cannot write '" + path + "': " + reason + ", expected a folder to write to, choose another path");
   };
   SmallString<128> temporary;
   int descriptor = -1;

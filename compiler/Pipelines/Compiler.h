@@ -1,4 +1,5 @@
-//===- Compiler.h - Running the phases -------------------------------------------------------------------*- C++ -*-===//
+//===- Compiler.h - Running the phases -------------------------------------------------------------------*- C++
+//-*-===//
 #pragma once
 
 #include "compiler/Pipelines/Phases.h"

@@ -35,7 +35,7 @@ static void populateEntries(OpPassManager &passes, const CompileOptions &options
   SpecializeEntriesPassOptions entries;
   entries.context = options.maxContext;
   entries.chunk = std::min<int64_t>(options.target.prefillChunk, options.maxContext);
-  entries.logitsRows = options.logitsRows;
+  entries.logitsRows = std::min(options.logitsRows, entries.chunk); // hidden rows of one chunk are all there is
   entries.kvFormat = kvFormatName(options.target.kvFormat);
   passes.addPass(createSpecializeEntriesPass(entries));
   // Decoder and head of one entry may each have asked for the same weight.

@@ -1,4 +1,5 @@
-//===- Phases.h - The table of contents of the compiler --------------------------------------------------*- C++ -*-===//
+//===- Phases.h - The table of contents of the compiler --------------------------------------------------*- C++
+//-*-===//
 //
 // One list of phases drives `qwenc --compile-to`, `--dump-intermediates-to` and the tests.
 //

@@ -1,4 +1,5 @@
-//===- Registration.h - What qwen-opt and qwenc know -----------------------------------------------------*- C++ -*-===//
+//===- Registration.h - What qwen-opt and qwenc know -----------------------------------------------------*- C++
+//-*-===//
 #pragma once
 
 #include "mlir/IR/DialectRegistry.h"

@@ -135,7 +135,8 @@ def VerifyPlan : PlanningPass<"plan-verify"> {
     - (P4) stacked weights lie side by side in one buffer, every operand starts at a multiple of 16 bytes;
     - (P5) no hazard without a barrier;
     - (P6) kernels, grids and buffers within the limits given as options;
-    - (P7) each kind of cell at most once, cells side by side.
+    - (P7) each kind of cell at most once, cells side by side;
+    - (P8) allocations that share bytes live one after the other.
 
     An error names the pass to run first, or the limit of the target.
 

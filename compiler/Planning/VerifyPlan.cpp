@@ -187,6 +187,32 @@ private:
                << "barrier between them; run plan-insert-barriers first";
       tracker.record(touches);
     }
+    return verifyLives(entry);
+  }
+
+  /// (P8) Allocations that share bytes live one after the other.
+  LogicalResult verifyLives(EntryOp entry) {
+    struct Life {
+      AllocOp alloc;
+      int64_t begin, end, first, last;
+    };
+    llvm::MapVector<Operation *, Life> lives;
+    for (auto [ordinal, dispatch] : llvm::enumerate(entry.getBody().getOps<DispatchOp>()))
+      for (Value range : dispatch.getOperands())
+        if (auto alloc = range.getDefiningOp<AllocOp>()) {
+          int64_t begin = *alloc.getOffset(), index = ordinal;
+          Life life = {alloc, begin, begin + rangeBytes(range), index, index};
+          lives.try_emplace(alloc, life).first->second.last = index;
+        }
+    for (auto a = lives.begin(); a != lives.end(); ++a)
+      for (auto b = lives.begin(); b != a; ++b) {
+        Life &later = a->second, &earlier = b->second;
+        bool shares = later.begin < earlier.end && earlier.begin < later.end;
+        if (shares && later.first <= earlier.last)
+          return later.alloc.emitOpError() << "\"" << later.alloc.getLabel() << "\" lies in the bytes of \""
+                                           << earlier.alloc.getLabel() << "\", which is still used; run "
+                                           << "plan-assign-offsets on allocations without offsets";
+      }
     return success();
   }
 

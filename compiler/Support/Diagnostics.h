@@ -1,4 +1,5 @@
-//===- Diagnostics.h - MLIR's diagnostics as a Status ----------------------------------------------------*- C++ -*-===//
+//===- Diagnostics.h - MLIR's diagnostics as a Status ----------------------------------------------------*- C++
+//-*-===//
 #pragma once
 
 #include "qwenrt/Status.h"

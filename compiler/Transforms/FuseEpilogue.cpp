@@ -40,9 +40,9 @@ void fuse(const ElementwiseTree &tree, FusedLinearOp product) {
 
   OpBuilder builder(tree.root);
   Location loc = product.getLoc();
-  auto fused =
-      FusedLinearOp::create(builder, loc, tree.getType(), product.getInput(), product.getWeights(),
-                            product.getNormWeight(), extras, product.getPrologue(), product.getJoin(), product.getEpsAttr());
+  auto fused = FusedLinearOp::create(builder, loc, tree.getType(), product.getInput(), product.getWeights(),
+                                     product.getNormWeight(), extras, product.getPrologue(), product.getJoin(),
+                                     product.getEpsAttr());
   Block &old = product.getEpilogue().front();
   buildBody(builder, loc, fused.getEpilogue(), old.getNumArguments() + added.size(),
             [&](OpBuilder &inner, Block &block) {

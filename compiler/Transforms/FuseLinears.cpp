@@ -23,8 +23,9 @@ struct FuseLinears : qwen::impl::FuseLinearsPassBase<FuseLinears> {
       SmallVector<Value> extras;
       if (linear.getBias())
         extras.push_back(linear.getBias());
-      auto fused = FusedLinearOp::create(builder, linear.getLoc(), linear.getResult().getType(), linear.getInput(),
-                                         linear.getWeight(), Value(), extras, Prologue::None, Join::Concat, FloatAttr());
+      auto fused =
+          FusedLinearOp::create(builder, linear.getLoc(), linear.getResult().getType(), linear.getInput(),
+                                linear.getWeight(), Value(), extras, Prologue::None, Join::Concat, FloatAttr());
       buildBody(builder, linear.getLoc(), fused.getEpilogue(), 1 + extras.size(),
                 [&](OpBuilder &inner, Block &block) -> Value {
                   if (extras.empty())

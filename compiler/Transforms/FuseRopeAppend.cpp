@@ -65,6 +65,37 @@ bool haveSameRotation(RopeOp a, RopeOp b) {
 
 bool haveSameNorm(RmsNormOp a, RmsNormOp b) { return a && b ? a.getEpsAttr() == b.getEpsAttr() : !a && !b; }
 
+/// Whether the three parts fill their row without gap or overlap, in any order.
+bool fillRow(const Heads &q, const Heads &k, const Heads &v) {
+  SmallVector<std::pair<int64_t, int64_t>, 3> parts = {{q.offset, q.end()}, {k.offset, k.end()}, {v.offset, v.end()}};
+  llvm::sort(parts);
+  return q.row == k.row && k.row == v.row && parts[0].first == 0 && parts[0].second == parts[1].first &&
+         parts[1].second == parts[2].first && parts[2].second == cast<RankedTensorType>(q.row.getType()).getDimSize(1);
+}
+
+/// The weights of the product behind the row, in the order query, key, value; failure if they cannot be reordered.
+FailureOr<SmallVector<Value>> sortWeights(const Heads &q, const Heads &k, const Heads &v) {
+  auto product = q.row.getDefiningOp<FusedLinearOp>();
+  if (!product || product.getJoin() != Join::Concat || !product.getExtras().empty() || !q.row.hasNUses(3))
+    return failure();
+  // Reordering columns is sound when every column is treated alike: without extras an epilogue cannot tell them apart.
+  SmallVector<Value> sorted;
+  for (const Heads *part : {&q, &k, &v}) {
+    int64_t start = 0, covered = 0;
+    for (Value weight : product.getWeights()) {
+      int64_t rows = cast<RankedTensorType>(weight.getType()).getDimSize(0);
+      if (start >= part->offset && start + rows <= part->end()) {
+        sorted.push_back(weight);
+        covered += rows;
+      }
+      start += rows;
+    }
+    if (covered != part->end() - part->offset)
+      return failure();
+  }
+  return sorted;
+}
+
 class FuseInputsOfAttention : public OpRewritePattern<AttentionOp> {
 public:
   FuseInputsOfAttention(MLIRContext *context, Pass::Statistic &fusedCount)
@@ -77,21 +108,27 @@ public:
     FailureOr<Heads> q = matchHeads(op.getQuery()), k = matchHeads(keys.getRows()), v = matchHeads(values.getRows());
     if (failed(q) || failed(k) || failed(v))
       return rewriter.notifyMatchFailure(op, "query, keys or values are not heads cut out of a row");
-    if (q->row != k->row || k->row != v->row || q->offset != 0 || k->offset != q->end() || v->offset != k->end() ||
-        v->end() != cast<RankedTensorType>(q->row.getType()).getDimSize(1))
-      return rewriter.notifyMatchFailure(op, "query, keys and values do not fill one row in this order");
+    if (!fillRow(*q, *k, *v))
+      return rewriter.notifyMatchFailure(op, "query, keys and values do not fill one row");
     if (q->dim != k->dim || k->dim != v->dim || k->count != v->count)
       return rewriter.notifyMatchFailure(op, "heads differ in size or number");
     if (!haveSameRotation(q->rope, k->rope) || v->rope || v->norm || !haveSameNorm(q->norm, k->norm))
       return rewriter.notifyMatchFailure(op, "norms or rotations differ");
+    if (q->offset != 0 || k->offset != q->end()) {
+      FailureOr<SmallVector<Value>> weights = sortWeights(*q, *k, *v);
+      if (failed(weights))
+        return rewriter.notifyMatchFailure(op, "query, keys and values stand in another order that cannot be changed");
+      auto product = q->row.getDefiningOp<FusedLinearOp>();
+      rewriter.modifyOpInPlace(product, [&] { product.getWeightsMutable().assign(*weights); });
+    }
 
     Value qNorm = q->norm ? q->norm.getWeight() : Value(), kNorm = k->norm ? k->norm.getWeight() : Value();
     FloatAttr eps = q->norm ? q->norm.getEpsAttr() : FloatAttr();
     Location loc = FusedLoc::get(getContext(), {keys.getLoc(), values.getLoc()});
     auto fused = RopeAppendOp::create(rewriter, loc, op.getQuery().getType(), keys.getType(), values.getType(), q->row,
-                                      qNorm, kNorm, keys.getCache(), values.getCache(), rewriter.getI64IntegerAttr(q->count),
-                                      rewriter.getI64IntegerAttr(k->count), rewriter.getI64IntegerAttr(q->dim),
-                                      q->rope.getThetaAttr(), eps);
+                                      qNorm, kNorm, keys.getCache(), values.getCache(),
+                                      rewriter.getI64IntegerAttr(q->count), rewriter.getI64IntegerAttr(k->count),
+                                      rewriter.getI64IntegerAttr(q->dim), q->rope.getThetaAttr(), eps);
     rewriter.modifyOpInPlace(op, [&] { op->setOperands(fused.getResults()); });
     rewriter.eraseOp(keys);
     rewriter.eraseOp(values);

@@ -1,4 +1,5 @@
-//===- Generator.h - The two functions of a text generator -----------------------------------------------*- C++ -*-===//
+//===- Generator.h - The two functions of a text generator -----------------------------------------------*- C++
+//-*-===//
 #pragma once
 
 #include "dialects/qwen/QwenOps.h"

@@ -45,8 +45,7 @@ struct NarrowMatrixOperands : qwen::impl::NarrowMatrixOperandsPassBase<NarrowMat
         return;
       views.push_back(result);
       for (Value value : views)
-        value.setType(
-            cast<RankedTensorType>(value.getType()).clone(BFloat16Type::get(&getContext())));
+        value.setType(cast<RankedTensorType>(value.getType()).clone(BFloat16Type::get(&getContext())));
       ++narrowedCount;
     });
   }

@@ -1,4 +1,5 @@
-//===- Passes.h - Passes from the model's functions to fused operations ----------------------------------*- C++ -*-===//
+//===- Passes.h - Passes from the model's functions to fused operations ----------------------------------*- C++
+//-*-===//
 #pragma once
 
 #include "dialects/qwen/QwenOps.h"

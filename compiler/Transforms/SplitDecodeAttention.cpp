@@ -22,7 +22,8 @@ public:
 
   LogicalResult matchAndRewrite(AttentionOp op, PatternRewriter &rewriter) const override {
     auto query = cast<RankedTensorType>(op.getQuery().getType());
-    if (query.getDimSize(0) != 1 || getRows(query) || !op.getCausal() || !op.getResult().getType().getElementType().isF32())
+    if (query.getDimSize(0) != 1 || getRows(query) || !op.getCausal() ||
+        !op.getResult().getType().getElementType().isF32())
       return rewriter.notifyMatchFailure(op, "is not causal attention of one f32 row");
     auto append = op.getQuery().getDefiningOp<RopeAppendOp>();
     if (!append || op.getQuery() != append.getQuery() || op.getKeys() != append.getKResult() ||
@@ -39,8 +40,8 @@ public:
         append.getKNorm(), append.getKCache(), append.getVCache(), append.getNumHeadsAttr(), append.getNumKvHeadsAttr(),
         append.getHeadDimAttr(), append.getThetaAttr(), append.getEpsAttr(), op.getScaleAttr(),
         rewriter.getI64IntegerAttr(splits));
-    Value combined = CombineSplitsOp::create(rewriter, op.getLoc(), RankedTensorType::get({1, heads * headDim}, element),
-                                             decode.getPartials());
+    Value combined = CombineSplitsOp::create(
+        rewriter, op.getLoc(), RankedTensorType::get({1, heads * headDim}, element), decode.getPartials());
     rewriter.replaceOpWithNewOp<ReshapeOp>(op, op.getResult().getType(), combined);
     rewriter.eraseOp(append);
     ++splitCount;

@@ -22,7 +22,8 @@ LogicalResult verifyType(Location loc, Type type) {
   if (!tensor || !tensor.getElementType().isIntOrFloat())
     return emitError(loc) << "value has type " << type << ", expected a ranked tensor";
   if (!tensor.hasStaticShape())
-    return emitError(loc) << "value has type " << type << ", expected a static shape, run qwen-specialize-entries first";
+    return emitError(loc) << "value has type " << type
+                          << ", expected a static shape, run qwen-specialize-entries first";
   int64_t sizeBytes = llvm::divideCeil(tensor.getElementTypeBitWidth(), 8);
   for (int64_t size : tensor.getShape()) {
     if (size == 0)
@@ -77,7 +78,8 @@ LogicalResult verifyOrder(func::FuncOp entry) {
       isOpen = true;
     auto read = dyn_cast<ReadStateOp>(op);
     if (read && !statesRead.insert(read.getState()).second)
-      return read.emitOpError() << "reads " << read.getStateAttr() << " again, expected one read of a state in an entry";
+      return read.emitOpError() << "reads " << read.getStateAttr()
+                                << " again, expected one read of a state in an entry";
     if (read && !read->use_empty() && !read->hasOneUse())
       return read.emitOpError() << "has several uses, expected one, so that the state can be updated in place";
   }

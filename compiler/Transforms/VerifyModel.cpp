@@ -35,8 +35,8 @@ static LogicalResult verifySignature(func::FuncOp function, int64_t inputRank, T
   auto input = dyn_cast<RankedTensorType>(type.getInput(0)), result = dyn_cast<RankedTensorType>(type.getResult(0));
   if (!input || !getRows(input) || !input.isDynamicDim(0) || input.getRank() != inputRank ||
       input.getElementType() != inputElement)
-    return function.emitError() << "function takes " << type.getInput(0) << ", expected " << inputElement
-                                << " of rank " << inputRank << " with a rows encoding";
+    return function.emitError() << "function takes " << type.getInput(0) << ", expected " << inputElement << " of rank "
+                                << inputRank << " with a rows encoding";
   if (!result || getRows(result) != getRows(input) || !result.isDynamicDim(0) || result.getRank() != 2 ||
       !result.getElementType().isF32())
     return function.emitError() << "function returns " << type.getResult(0)
@@ -63,8 +63,8 @@ FailureOr<Generator> mlir::qwen::findGenerator(ModuleOp module) {
   auto hidden = cast<RankedTensorType>(generator.decoder.getFunctionType().getResult(0));
   auto taken = cast<RankedTensorType>(generator.head.getFunctionType().getInput(0));
   if (hidden.getDimSize(1) != taken.getDimSize(1)) {
-    generator.head.emitError() << "function takes " << taken << ", expected hidden rows as the decoder returns them: "
-                               << hidden;
+    generator.head.emitError() << "function takes " << taken
+                               << ", expected hidden rows as the decoder returns them: " << hidden;
     return failure();
   }
   return generator;

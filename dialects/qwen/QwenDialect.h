@@ -1,4 +1,5 @@
-//===- QwenDialect.h - The qwen dialect, its attributes and enums ----------------------------------------*- C++ -*-===//
+//===- QwenDialect.h - The qwen dialect, its attributes and enums ----------------------------------------*- C++
+//-*-===//
 //
 // What each attribute means stands in QwenDialect.td; why the dialect looks like this in README.md.
 //

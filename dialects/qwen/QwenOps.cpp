@@ -116,7 +116,8 @@ LogicalResult StateOp::verify() {
 
 /// (C1), (C2): \p symbol names an \p OpTy of type \p type.
 template <typename OpTy>
-static LogicalResult verifySymbolUse(Operation *op, SymbolTableCollection &tables, FlatSymbolRefAttr symbol, Type type) {
+static LogicalResult verifySymbolUse(Operation *op, SymbolTableCollection &tables, FlatSymbolRefAttr symbol,
+                                     Type type) {
   auto target = tables.lookupNearestSymbolFrom<OpTy>(op, symbol);
   if (!target)
     return op->emitOpError() << symbol << " names no " << OpTy::getOperationName() << ", expected one in this module";
@@ -230,7 +231,8 @@ OpFoldResult SliceOp::fold(FoldAdaptor) {
 LogicalResult RopeOp::verify() { // (C10)
   RankedTensorType input = typeOf(getInput()), positions = typeOf(getPositions()), result = getResult().getType();
   if (failed(verifyRank(*this, "input", input, 3)) || failed(verifyRank(*this, "positions", positions, 1)) ||
-      failed(verifySameRows(*this, "positions", positions, input)) || failed(verifyPositive(*this, "theta", getTheta())))
+      failed(verifySameRows(*this, "positions", positions, input)) ||
+      failed(verifyPositive(*this, "theta", getTheta())))
     return failure();
   if (ShapedType::isDynamic(input.getDimSize(2)) || input.getDimSize(2) % 2 != 0)
     return emitOpError() << "rotates " << input << ", expected an even, static last dimension";
@@ -342,9 +344,9 @@ static FailureOr<int64_t> verifyPrologue(FusedLinearOp op) {
   }
   if (failed(verifyRank(op, "input", input, 2)))
     return failure();
-  if (hasNorm && (failed(verifyEps(op, *op.getEps())) ||
-                  failed(verifyWeight(op, "norm weight", typeOf(op.getNormWeight()), 1)) ||
-                  failed(verifyDim(op, "norm weight", typeOf(op.getNormWeight()), 0, input.getDimSize(1)))))
+  if (hasNorm &&
+      (failed(verifyEps(op, *op.getEps())) || failed(verifyWeight(op, "norm weight", typeOf(op.getNormWeight()), 1)) ||
+       failed(verifyDim(op, "norm weight", typeOf(op.getNormWeight()), 0, input.getDimSize(1)))))
     return failure();
   return input.getDimSize(1);
 }
@@ -436,8 +438,7 @@ LogicalResult RopeAppendOp::verify() {
   if (failed(verifyQkv(*this)))
     return failure();
   RankedTensorType query = getQuery().getType();
-  if (failed(verifyRank(*this, "query", query, 3)) ||
-      failed(verifySameRows(*this, "query", query, typeOf(getQkv()))) ||
+  if (failed(verifyRank(*this, "query", query, 3)) || failed(verifySameRows(*this, "query", query, typeOf(getQkv()))) ||
       failed(verifyDim(*this, "query", query, 1, getNumHeads())))
     return failure();
   return verifyDim(*this, "query", query, 2, getHeadDim());
@@ -445,8 +446,7 @@ LogicalResult RopeAppendOp::verify() {
 
 LogicalResult DecodeAttentionOp::verify() { // (C20)
   if (failed(verifyQkv(*this)) || failed(verifyPositive(*this, "scale", getScale())) ||
-      failed(verifyPositive(*this, "splits", getSplits())) ||
-      failed(verifyDim(*this, "qkv", typeOf(getQkv()), 0, 1)))
+      failed(verifyPositive(*this, "splits", getSplits())) || failed(verifyDim(*this, "qkv", typeOf(getQkv()), 0, 1)))
     return failure();
   RankedTensorType partials = getPartials().getType();
   if (failed(verifyRank(*this, "partials", partials, 3)) ||

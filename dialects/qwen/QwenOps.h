@@ -1,4 +1,5 @@
-//===- QwenOps.h - Operations of the qwen dialect --------------------------------------------------------*- C++ -*-===//
+//===- QwenOps.h - Operations of the qwen dialect --------------------------------------------------------*- C++
+//-*-===//
 #pragma once
 
 #include "dialects/qwen/QwenDialect.h"

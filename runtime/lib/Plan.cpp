@@ -44,7 +44,8 @@ Result<std::shared_ptr<const Plan>> Plan::open(const std::string &path) {
 Result<std::shared_ptr<const Plan>> Plan::fromBytes(std::span<const std::byte> file, std::string folder) {
   auto plan = std::shared_ptr<Plan>(new Plan());
   plan->storage_.resize((file.size() + 7) / 8);
-  std::memcpy(plan->storage_.data(), file.data(), file.size());
+  if (!file.empty())
+    std::memcpy(plan->storage_.data(), file.data(), file.size());
   std::span aligned(reinterpret_cast<const std::byte *>(plan->storage_.data()), file.size());
   QWENRT_RETURN_IF_ERROR(verifyPlan(aligned));
   plan->sizeBytes_ = file.size();

@@ -75,6 +75,8 @@ template <typename Record> Status Transfer::run(Record record, const char *doing
 }
 
 Status Transfer::write(const DeviceBuffer &buffer, uint64_t offset, std::span<const std::byte> data) {
+  if (data.empty())
+    return Status::ok();
   if (buffer.mapped()) {
     std::memcpy(buffer.mapped() + offset, data.data(), data.size());
     return Status::ok();
@@ -95,6 +97,8 @@ Status Transfer::write(const DeviceBuffer &buffer, uint64_t offset, std::span<co
 }
 
 Status Transfer::read(const DeviceBuffer &buffer, uint64_t offset, std::span<std::byte> data) {
+  if (data.empty())
+    return Status::ok();
   if (buffer.mapped() && (buffer.hostCached() || data.size() <= kSmallReadBytes)) {
     std::memcpy(data.data(), buffer.mapped() + offset, data.size());
     return Status::ok();

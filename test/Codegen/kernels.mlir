@@ -1,5 +1,4 @@
-// Every skeleton once: the entries below hold each fused operation in the forms that code generation tells apart. The same
-// file is run through spirv-val for every target (see validate-kernels.test).
+// Every skeleton once: the entries below hold each fused operation in the forms that code generation tells apart.
 
 // RUN: qwen-opt %s --convert-qwen-to-plan=target=lavapipe | FileCheck %s
 

@@ -125,6 +125,25 @@ plan.entry @e role other rows 1 {
 
 // -----
 
+// (P8): barriers order the dispatches, but what @map reads is gone.
+plan.buffer @arena arena size 512
+plan.kernel @make workgroup [64, 1, 1] subgroup 0 shared 0 features [] operands (y write 16) {
+}
+plan.kernel @map workgroup [64, 1, 1] subgroup 0 shared 0 features [] operands (x read 16, y write 16) {
+}
+plan.entry @e role other rows 1 {
+  %x = plan.alloc "x" at 0 : !plan.range<256>
+  // expected-error @+1 {{"y" lies in the bytes of "x", which is still used; run plan-assign-offsets on allocations without offsets}}
+  %y = plan.alloc "y" at 240 : !plan.range<256>
+  plan.dispatch @make groups [1, 1, 1](%x) label "" reads 0 cost 1 : !plan.range<256>
+  plan.barrier
+  plan.dispatch @make groups [1, 1, 1](%y) label "" reads 0 cost 1 : !plan.range<256>
+  plan.barrier
+  plan.dispatch @map groups [1, 1, 1](%x, %y) label "" reads 0 cost 1 : !plan.range<256>, !plan.range<256>
+}
+
+// -----
+
 // (P6)
 // expected-error @+1 {{@cache has 1048577 bytes, target lavapipe allows 1048576 in one allocation; use a smaller chunk or context, or another target}}
 plan.buffer @cache cache size 1048577

@@ -30,7 +30,8 @@ DeviceInfo anyDevice() {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   std::vector<uint64_t> aligned((size + 7) / 8);
-  std::memcpy(aligned.data(), data, size);
+  if (size)
+    std::memcpy(aligned.data(), data, size);
   std::span bytes(reinterpret_cast<const std::byte *>(aligned.data()), size);
   (void)verifyPlan(bytes).isOk();
   Status status = verifyPlan(bytes, {.checkTrailer = false});

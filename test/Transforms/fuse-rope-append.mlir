@@ -63,6 +63,39 @@ func.func @without_norms(%qkv: tensor<1x64xf32>, %qn: tensor<8xbf16>, %kn: tenso
 qwen.state @k : tensor<16x2x4xf32>
 qwen.state @v : tensor<16x2x4xf32>
 
+// A document may define keys before queries: the weights of the product change places.
+// CHECK-LABEL: @reordered
+// CHECK-SAME: (%[[X:.*]]: tensor<4x8xf32, #qwen.rows<S>>, %[[WK:.*]]: tensor<8x8xbf16>, %[[WV:.*]]: tensor<8x8xbf16>, %[[WQ:.*]]: tensor<16x8xbf16>
+// CHECK-NEXT: %[[QKV:.*]] = qwen.fused_linear none concat %[[X]] weights(%[[WQ]], %[[WK]], %[[WV]])
+// CHECK: qwen.rope_append %[[QKV]] norms() caches(
+// CHECK-NOT: qwen.slice
+func.func @reordered(%x: tensor<4x8xf32, #qwen.rows<S>>, %wk: tensor<8x8xbf16>, %wv: tensor<8x8xbf16>, %wq: tensor<16x8xbf16>, %qn: tensor<4xbf16>, %kn: tensor<4xbf16>, %given: tensor<4xi32, #qwen.rows<S>>) -> tensor<4x4x4xf32, #qwen.rows<S>> {
+  %qkv = qwen.fused_linear none concat %x weights(%wk, %wv, %wq) {
+  ^bb0(%acc: f32):
+    qwen.yield %acc : f32
+  } : (tensor<4x8xf32, #qwen.rows<S>>, tensor<8x8xbf16>, tensor<8x8xbf16>, tensor<16x8xbf16>) -> tensor<4x32xf32, #qwen.rows<S>>
+  %pos = qwen.position_ids : tensor<4xi32, #qwen.rows<S>>
+  %q0 = qwen.slice %qkv at 16 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x16xf32, #qwen.rows<S>>
+  %q1 = qwen.reshape %q0 : tensor<4x16xf32, #qwen.rows<S>> -> tensor<4x4x4xf32, #qwen.rows<S>>
+  %q3 = qwen.rope %q1, %pos theta 1.0e4 : (tensor<4x4x4xf32, #qwen.rows<S>>, tensor<4xi32, #qwen.rows<S>>) -> tensor<4x4x4xf32, #qwen.rows<S>>
+  %k0 = qwen.slice %qkv at 0 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x8xf32, #qwen.rows<S>>
+  %k1 = qwen.reshape %k0 : tensor<4x8xf32, #qwen.rows<S>> -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %k3 = qwen.rope %k1, %pos theta 1.0e4 : (tensor<4x2x4xf32, #qwen.rows<S>>, tensor<4xi32, #qwen.rows<S>>) -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %v0 = qwen.slice %qkv at 8 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x8xf32, #qwen.rows<S>>
+  %v1 = qwen.reshape %v0 : tensor<4x8xf32, #qwen.rows<S>> -> tensor<4x2x4xf32, #qwen.rows<S>>
+  %kc = qwen.read_state @k : tensor<16x2x4xf32>
+  %vc = qwen.read_state @v : tensor<16x2x4xf32>
+  %k4 = qwen.kv_append %kc, %k3 : (tensor<16x2x4xf32>, tensor<4x2x4xf32, #qwen.rows<S>>) -> tensor<16x2x4xf32>
+  %v4 = qwen.kv_append %vc, %v1 : (tensor<16x2x4xf32>, tensor<4x2x4xf32, #qwen.rows<S>>) -> tensor<16x2x4xf32>
+  %a = qwen.attention %q3, %k4, %v4 scale 0.5 causal : (tensor<4x4x4xf32, #qwen.rows<S>>, tensor<16x2x4xf32>, tensor<16x2x4xf32>) -> tensor<4x4x4xf32, #qwen.rows<S>>
+  return %a : tensor<4x4x4xf32, #qwen.rows<S>>
+}
+
+// -----
+
+qwen.state @k : tensor<16x2x4xf32>
+qwen.state @v : tensor<16x2x4xf32>
+
 // The step computes positions from the cells: positions from elsewhere stay with qwen.rope.
 // CHECK-LABEL: @given_positions
 // CHECK-NOT: qwen.rope_append
@@ -123,7 +156,7 @@ func.func @other_eps(%qkv: tensor<4x32xf32, #qwen.rows<S>>, %qn: tensor<4xbf16>,
 qwen.state @k : tensor<16x2x4xf32>
 qwen.state @v : tensor<16x2x4xf32>
 
-// Keys stand before queries.
+// Keys stand before queries in a row that no product of this function makes.
 // CHECK-LABEL: @other_order
 // CHECK-NOT: qwen.rope_append
 // CHECK: qwen.attention

@@ -26,6 +26,13 @@ constexpr int64_t defaultMaxContext = 8192;
 
 Status usage(std::string message) { return Status(StatusCode::InvalidUsage, std::move(message)); }
 
+/// Messages of other libraries start with a capital, ours do not; names in capitals stay.
+std::string lowerStart(std::string text) {
+  if (text.size() > 1 && !llvm::isUpper(text[1]))
+    text[0] = llvm::toLower(text[0]);
+  return text;
+}
+
 std::string phaseHelp() {
   std::string text = "Phases of --compile-to:\n";
   for (const Phase &phase : phases())
@@ -80,9 +87,7 @@ Status parseMlirOptions(const std::vector<std::string> &extras) {
   llvm::StringRef line = llvm::StringRef(text).split('\n').first;
   line.consume_front("qwenc: ");
   std::string found = line.split(".  Try").first.rtrim('!').str();
-  if (!found.empty())
-    found[0] = llvm::toLower(found[0]);
-  return usage(found + ", expected an option of MLIR as mlir-opt has it, see --help");
+  return usage(lowerStart(found) + ", expected an option of MLIR as mlir-opt has it, see --help");
 }
 
 Result<KvFormat> parseKvFormat(const std::string &name) {
@@ -114,10 +119,7 @@ Result<std::optional<Arguments>> qwenc::parseArguments(int argc, char **argv) {
       app.exit(error);
       return std::optional<Arguments>();
     }
-    std::string reason = error.what();
-    if (!reason.empty())
-      reason[0] = llvm::toLower(reason[0]);
-    return usage(reason + ", expected MODEL -o FILE and options, see --help");
+    return usage(lowerStart(error.what()) + ", expected MODEL -o FILE and options, see --help");
   }
   QWENRT_RETURN_IF_ERROR(parseMlirOptions(app.remaining()));
   if (arguments.weightsFormat == "q8" || arguments.weightsFormat == "q4")

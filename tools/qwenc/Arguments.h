@@ -1,4 +1,5 @@
-//===- Arguments.h - Command line of qwenc ---------------------------------------------------------------*- C++ -*-===//
+//===- Arguments.h - Command line of qwenc ---------------------------------------------------------------*- C++
+//-*-===//
 #pragma once
 
 #include "compiler/Pipelines/Phases.h"
@@ -13,13 +14,13 @@ namespace qwenc {
 
 struct Arguments {
   std::string graphPath;
-  std::string outputPath;               ///< "-": standard output, only for text
+  std::string outputPath; ///< "-": standard output, only for text
   std::string target = "generic";
-  std::optional<int64_t> maxContext;    ///< positions
-  std::optional<int64_t> prefillChunk;  ///< rows
+  std::optional<int64_t> maxContext;   ///< positions
+  std::optional<int64_t> prefillChunk; ///< rows
   std::string weightsFormat = "bf16";
-  std::string kvFormat;                 ///< empty: as the target says
-  std::string compileTo;                ///< name of a phase; empty: a plan file
+  std::string kvFormat;  ///< empty: as the target says
+  std::string compileTo; ///< name of a phase; empty: a plan file
   std::string dumpFolder;
 };
 
