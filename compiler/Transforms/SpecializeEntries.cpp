@@ -30,7 +30,7 @@ struct RowBound {
 };
 
 /// Clones a function's body behind the builder's insertion point with rows bounded by \p bound. Returns its result.
-FailureOr<Value> inlineFunction(OpBuilder &builder, ModuleOp module, func::FuncOp function, Value argument,
+FailureOr<Value> inlineFunction(OpBuilder &builder, const SymbolTable &symbols, func::FuncOp function, Value argument,
                                 RowBound bound) {
   auto inputRows = getRows(cast<RankedTensorType>(function.getFunctionType().getInput(0)));
   IRMapping mapping;
@@ -41,7 +41,7 @@ FailureOr<Value> inlineFunction(OpBuilder &builder, ModuleOp module, func::FuncO
     for (Value result : clone->getResults()) {
       auto type = cast<RankedTensorType>(result.getType());
       if (auto read = dyn_cast<ReadStateOp>(clone)) {
-        result.setType(module.lookupSymbol<StateOp>(read.getStateAttr().getAttr()).getType());
+        result.setType(symbols.lookup<StateOp>(read.getState()).getType());
       } else if (auto append = dyn_cast<KvAppendOp>(clone)) {
         result.setType(append.getCache().getType());
       } else if (getRows(type) == inputRows) {
@@ -69,7 +69,7 @@ public:
     Location loc = generator.decoder.getLoc();
     Value tokens = beginEntry("prefill", chunkRows.count, "tokens", idsType(chunkRows), loc);
     BeginChunkOp::create(builder, loc, chunkRows.count);
-    FailureOr<Value> hidden = inlineFunction(builder, module, generator.decoder, tokens, chunkRows);
+    FailureOr<Value> hidden = inlineFunction(builder, symbols, generator.decoder, tokens, chunkRows);
     if (failed(hidden))
       return failure();
     // Every row's position counts from the chunk's start, so Position moves when all of them are done.
@@ -88,7 +88,7 @@ public:
 
   LogicalResult buildDecode(StringRef name, Sampling sampling) {
     Value tokens = beginEntry(name, 1, "tokens", idsType(oneRow), generator.decoder.getLoc());
-    FailureOr<Value> hidden = inlineFunction(builder, module, generator.decoder, tokens, oneRow);
+    FailureOr<Value> hidden = inlineFunction(builder, symbols, generator.decoder, tokens, oneRow);
     if (failed(hidden))
       return failure();
     return buildHead(*hidden, oneRow, sampling, /*advances=*/true);
@@ -128,7 +128,7 @@ private:
   }
 
   LogicalResult buildHead(Value hidden, RowBound rows, std::optional<Sampling> sampling, bool advances) {
-    FailureOr<Value> logits = inlineFunction(builder, module, generator.head, hidden, rows);
+    FailureOr<Value> logits = inlineFunction(builder, symbols, generator.head, hidden, rows);
     if (failed(logits))
       return failure();
     if (sampling)

@@ -4,6 +4,7 @@
 #include "Vulkan.h"
 
 #include <mutex>
+#include <optional>
 #include <span>
 
 namespace qwenrt::detail {

@@ -65,14 +65,20 @@ Status Replay::beginSegment(VkCommandBuffer &commands) {
   VkCommandBufferBeginInfo begin = {VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
   begin.flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT;
   QWENRT_RETURN_IF_VK_ERROR(device_.vk.vkBeginCommandBuffer(commands, &begin), "record an entry");
-  memoryBarrier(device_.vk, commands, kComputeAndTransfer | VK_PIPELINE_STAGE_2_HOST_BIT, kCompute, kShader);
   return Status::ok();
 }
 
 Status Replay::endSegment(VkCommandBuffer commands) {
-  memoryBarrier(device_.vk, commands, kCompute, kComputeAndTransfer | VK_PIPELINE_STAGE_2_HOST_BIT,
-                VK_ACCESS_2_MEMORY_READ_BIT | VK_ACCESS_2_MEMORY_WRITE_BIT);
+  memoryBarrier(device_.vk, commands, kCompute, kComputeAndTransfer, VK_ACCESS_2_MEMORY_READ_BIT | VK_ACCESS_2_MEMORY_WRITE_BIT);
   return vulkanStatus(device_.vk.vkEndCommandBuffer(commands), "record an entry");
+}
+
+/// The last command buffer of every submission. Making memory visible to the host is dear on some devices, so it is not part
+/// of each step.
+Status Replay::recordHostBarrier() {
+  QWENRT_RETURN_IF_ERROR(beginSegment(hostBarrier_));
+  memoryBarrier(device_.vk, hostBarrier_, kComputeAndTransfer, VK_PIPELINE_STAGE_2_HOST_BIT, VK_ACCESS_2_HOST_READ_BIT);
+  return vulkanStatus(device_.vk.vkEndCommandBuffer(hostBarrier_), "record an entry");
 }
 
 void Replay::recordDispatch(VkCommandBuffer commands, const fb::Dispatch &dispatch, VkPipeline &bound) const {
@@ -156,6 +162,7 @@ Status Replay::submitSegments(std::span<const Segment> segments, uint32_t times,
       commands.push_back({VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO, nullptr, segment.commands, 0});
       cost += std::min(segment.costNs, kLongestSubmitNs);
     }
+  commands.push_back({VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO, nullptr, hostBarrier_, 0});
   ends.push_back(commands.size());
 
   VkSemaphoreSubmitInfo signal = {VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO};

@@ -1,8 +1,9 @@
 //===- Replay.h - A plan's buffers and recorded entries on a device ----------------------------------------------===//
 //
 // Recorded once, submitted as often as needed: an entry becomes one or more command buffers, cut where the plan's cost
-// estimates pass half a second (a GPU's watchdog kills a submission at about two). Every command buffer starts and ends
-// with a full barrier, so that submissions in a row see each other's memory and the host sees all of it after a wait.
+// estimates pass half a second (a GPU's watchdog kills a submission at about two). Every command buffer on the queue, here
+// and in Transfer and Weights, ends with a barrier towards all that follows, and the last one of a submission with one
+// towards the host; what the host writes before a submission is visible to it by Vulkan's rules.
 //
 //===------------------------------------------------------------------------------------------------------------===//
 #pragma once
@@ -65,6 +66,7 @@ private:
   Result<std::vector<Segment>> record(uint32_t entry, VkQueryPool queries);
   Status beginSegment(VkCommandBuffer &commands);
   Status endSegment(VkCommandBuffer commands);
+  Status recordHostBarrier();
   void recordDispatch(VkCommandBuffer commands, const fb::Dispatch &dispatch, VkPipeline &bound) const;
   Status submitSegments(std::span<const Segment> segments, uint32_t times, uint64_t &value);
   Status collectTrace(uint32_t entry, VkQueryPool queries, std::vector<TraceEvent> &events);
@@ -75,6 +77,7 @@ private:
   std::unique_ptr<Transfer> transfer_;
   std::unique_ptr<ComputePipelines> pipelines_;
   VkCommandPool pool_ = VK_NULL_HANDLE;
+  VkCommandBuffer hostBarrier_ = VK_NULL_HANDLE;
   VkSemaphore timeline_ = VK_NULL_HANDLE;
   uint64_t lastValue_ = 0;
   bool mapped_ = false;

@@ -19,6 +19,7 @@ Status Replay::createObjects(const SessionOptions &options) {
   VkCommandPoolCreateInfo pool = {VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
   pool.queueFamilyIndex = device_.queueFamily;
   QWENRT_RETURN_IF_VK_ERROR(device_.vk.vkCreateCommandPool(device_.device, &pool, nullptr, &pool_), "create a command pool");
+  QWENRT_RETURN_IF_ERROR(recordHostBarrier());
   VkSemaphoreTypeCreateInfo type = {VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO};
   type.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE;
   VkSemaphoreCreateInfo semaphore = {VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, &type};

@@ -3,7 +3,6 @@
 
 #include "qwenrt/Status.h"
 
-#include <charconv>
 #include <cstdint>
 #include <string>
 #include <string_view>

@@ -14,8 +14,9 @@ constexpr uint64_t kStagingBytes = 4 << 20;
 /// Up to here reading uncached device memory costs less than a copy and a wait.
 constexpr uint64_t kSmallReadBytes = 1024;
 
-/// Everything before happens before everything after, host included.
-void fullBarrier(const VolkDeviceTable &vk, VkCommandBuffer commands) {
+} // namespace
+
+void qwenrt::recordFullBarrier(const VolkDeviceTable &vk, VkCommandBuffer commands) {
   VkMemoryBarrier2 barrier = {VK_STRUCTURE_TYPE_MEMORY_BARRIER_2};
   barrier.srcStageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT;
   barrier.srcAccessMask = VK_ACCESS_2_MEMORY_READ_BIT | VK_ACCESS_2_MEMORY_WRITE_BIT;
@@ -26,8 +27,6 @@ void fullBarrier(const VolkDeviceTable &vk, VkCommandBuffer commands) {
   dependency.pMemoryBarriers = &barrier;
   vk.vkCmdPipelineBarrier2(commands, &dependency);
 }
-
-} // namespace
 
 Result<std::unique_ptr<Transfer>> Transfer::create(detail::DeviceState &device) {
   std::unique_ptr<Transfer> transfer(new Transfer(device));
@@ -61,9 +60,9 @@ template <typename Record> Status Transfer::run(Record record, const char *doing
   VkCommandBufferBeginInfo begin = {VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
   begin.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
   QWENRT_RETURN_IF_VK_ERROR(vk.vkBeginCommandBuffer(commands_, &begin), doing);
-  fullBarrier(vk, commands_);
+  recordFullBarrier(vk, commands_);
   record(commands_);
-  fullBarrier(vk, commands_);
+  recordFullBarrier(vk, commands_);
   QWENRT_RETURN_IF_VK_ERROR(vk.vkEndCommandBuffer(commands_), doing);
   VkCommandBufferSubmitInfo buffer = {VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO, nullptr, commands_};
   VkSubmitInfo2 submit = {VK_STRUCTURE_TYPE_SUBMIT_INFO_2};

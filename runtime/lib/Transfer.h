@@ -5,6 +5,9 @@
 
 namespace qwenrt {
 
+/// Everything recorded before happens before everything after it on the queue, and before the host's reads after a wait.
+void recordFullBarrier(const VolkDeviceTable &vk, VkCommandBuffer commands);
+
 /// Copies through mapped memory where the buffer is mapped, else through one staging buffer. Every call waits until the
 /// bytes have arrived, so it belongs between runs, not into them. One thread at a time.
 class Transfer {

@@ -148,6 +148,7 @@ struct Slot {
     QWENRT_RETURN_IF_VK_ERROR(device.vk.vkBeginCommandBuffer(commands, &begin), "copy weights");
     VkBufferCopy region = {0, offset, sizeBytes};
     device.vk.vkCmdCopyBuffer(commands, memory->handle(), target.handle(), 1, &region);
+    recordFullBarrier(device.vk, commands);
     QWENRT_RETURN_IF_VK_ERROR(device.vk.vkEndCommandBuffer(commands), "copy weights");
     VkCommandBufferSubmitInfo buffer = {VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO, nullptr, commands};
     VkSubmitInfo2 submit = {VK_STRUCTURE_TYPE_SUBMIT_INFO_2};
