@@ -549,7 +549,10 @@ private:
         decodeAttentionKernel(headsOf(op), rotaryOf(op), op.getScale().convertToDouble(),
                               static_cast<uint32_t>(op.getSplits()), state, target);
     if (failed(plan))
-      return op.emitError("head dim ") << op.getHeadDim() << " has no decode kernel, expected a multiple of 4";
+      return op.emitError("head dim ") << op.getHeadDim() << " with " << op.getNumHeads() / op.getNumKvHeads()
+                                       << " query heads per key head does not fit the decode kernel of target "
+                                       << target.name << ", expected a multiple of 4 that fits " << target.maxSharedBytes
+                                       << " bytes of shared memory; choose another target";
     return dispatch(op.getLoc(), *plan, operands, 0);
   }
 
@@ -557,7 +560,7 @@ private:
     auto heads = static_cast<uint32_t>(dimOf(op.getPartials(), 0));
     auto splits = static_cast<uint32_t>(dimOf(op.getPartials(), 1));
     auto dim = static_cast<uint32_t>(dimOf(op.getPartials(), 2)) - 2;
-    return dispatch(op.getLoc(), combineSplitsKernel(heads, splits, dim, state, target),
+    return dispatch(op.getLoc(), combineSplitsKernel({heads, splits, dim}, state, target),
                     {range(op.getPartials()), stateRef(op.getLoc()), destination(op.getResult())}, 0);
   }
 

@@ -506,6 +506,11 @@ Val KernelBuilder::atomicAdd(const Shared &array, Val access, Val value) {
 }
 
 void KernelBuilder::barrier() {
+  auto semantics = spirv::MemorySemantics::AcquireRelease | spirv::MemorySemantics::WorkgroupMemory;
+  spirv::ControlBarrierOp::create(impl_->b, impl_->loc, spirv::Scope::Workgroup, spirv::Scope::Workgroup, semantics);
+}
+
+void KernelBuilder::barrierWithDeviceMemory() {
   auto semantics = spirv::MemorySemantics::AcquireRelease | spirv::MemorySemantics::WorkgroupMemory |
                    spirv::MemorySemantics::UniformMemory;
   spirv::ControlBarrierOp::create(impl_->b, impl_->loc, spirv::Scope::Workgroup, spirv::Scope::Workgroup, semantics);

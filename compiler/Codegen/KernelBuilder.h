@@ -152,7 +152,10 @@ public:
   void store(const Shared &array, Val access, llvm::ArrayRef<Val> values);
   void storeRaw16(const Shared &array, Val access, mlir::Value raw);
   Val atomicAdd(const Shared &array, Val access, Val value); ///< u32; the value before
-  void barrier(); ///< all invocations; orders workgroup and device memory within the workgroup
+  void barrier(); ///< all invocations; orders workgroup memory
+  /// All invocations; orders device memory within the workgroup too, for data that passes through a buffer. Apart from
+  /// barrier(), because on AMD it waits for every load in flight, also for weights loaded ahead.
+  void barrierWithDeviceMemory();
 
   // Control flow.
   using LoopBody = llvm::function_ref<Vals(Val i, llvm::ArrayRef<Val> carried)>;

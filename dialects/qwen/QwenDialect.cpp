@@ -38,6 +38,7 @@ void QwenDialect::initialize() {
       >();
 }
 
+// (C21)
 LogicalResult RowsAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
                                        function_ref<InFlightDiagnostic()> emitError) const {
   if (shape.empty())

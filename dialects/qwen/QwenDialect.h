@@ -39,7 +39,4 @@ inline constexpr StringLiteral name = "qwen.name";
 /// The rows encoding of \p type, null if dimension 0 counts no symbol.
 inline RowsAttr getRows(RankedTensorType type) { return dyn_cast_or_null<RowsAttr>(type.getEncoding()); }
 
-/// Rows one step of \p type processes at most: dimension 0, or ShapedType::kDynamic before specialisation.
-inline int64_t getMaxRows(RankedTensorType type) { return type.getRank() == 0 ? 1 : type.getDimSize(0); }
-
 } // namespace mlir::qwen

@@ -94,7 +94,7 @@ static LogicalResult verifyWeight(Operation *op, StringRef name, RankedTensorTyp
 // Symbols
 //===------------------------------------------------------------------------------------------------------------===//
 
-LogicalResult ParameterOp::verify() {
+LogicalResult ParameterOp::verify() { // (C1)
   auto type = cast<RankedTensorType>(getType());
   if (!type.hasStaticShape() || type.getRank() == 0 || type.getEncoding())
     return emitOpError() << "has type " << type << ", expected a static shape of rank 1 or more without rows encoding";
@@ -104,7 +104,7 @@ LogicalResult ParameterOp::verify() {
   return success();
 }
 
-LogicalResult StateOp::verify() {
+LogicalResult StateOp::verify() { // (C2)
   auto type = cast<RankedTensorType>(getType());
   if (type.getRank() == 0 || type.getEncoding())
     return emitOpError() << "has type " << type << ", expected positions in dimension 0 and no rows encoding";
@@ -146,6 +146,7 @@ LogicalResult EmbeddingOp::verify() { // (C5)
   return verifyDim(*this, "result", result, 1, table.getDimSize(1));
 }
 
+// (C22)
 LogicalResult PositionIdsOp::verify() { return verifyRank(*this, "result", getResult().getType(), 1); }
 
 LogicalResult RmsNormOp::verify() { // (C6)
@@ -275,6 +276,7 @@ LogicalResult AttentionOp::verify() { // (C12)
 // Entry operations
 //===------------------------------------------------------------------------------------------------------------===//
 
+// (C22)
 LogicalResult BeginChunkOp::verify() { return verifyPositive(*this, "rows", getRows()); }
 
 /// (C13): picks some rows of hidden rows.

@@ -37,7 +37,8 @@ template <typename Work> qwenrt_code guarded(qwenrt_error *error, Work work) {
     return report(work(), error);
   } catch (const std::bad_alloc &) {
     if (error)
-      std::snprintf(error->message, sizeof(error->message), "host memory ran out, expected enough for the call, close other programs");
+      std::snprintf(error->message, sizeof(error->message),
+                    "host memory ran out, expected enough for the call, close other programs");
   } catch (...) {
     if (error)
       std::snprintf(error->message, sizeof(error->message), "call ended unexpectedly, expected a result, report it");
@@ -54,7 +55,9 @@ Status require(bool given, const char *what) {
 Result<HostTensor> hostTensor(const qwenrt_tensor &tensor) {
   QWENRT_RETURN_IF_ERROR(require(tensor.name && (tensor.data || tensor.size_bytes == 0), "tensor name or data"));
   if (tensor.rank > QWENRT_MAX_RANK || uint32_t(tensor.dtype) > uint32_t(fb::DType::MAX))
-    return Status(StatusCode::InvalidUsage, text("tensor '", printable(tensor.name), "' has an unknown rank or type, expected those of qwenrt.h, correct it"));
+    return Status(StatusCode::InvalidUsage,
+                  text("tensor '", printable(tensor.name),
+                       "' has an unknown rank or type, expected those of qwenrt.h, correct it"));
   HostTensor result = {tensor.name, fb::DType(tensor.dtype), {tensor.shape, tensor.shape + tensor.rank}, {}};
   const auto *bytes = static_cast<const std::byte *>(tensor.data);
   result.data.assign(bytes, bytes + tensor.size_bytes);
@@ -67,8 +70,8 @@ Status deliver(const std::vector<HostTensor> &produced, qwenrt_tensor &wanted) {
     if (output.name != wanted.name)
       continue;
     if (wanted.size_bytes < output.data.size() || output.shape.size() > QWENRT_MAX_RANK)
-      return {StatusCode::InvalidUsage, text("output '", printable(output.name), "' has room for ", wanted.size_bytes, " bytes, expected ",
-                                             output.data.size(), ", give it more")};
+      return {StatusCode::InvalidUsage, text("output '", printable(output.name), "' has room for ", wanted.size_bytes,
+                                             " bytes, expected ", output.data.size(), ", give it more")};
     wanted.dtype = static_cast<qwenrt_dtype>(output.dtype);
     wanted.rank = uint32_t(output.shape.size());
     std::copy(output.shape.begin(), output.shape.end(), wanted.shape);
@@ -77,7 +80,8 @@ Status deliver(const std::vector<HostTensor> &produced, qwenrt_tensor &wanted) {
     wanted.size_bytes = output.data.size();
     return Status::ok();
   }
-  return {StatusCode::NotFound, text("entry has no output '", printable(wanted.name), "', expected one of its own, see qwenrt --entry list")};
+  return {StatusCode::NotFound,
+          text("entry has no output '", printable(wanted.name), "', expected one of its own, see qwenrt --entry list")};
 }
 
 GenerateOptions generateOptions(const qwenrt_generate_options &options) {
@@ -109,20 +113,24 @@ qwenrt_code qwenrt_plan_open(const char *path, qwenrt_plan **plan, qwenrt_error 
 
 void qwenrt_plan_release(qwenrt_plan *plan) { delete plan; }
 const char *qwenrt_plan_model_name(const qwenrt_plan *plan) { return plan->plan->root().model_name()->c_str(); }
-uint32_t qwenrt_plan_max_context(const qwenrt_plan *plan) { return plan->plan->generatesText() ? plan->plan->root().max_context() : 0; }
+uint32_t qwenrt_plan_max_context(const qwenrt_plan *plan) {
+  return plan->plan->generatesText() ? plan->plan->root().max_context() : 0;
+}
 uint32_t qwenrt_plan_entry_count(const qwenrt_plan *plan) { return plan->plan->root().entries()->size(); }
 
 const char *qwenrt_plan_entry_name(const qwenrt_plan *plan, uint32_t index) {
   return index < qwenrt_plan_entry_count(plan) ? plan->plan->root().entries()->Get(index)->name()->c_str() : nullptr;
 }
 
-qwenrt_code qwenrt_device_open(const qwenrt_plan *plan, const char *selector, int allow_cpu, qwenrt_device **device, qwenrt_error *error) {
+qwenrt_code qwenrt_device_open(const qwenrt_plan *plan, const char *selector, int allow_cpu, qwenrt_device **device,
+                               qwenrt_error *error) {
   return guarded(error, [&]() -> Status {
     QWENRT_RETURN_IF_ERROR(require(device, "device"));
     DeviceOptions options;
     options.selector = selector ? selector : "";
     options.allowCpu = allow_cpu != 0;
-    QWENRT_ASSIGN_OR_RETURN(std::shared_ptr<Device> opened, Device::open(options, plan ? &plan->plan->root() : nullptr));
+    QWENRT_ASSIGN_OR_RETURN(std::shared_ptr<Device> opened,
+                            Device::open(options, plan ? &plan->plan->root() : nullptr));
     *device = new qwenrt_device{std::move(opened)};
     return Status::ok();
   });
@@ -131,7 +139,8 @@ qwenrt_code qwenrt_device_open(const qwenrt_plan *plan, const char *selector, in
 void qwenrt_device_release(qwenrt_device *device) { delete device; }
 const char *qwenrt_device_name(const qwenrt_device *device) { return device->device->info().name.c_str(); }
 
-qwenrt_code qwenrt_session_create(const qwenrt_plan *plan, const qwenrt_device *device, qwenrt_session **session, qwenrt_error *error) {
+qwenrt_code qwenrt_session_create(const qwenrt_plan *plan, const qwenrt_device *device, qwenrt_session **session,
+                                  qwenrt_error *error) {
   return guarded(error, [&]() -> Status {
     QWENRT_RETURN_IF_ERROR(require(plan && device && session, "plan, device or session"));
     QWENRT_ASSIGN_OR_RETURN(std::unique_ptr<Session> created, Session::create(plan->plan, device->device));
@@ -149,10 +158,12 @@ qwenrt_code qwenrt_session_load(qwenrt_session *session, const char *folder, qwe
   });
 }
 
-qwenrt_code qwenrt_session_run(qwenrt_session *session, const char *entry, const qwenrt_tensor *inputs, uint32_t input_count,
-                               qwenrt_tensor *outputs, uint32_t output_count, qwenrt_error *error) {
+qwenrt_code qwenrt_session_run(qwenrt_session *session, const char *entry, const qwenrt_tensor *inputs,
+                               uint32_t input_count, qwenrt_tensor *outputs, uint32_t output_count,
+                               qwenrt_error *error) {
   return guarded(error, [&]() -> Status {
-    QWENRT_RETURN_IF_ERROR(require(session && entry && (inputs || !input_count) && (outputs || !output_count), "session, entry or tensors"));
+    QWENRT_RETURN_IF_ERROR(require(session && entry && (inputs || !input_count) && (outputs || !output_count),
+                                   "session, entry or tensors"));
     std::vector<HostTensor> given, produced;
     for (uint32_t i = 0; i < input_count; ++i) {
       QWENRT_ASSIGN_OR_RETURN(HostTensor tensor, hostTensor(inputs[i]));
@@ -181,10 +192,12 @@ qwenrt_code qwenrt_session_append(qwenrt_session *session, const int32_t *tokens
   });
 }
 
-qwenrt_code qwenrt_session_generate(qwenrt_session *session, const qwenrt_generate_options *options, qwenrt_token_callback callback,
-                                    void *user, qwenrt_finish *finish, qwenrt_error *error) {
+qwenrt_code qwenrt_session_generate(qwenrt_session *session, const qwenrt_generate_options *options,
+                                    qwenrt_token_callback callback, void *user, qwenrt_finish *finish,
+                                    qwenrt_error *error) {
   return guarded(error, [&]() -> Status {
-    QWENRT_RETURN_IF_ERROR(require(session && (!options || options->stop_ids || !options->stop_id_count), "session or stop ids"));
+    QWENRT_RETURN_IF_ERROR(
+        require(session && (!options || options->stop_ids || !options->stop_id_count), "session or stop ids"));
     TokenCallback onToken;
     if (callback)
       onToken = [&](int32_t token) { return callback(token, user) != 0; };

@@ -16,11 +16,13 @@ Status qwenrt::createPipelineLayout(const DeviceState &device, uint32_t bytes, V
   VkPipelineLayoutCreateInfo info = {VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO};
   info.pushConstantRangeCount = 1;
   info.pPushConstantRanges = &range;
-  return vulkanStatus(device.vk.vkCreatePipelineLayout(device.device, &info, nullptr, &layout), "create a pipeline layout");
+  return vulkanStatus(device.vk.vkCreatePipelineLayout(device.device, &info, nullptr, &layout),
+                      "create a pipeline layout");
 }
 
-Status qwenrt::createPipeline(const DeviceState &device, VkPipelineCache cache, VkPipelineLayout layout, const std::string &name,
-                              std::span<const uint32_t> spirv, uint32_t subgroupSize, uint32_t workgroupX, VkPipeline &pipeline) {
+Status qwenrt::createPipeline(const DeviceState &device, VkPipelineCache cache, VkPipelineLayout layout,
+                              const std::string &name, std::span<const uint32_t> spirv, uint32_t subgroupSize,
+                              uint32_t workgroupX, VkPipeline &pipeline) {
   std::string doing = text("compile kernel '", printable(name), "'");
   VkShaderModuleCreateInfo moduleInfo = {VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO};
   moduleInfo.codeSize = spirv.size_bytes();
@@ -48,11 +50,13 @@ Status qwenrt::createPipeline(const DeviceState &device, VkPipelineCache cache, 
   return vulkanStatus(result, doing);
 }
 
-Result<std::unique_ptr<ComputePipelines>> ComputePipelines::create(DeviceState &device, const std::string &cacheFolder) {
+Result<std::unique_ptr<ComputePipelines>> ComputePipelines::create(DeviceState &device,
+                                                                   const std::string &cacheFolder) {
   std::unique_ptr<ComputePipelines> pipelines(new ComputePipelines(device));
   QWENRT_ASSIGN_OR_RETURN(pipelines->cache_, PipelineCache::open(device, cacheFolder));
   // The device's maximum, at most what 32 operands take: kernels of fewer operands are compatible with it.
-  QWENRT_RETURN_IF_ERROR(createPipelineLayout(device, std::min(256u, device.info.maxPushConstantBytes), pipelines->layout_));
+  QWENRT_RETURN_IF_ERROR(
+      createPipelineLayout(device, std::min(256u, device.info.maxPushConstantBytes), pipelines->layout_));
   return pipelines;
 }
 
@@ -64,8 +68,8 @@ ComputePipelines::~ComputePipelines() {
 
 Status ComputePipelines::buildOne(const fb::Kernel &kernel, VkPipeline &pipeline) const {
   std::span<const uint32_t> spirv(kernel.spirv()->data(), kernel.spirv()->size());
-  return createPipeline(device_, cache_->handle(), layout_, kernel.name()->str(), spirv, kernel.subgroup_size(), kernel.workgroup()->x(),
-                        pipeline);
+  return createPipeline(device_, cache_->handle(), layout_, kernel.name()->str(), spirv, kernel.subgroup_size(),
+                        kernel.workgroup()->x(), pipeline);
 }
 
 Status ComputePipelines::build(const fb::Plan &plan, const std::vector<uint32_t> &wanted,

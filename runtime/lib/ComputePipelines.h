@@ -15,7 +15,8 @@ public:
 
   /// Creates the pipelines of the \p wanted kernels (ordinals) that do not exist yet, on several threads.
   /// \p progress hears (done, total), on this thread.
-  Status build(const fb::Plan &plan, const std::vector<uint32_t> &wanted, const std::function<void(uint32_t, uint32_t)> &progress);
+  Status build(const fb::Plan &plan, const std::vector<uint32_t> &wanted,
+               const std::function<void(uint32_t, uint32_t)> &progress);
 
   VkPipeline pipeline(uint32_t kernel) const { return pipelines_[kernel]; }
   VkPipelineLayout layout() const { return layout_; }
@@ -38,8 +39,9 @@ private:
 };
 
 /// Creates one compute pipeline from SPIR-V. \p subgroupSize 0 leaves it to the device.
-Status createPipeline(const detail::DeviceState &device, VkPipelineCache cache, VkPipelineLayout layout, const std::string &name,
-                      std::span<const uint32_t> spirv, uint32_t subgroupSize, uint32_t workgroupX, VkPipeline &pipeline);
+Status createPipeline(const detail::DeviceState &device, VkPipelineCache cache, VkPipelineLayout layout,
+                      const std::string &name, std::span<const uint32_t> spirv, uint32_t subgroupSize,
+                      uint32_t workgroupX, VkPipeline &pipeline);
 
 /// A layout of \p bytes push constants and nothing else.
 Status createPipelineLayout(const detail::DeviceState &device, uint32_t bytes, VkPipelineLayout &layout);

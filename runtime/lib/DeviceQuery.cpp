@@ -10,8 +10,9 @@ using namespace qwenrt;
 namespace {
 
 bool hasExtension(const std::vector<VkExtensionProperties> &extensions, const char *name) {
-  return std::any_of(extensions.begin(), extensions.end(),
-                     [name](const VkExtensionProperties &extension) { return !std::strcmp(extension.extensionName, name); });
+  return std::any_of(extensions.begin(), extensions.end(), [name](const VkExtensionProperties &extension) {
+    return !std::strcmp(extension.extensionName, name);
+  });
 }
 
 /// Chains and queries every feature structure that the device knows.

@@ -26,11 +26,12 @@ Result<File> File::open(const std::string &path) {
   file.descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file.descriptor_ < 0)
     return ioError(path, "open");
-  struct stat info {};
+  struct stat info{};
   if (fstat(file.descriptor_, &info) != 0)
     return ioError(path, "read");
   if (!S_ISREG(info.st_mode))
-    return Status(StatusCode::InvalidInput, text("'", printable(path), "' is no regular file, expected one, check the path"));
+    return Status(StatusCode::InvalidInput,
+                  text("'", printable(path), "' is no regular file, expected one, check the path"));
   file.sizeBytes_ = uint64_t(info.st_size);
   return file;
 }
@@ -59,8 +60,8 @@ Status File::readAt(uint64_t offset, void *target, uint64_t sizeBytes) const {
     if (got < 0)
       return ioError(path_, "read");
     if (got == 0)
-      return {StatusCode::InvalidInput,
-              text("'", printable(path_), "' ends at byte ", offset, ", expected ", sizeBytes, " more, it is cut; get it again")};
+      return {StatusCode::InvalidInput, text("'", printable(path_), "' ends at byte ", offset, ", expected ", sizeBytes,
+                                             " more, it is cut; get it again")};
     at += got;
     offset += uint64_t(got);
     sizeBytes -= uint64_t(got);

@@ -21,7 +21,9 @@ constexpr uint32_t kMostBatches = 2;
 /// A batch is what a reader of the stream waits for: it should not stutter.
 constexpr uint64_t kLongestBatchNs = 60'000'000;
 
-uint64_t nowNs() { return uint64_t(std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count()); }
+uint64_t nowNs() {
+  return uint64_t(std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count());
+}
 
 } // namespace
 
@@ -58,7 +60,8 @@ Status Generator::prefill() {
 Status Generator::prefillLogits(uint32_t firstRow, uint32_t rows) {
   std::optional<uint32_t> entry = state_.role(fb::Role::Logits);
   if (!entry)
-    return {StatusCode::Unsupported, "plan has no logits entry, expected one for the logits of a prompt, compile the plan again"};
+    return {StatusCode::Unsupported,
+            "plan has no logits entry, expected one for the logits of a prompt, compile the plan again"};
   uint32_t most = state_.entry(*entry).rows();
   for (uint32_t row = 0; row < rows; row += most) {
     uint32_t count = std::min(most, rows - row);
@@ -96,15 +99,18 @@ Status Generator::readLogits(uint32_t entry, uint32_t rows, bool step, uint32_t 
 
 Status Generator::chooseEntries() {
   const Sampling &sampling = options_.sampling;
-  std::optional<uint32_t> greedyNext = state_.role(fb::Role::NextGreedy), greedyDecode = state_.role(fb::Role::DecodeGreedy);
-  std::optional<uint32_t> sampleNext = state_.role(fb::Role::NextSample), sampleDecode = state_.role(fb::Role::DecodeSample);
+  std::optional<uint32_t> greedyNext = state_.role(fb::Role::NextGreedy),
+                          greedyDecode = state_.role(fb::Role::DecodeGreedy);
+  std::optional<uint32_t> sampleNext = state_.role(fb::Role::NextSample),
+                          sampleDecode = state_.role(fb::Role::DecodeSample);
   if (sampling.greedy && sampling.repetitionPenalty == 1 && greedyNext && greedyDecode) {
     nextEntry_ = *greedyNext;
     decodeEntry_ = *greedyDecode;
     return Status::ok();
   }
   if (!sampleNext || !sampleDecode)
-    return {StatusCode::Unsupported, "plan has no entries that sample, expected them for these settings, generate greedily"};
+    return {StatusCode::Unsupported,
+            "plan has no entries that sample, expected them for these settings, generate greedily"};
   nextEntry_ = *sampleNext;
   decodeEntry_ = *sampleDecode;
   return writeSampling();
@@ -117,8 +123,10 @@ Status Generator::writeSampling() {
     sampling.temperature = sampling.topP = 1;
   }
   auto positive = [](float value) { return value > 0 && value < 1e9f; };
-  if (!positive(sampling.temperature) || !positive(sampling.repetitionPenalty) || !(sampling.topP >= 0 && sampling.topP <= 1))
-    return {StatusCode::InvalidUsage, "sampling settings are out of range, expected temperature and penalty above 0 and top-p of 0 to 1, correct them"};
+  if (!positive(sampling.temperature) || !positive(sampling.repetitionPenalty) ||
+      !(sampling.topP >= 0 && sampling.topP <= 1))
+    return {StatusCode::InvalidUsage, "sampling settings are out of range, expected temperature and penalty above 0 "
+                                      "and top-p of 0 to 1, correct them"};
   QWENRT_RETURN_IF_ERROR(state_.writeCell(fb::CellKind::Seed, sampling.seed));
   QWENRT_RETURN_IF_ERROR(state_.writeCell(fb::CellKind::Temperature, static_cast<const void *>(&sampling.temperature)));
   QWENRT_RETURN_IF_ERROR(state_.writeCell(fb::CellKind::TopK, sampling.topK));
@@ -155,7 +163,9 @@ Status Generator::generate(const TokenCallback &onToken) {
     --state_.position;
   QWENRT_RETURN_IF_ERROR(state_.writeProgress());
   uint32_t room = context + 1 - state_.length; // the last token sampled is never processed
-  uint32_t wanted = options_.forceIds.empty() ? options_.maxNewTokens : uint32_t(std::min<size_t>(options_.maxNewTokens, options_.forceIds.size()));
+  uint32_t wanted = options_.forceIds.empty()
+                        ? options_.maxNewTokens
+                        : uint32_t(std::min<size_t>(options_.maxNewTokens, options_.forceIds.size()));
   target_ = std::min(wanted, room);
   result_.finish = wanted > room ? Finish::Context : Finish::Length;
   firstStep_ = state_.step;

@@ -60,8 +60,9 @@ Result<std::shared_ptr<Instance>> Instance::create(bool validate) {
   if (volkGetInstanceVersion() < VK_API_VERSION_1_3)
     return Status(StatusCode::Unsupported, "the Vulkan loader is too old, expected version 1.3, install a newer one");
   if (validate && !hasLayer(kValidationLayer))
-    return Status(StatusCode::Unsupported, text("no validation layer found, expected ", kValidationLayer,
-                                                ", install it (Debian: vulkan-validationlayers) or leave --validate out"));
+    return Status(StatusCode::Unsupported,
+                  text("no validation layer found, expected ", kValidationLayer,
+                       ", install it (Debian: vulkan-validationlayers) or leave --validate out"));
 
   std::shared_ptr<Instance> instance(new Instance());
   VkApplicationInfo application = {VK_STRUCTURE_TYPE_APPLICATION_INFO};
@@ -70,7 +71,8 @@ Result<std::shared_ptr<Instance>> Instance::create(bool validate) {
   VkDebugUtilsMessengerCreateInfoEXT messenger = {VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT};
   messenger.messageSeverity =
       VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT;
-  messenger.messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_TYPE_PERFORMANCE_BIT_EXT;
+  messenger.messageType =
+      VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_TYPE_PERFORMANCE_BIT_EXT;
   messenger.pfnUserCallback = &Instance::onMessage;
   messenger.pUserData = instance.get();
   const char *extension = VK_EXT_DEBUG_UTILS_EXTENSION_NAME;
@@ -90,7 +92,8 @@ Result<std::shared_ptr<Instance>> Instance::create(bool validate) {
   volkLoadInstanceOnly(instance->handle_);
   if (validate)
     QWENRT_RETURN_IF_VK_ERROR(
-        vkCreateDebugUtilsMessengerEXT(instance->handle_, &messenger, nullptr, &instance->messenger_), "listen to the validation layer");
+        vkCreateDebugUtilsMessengerEXT(instance->handle_, &messenger, nullptr, &instance->messenger_),
+        "listen to the validation layer");
   return instance;
 }
 

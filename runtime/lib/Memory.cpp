@@ -51,7 +51,8 @@ std::optional<uint32_t> qwenrt::findMemoryType(const DeviceState &device, Memory
   return best;
 }
 
-Result<DeviceBuffer> DeviceBuffer::create(DeviceState &device, const std::string &name, uint64_t sizeBytes, MemoryKind kind) {
+Result<DeviceBuffer> DeviceBuffer::create(DeviceState &device, const std::string &name, uint64_t sizeBytes,
+                                          MemoryKind kind) {
   DeviceBuffer buffer;
   buffer.device_ = &device;
   buffer.sizeBytes_ = (sizeBytes + 15) / 16 * 16; // fills and 16-byte loads may touch the last piece
@@ -66,7 +67,8 @@ Result<DeviceBuffer> DeviceBuffer::create(DeviceState &device, const std::string
   device.vk.vkGetBufferMemoryRequirements(device.device, buffer.handle_, &needs);
   std::optional<uint32_t> type = findMemoryType(device, kind, needs.memoryTypeBits);
   if (!type)
-    return Status(StatusCode::Unsupported, text("device has no memory type to ", doing, ", expected one, choose another device"));
+    return Status(StatusCode::Unsupported,
+                  text("device has no memory type to ", doing, ", expected one, choose another device"));
   VkMemoryAllocateFlagsInfo flags = {VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO};
   flags.flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT;
   VkMemoryAllocateInfo allocate = {VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, &flags};
@@ -76,7 +78,8 @@ Result<DeviceBuffer> DeviceBuffer::create(DeviceState &device, const std::string
   QWENRT_RETURN_IF_VK_ERROR(device.vk.vkBindBufferMemory(device.device, buffer.handle_, buffer.memory_, 0), doing);
   if (kind != MemoryKind::DeviceOnly) {
     void *mapped = nullptr;
-    QWENRT_RETURN_IF_VK_ERROR(device.vk.vkMapMemory(device.device, buffer.memory_, 0, VK_WHOLE_SIZE, 0, &mapped), doing);
+    QWENRT_RETURN_IF_VK_ERROR(device.vk.vkMapMemory(device.device, buffer.memory_, 0, VK_WHOLE_SIZE, 0, &mapped),
+                              doing);
     buffer.mapped_ = static_cast<std::byte *>(mapped);
     buffer.hostCached_ = device.memory.memoryTypes[*type].propertyFlags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
   }

@@ -22,7 +22,8 @@ std::optional<uint32_t> findMemoryType(const detail::DeviceState &device, Memory
 class DeviceBuffer {
 public:
   /// OutOfMemory names \p name and the bytes.
-  static Result<DeviceBuffer> create(detail::DeviceState &device, const std::string &name, uint64_t sizeBytes, MemoryKind kind);
+  static Result<DeviceBuffer> create(detail::DeviceState &device, const std::string &name, uint64_t sizeBytes,
+                                     MemoryKind kind);
   DeviceBuffer(DeviceBuffer &&other) noexcept { *this = std::move(other); }
   DeviceBuffer &operator=(DeviceBuffer &&other) noexcept;
   ~DeviceBuffer();

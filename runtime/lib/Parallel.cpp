@@ -18,7 +18,8 @@ Status guarded(const std::function<Status()> &work) {
   try {
     return work();
   } catch (const std::bad_alloc &) {
-    return {StatusCode::OutOfMemory, "host memory ran out, expected enough for the buffers of a thread, close other programs"};
+    return {StatusCode::OutOfMemory,
+            "host memory ran out, expected enough for the buffers of a thread, close other programs"};
   }
 }
 

@@ -40,7 +40,8 @@ std::vector<std::byte> readCache(const std::string &path) {
   if (!file.isOk() || file->sizeBytes() < sizeof(header) || file->sizeBytes() > kLargestCache)
     return {};
   std::vector<std::byte> data(file->sizeBytes() - sizeof(header));
-  if (!file->readAt(0, &header, sizeof(header)).isOk() || !file->readAt(sizeof(header), data.data(), data.size()).isOk())
+  if (!file->readAt(0, &header, sizeof(header)).isOk() ||
+      !file->readAt(sizeof(header), data.data(), data.size()).isOk())
     return {};
   bool intact = std::memcmp(header.magic, kMagic, sizeof(kMagic)) == 0 && header.sizeBytes == data.size() &&
                 header.hash == fnv1a(data.data(), data.size());
@@ -76,7 +77,8 @@ Result<std::unique_ptr<PipelineCache>> PipelineCache::open(detail::DeviceState &
   VkPipelineCacheCreateInfo info = {VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
   info.initialDataSize = initial.size();
   info.pInitialData = initial.data();
-  QWENRT_RETURN_IF_VK_ERROR(device.vk.vkCreatePipelineCache(device.device, &info, nullptr, &cache->handle_), "create a pipeline cache");
+  QWENRT_RETURN_IF_VK_ERROR(device.vk.vkCreatePipelineCache(device.device, &info, nullptr, &cache->handle_),
+                            "create a pipeline cache");
   cache->initialBytes_ = initial.size();
   return cache;
 }

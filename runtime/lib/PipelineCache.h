@@ -8,8 +8,8 @@ namespace qwenrt {
 /// The folder of pipeline caches: $XDG_CACHE_HOME/qwenrt or ~/.cache/qwenrt; empty if there is no home.
 std::string defaultCacheFolder();
 
-/// A VkPipelineCache that starts from its file and returns there. The file carries its own length and hash, since drivers
-/// trust what they are given: a damaged or foreign file is ignored.
+/// A VkPipelineCache that starts from its file and returns there. The file carries its own length and hash, since
+/// drivers trust what they are given: a damaged or foreign file is ignored.
 class PipelineCache {
 public:
   /// \p folder may be empty: then nothing is read or written.

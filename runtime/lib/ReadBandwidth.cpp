@@ -38,14 +38,17 @@ public:
   Status create() {
     const VolkDeviceTable &vk = device.vk;
     QWENRT_RETURN_IF_ERROR(createPipelineLayout(device, sizeof(PushConstants), layout));
-    QWENRT_RETURN_IF_ERROR(createPipeline(device, VK_NULL_HANDLE, layout, "read_u32x4_stride", kReadKernel, 0, kWorkgroup, pipeline));
+    QWENRT_RETURN_IF_ERROR(
+        createPipeline(device, VK_NULL_HANDLE, layout, "read_u32x4_stride", kReadKernel, 0, kWorkgroup, pipeline));
     VkCommandPoolCreateInfo poolInfo = {VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
     poolInfo.queueFamilyIndex = device.queueFamily;
-    QWENRT_RETURN_IF_VK_ERROR(vk.vkCreateCommandPool(device.device, &poolInfo, nullptr, &pool), "create a command pool");
+    QWENRT_RETURN_IF_VK_ERROR(vk.vkCreateCommandPool(device.device, &poolInfo, nullptr, &pool),
+                              "create a command pool");
     VkCommandBufferAllocateInfo allocate = {VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
     allocate.commandPool = pool;
     allocate.commandBufferCount = 1;
-    QWENRT_RETURN_IF_VK_ERROR(vk.vkAllocateCommandBuffers(device.device, &allocate, &commands), "allocate a command buffer");
+    QWENRT_RETURN_IF_VK_ERROR(vk.vkAllocateCommandBuffers(device.device, &allocate, &commands),
+                              "allocate a command buffer");
     VkQueryPoolCreateInfo queryInfo = {VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO};
     queryInfo.queryType = VK_QUERY_TYPE_TIMESTAMP;
     queryInfo.queryCount = 2;
@@ -76,7 +79,8 @@ public:
     submit.commandBufferInfoCount = 1;
     submit.pCommandBufferInfos = &buffer;
     QWENRT_RETURN_IF_ERROR(device.submit({&submit, 1}, fence, "run the reading kernel"));
-    QWENRT_RETURN_IF_VK_ERROR(vk.vkWaitForFences(device.device, 1, &fence, VK_TRUE, UINT64_MAX), "run the reading kernel");
+    QWENRT_RETURN_IF_VK_ERROR(vk.vkWaitForFences(device.device, 1, &fence, VK_TRUE, UINT64_MAX),
+                              "run the reading kernel");
     QWENRT_RETURN_IF_VK_ERROR(vk.vkResetFences(device.device, 1, &fence), "run the reading kernel");
     uint64_t ticks[2] = {};
     QWENRT_RETURN_IF_VK_ERROR(vk.vkGetQueryPoolResults(device.device, queries, 0, 2, sizeof(ticks), ticks, 8,
@@ -100,15 +104,18 @@ public:
 
 Result<double> Replay::measureReadBandwidth(const DeviceBuffer &buffer) {
   if (device_.timestampBits == 0)
-    return Status(StatusCode::Unsupported, "device has no timestamps, expected them to measure bandwidth, choose another device");
+    return Status(StatusCode::Unsupported,
+                  "device has no timestamps, expected them to measure bandwidth, choose another device");
   // Every invocation takes the same number of words, a multiple of the four it loads per round.
   uint64_t words = std::min(buffer.sizeBytes(), kMostBytes) / 16;
-  uint32_t workgroups = uint32_t(std::clamp<uint64_t>(words / (4 * kWorkgroup), 1, std::min(kMostWorkgroups, device_.info.maxWorkgroupCount[0])));
+  uint32_t workgroups = uint32_t(
+      std::clamp<uint64_t>(words / (4 * kWorkgroup), 1, std::min(kMostWorkgroups, device_.info.maxWorkgroupCount[0])));
   uint32_t stride = workgroups * kWorkgroup;
   uint32_t rounds = uint32_t(words / stride) / 4 * 4;
   if (rounds == 0)
-    return Status(StatusCode::Unsupported, text("largest weight buffer has ", formatBytes(buffer.sizeBytes()),
-                                                ", expected at least ", formatBytes(64 * kWorkgroup), " to measure bandwidth, use a larger model"));
+    return Status(StatusCode::Unsupported,
+                  text("largest weight buffer has ", formatBytes(buffer.sizeBytes()), ", expected at least ",
+                       formatBytes(64 * kWorkgroup), " to measure bandwidth, use a larger model"));
   ReadBenchmark benchmark(device_);
   QWENRT_RETURN_IF_ERROR(benchmark.create());
   QWENRT_RETURN_IF_ERROR(benchmark.record({buffer.address(), benchmark.result->address(), stride, rounds}, workgroups));

@@ -11,8 +11,8 @@ using detail::DeviceState;
 namespace {
 
 /// Makes the writes of \p from visible to the reads and writes of \p to.
-void memoryBarrier(const VolkDeviceTable &vk, VkCommandBuffer commands, VkPipelineStageFlags2 from, VkPipelineStageFlags2 to,
-                   VkAccessFlags2 toAccess) {
+void memoryBarrier(const VolkDeviceTable &vk, VkCommandBuffer commands, VkPipelineStageFlags2 from,
+                   VkPipelineStageFlags2 to, VkAccessFlags2 toAccess) {
   VkMemoryBarrier2 barrier = {VK_STRUCTURE_TYPE_MEMORY_BARRIER_2};
   barrier.srcStageMask = from;
   barrier.srcAccessMask = VK_ACCESS_2_MEMORY_READ_BIT | VK_ACCESS_2_MEMORY_WRITE_BIT;
@@ -30,7 +30,8 @@ constexpr VkAccessFlags2 kShader = VK_ACCESS_2_SHADER_READ_BIT | VK_ACCESS_2_SHA
 
 } // namespace
 
-Status Replay::buildPipelines(const std::vector<uint32_t> &entries, const std::function<void(uint32_t, uint32_t)> &progress) {
+Status Replay::buildPipelines(const std::vector<uint32_t> &entries,
+                              const std::function<void(uint32_t, uint32_t)> &progress) {
   std::vector<uint32_t> kernels;
   for (uint32_t entry : entries)
     for (const fb::Dispatch *dispatch : *plan_.root().entries()->Get(entry)->dispatches())
@@ -61,7 +62,8 @@ Status Replay::beginSegment(VkCommandBuffer &commands) {
   VkCommandBufferAllocateInfo allocate = {VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
   allocate.commandPool = pool_;
   allocate.commandBufferCount = 1;
-  QWENRT_RETURN_IF_VK_ERROR(device_.vk.vkAllocateCommandBuffers(device_.device, &allocate, &commands), "allocate a command buffer");
+  QWENRT_RETURN_IF_VK_ERROR(device_.vk.vkAllocateCommandBuffers(device_.device, &allocate, &commands),
+                            "allocate a command buffer");
   VkCommandBufferBeginInfo begin = {VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
   begin.flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT;
   QWENRT_RETURN_IF_VK_ERROR(device_.vk.vkBeginCommandBuffer(commands, &begin), "record an entry");
@@ -69,12 +71,13 @@ Status Replay::beginSegment(VkCommandBuffer &commands) {
 }
 
 Status Replay::endSegment(VkCommandBuffer commands) {
-  memoryBarrier(device_.vk, commands, kCompute, kComputeAndTransfer, VK_ACCESS_2_MEMORY_READ_BIT | VK_ACCESS_2_MEMORY_WRITE_BIT);
+  memoryBarrier(device_.vk, commands, kCompute, kComputeAndTransfer,
+                VK_ACCESS_2_MEMORY_READ_BIT | VK_ACCESS_2_MEMORY_WRITE_BIT);
   return vulkanStatus(device_.vk.vkEndCommandBuffer(commands), "record an entry");
 }
 
-/// The last command buffer of every submission. Making memory visible to the host is dear on some devices, so it is not part
-/// of each step.
+/// The last command buffer of every submission. Making memory visible to the host is dear on some devices, so it is not
+/// part of each step.
 Status Replay::recordHostBarrier() {
   QWENRT_RETURN_IF_ERROR(beginSegment(hostBarrier_));
   memoryBarrier(device_.vk, hostBarrier_, kComputeAndTransfer, VK_PIPELINE_STAGE_2_HOST_BIT, VK_ACCESS_2_HOST_READ_BIT);
@@ -95,7 +98,8 @@ void Replay::recordDispatch(VkCommandBuffer commands, const fb::Dispatch &dispat
     addresses[i] = buffers_[operand.buffer()].address() + operand.offset();
   }
   if (count)
-    device_.vk.vkCmdPushConstants(commands, pipelines_->layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0, count * 8, addresses.data());
+    device_.vk.vkCmdPushConstants(commands, pipelines_->layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0, count * 8,
+                                  addresses.data());
   device_.vk.vkCmdDispatch(commands, dispatch.groups()->x(), dispatch.groups()->y(), dispatch.groups()->z());
 }
 
@@ -215,7 +219,8 @@ Status Replay::runTraced(uint32_t entry, std::vector<TraceEvent> &events) {
   info.queryType = VK_QUERY_TYPE_TIMESTAMP;
   info.queryCount = plan_.root().entries()->Get(entry)->dispatches()->size() + 1;
   VkQueryPool queries = VK_NULL_HANDLE;
-  QWENRT_RETURN_IF_VK_ERROR(device_.vk.vkCreateQueryPool(device_.device, &info, nullptr, &queries), "create timestamps");
+  QWENRT_RETURN_IF_VK_ERROR(device_.vk.vkCreateQueryPool(device_.device, &info, nullptr, &queries),
+                            "create timestamps");
 
   Status status;
   Result<std::vector<Segment>> segments = record(entry, queries);
@@ -239,7 +244,8 @@ Status Replay::collectTrace(uint32_t entry, VkQueryPool queries, std::vector<Tra
   const fb::Entry &source = *plan_.root().entries()->Get(entry);
   uint32_t count = source.dispatches()->size();
   std::vector<uint64_t> ticks(count + 1);
-  QWENRT_RETURN_IF_VK_ERROR(device_.vk.vkGetQueryPoolResults(device_.device, queries, 0, count + 1, ticks.size() * 8, ticks.data(), 8,
+  QWENRT_RETURN_IF_VK_ERROR(device_.vk.vkGetQueryPoolResults(device_.device, queries, 0, count + 1, ticks.size() * 8,
+                                                             ticks.data(), 8,
                                                              VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
                             "read timestamps");
   uint64_t mask = device_.timestampBits >= 64 ? UINT64_MAX : (uint64_t(1) << device_.timestampBits) - 1;

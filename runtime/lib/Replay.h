@@ -1,9 +1,9 @@
 //===- Replay.h - A plan's buffers and recorded entries on a device ----------------------------------------------===//
 //
 // Recorded once, submitted as often as needed: an entry becomes one or more command buffers, cut where the plan's cost
-// estimates pass half a second (a GPU's watchdog kills a submission at about two). Every command buffer on the queue, here
-// and in Transfer and Weights, ends with a barrier towards all that follows, and the last one of a submission with one
-// towards the host; what the host writes before a submission is visible to it by Vulkan's rules.
+// estimates pass half a second (a GPU's watchdog kills a submission at about two). Every command buffer on the queue,
+// here and in Transfer and Weights, ends with a barrier towards all that follows, and the last one of a submission with
+// one towards the host; what the host writes before a submission is visible to it by Vulkan's rules.
 //
 //===------------------------------------------------------------------------------------------------------------===//
 #pragma once
@@ -22,13 +22,15 @@ constexpr uint64_t kLongestSubmitNs = 500'000'000;
 class Replay {
 public:
   /// Checks the budget, then makes all buffers. Arena, cache, state, output and mailbox start as zeros.
-  static Result<std::unique_ptr<Replay>> create(detail::DeviceState &device, const Plan &plan, const SessionOptions &options);
+  static Result<std::unique_ptr<Replay>> create(detail::DeviceState &device, const Plan &plan,
+                                                const SessionOptions &options);
   ~Replay();
 
   /// Compiles the kernels of \p entries.
   Status buildPipelines(const std::vector<uint32_t> &entries, const std::function<void(uint32_t, uint32_t)> &progress);
 
-  /// Queues \p times runs of \p entry; \p value is what wait() takes to wait for the last. Records the entry at first use.
+  /// Queues \p times runs of \p entry; \p value is what wait() takes to wait for the last. Records the entry at first
+  /// use.
   Status submit(uint32_t entry, uint32_t times, uint64_t &value);
   /// Waits up to \p timeoutNs for a submission; false: not yet.
   Result<bool> wait(uint64_t value, uint64_t timeoutNs);

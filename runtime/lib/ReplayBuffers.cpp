@@ -4,7 +4,8 @@
 
 using namespace qwenrt;
 
-Result<std::unique_ptr<Replay>> Replay::create(detail::DeviceState &device, const Plan &plan, const SessionOptions &options) {
+Result<std::unique_ptr<Replay>> Replay::create(detail::DeviceState &device, const Plan &plan,
+                                               const SessionOptions &options) {
   QWENRT_RETURN_IF_ERROR(checkPlan(plan.root(), device.info));
   std::unique_ptr<Replay> replay(new Replay(device, plan));
   replay->recorded_.resize(plan.root().entries()->size());
@@ -18,14 +19,17 @@ Result<std::unique_ptr<Replay>> Replay::create(detail::DeviceState &device, cons
 Status Replay::createObjects(const SessionOptions &options) {
   VkCommandPoolCreateInfo pool = {VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
   pool.queueFamilyIndex = device_.queueFamily;
-  QWENRT_RETURN_IF_VK_ERROR(device_.vk.vkCreateCommandPool(device_.device, &pool, nullptr, &pool_), "create a command pool");
+  QWENRT_RETURN_IF_VK_ERROR(device_.vk.vkCreateCommandPool(device_.device, &pool, nullptr, &pool_),
+                            "create a command pool");
   QWENRT_RETURN_IF_ERROR(recordHostBarrier());
   VkSemaphoreTypeCreateInfo type = {VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO};
   type.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE;
   VkSemaphoreCreateInfo semaphore = {VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, &type};
-  QWENRT_RETURN_IF_VK_ERROR(device_.vk.vkCreateSemaphore(device_.device, &semaphore, nullptr, &timeline_), "create a semaphore");
+  QWENRT_RETURN_IF_VK_ERROR(device_.vk.vkCreateSemaphore(device_.device, &semaphore, nullptr, &timeline_),
+                            "create a semaphore");
   QWENRT_ASSIGN_OR_RETURN(transfer_, Transfer::create(device_));
-  std::string folder = options.pipelineCache ? (options.cacheFolder.empty() ? defaultCacheFolder() : options.cacheFolder) : "";
+  std::string folder =
+      options.pipelineCache ? (options.cacheFolder.empty() ? defaultCacheFolder() : options.cacheFolder) : "";
   QWENRT_ASSIGN_OR_RETURN(pipelines_, ComputePipelines::create(device_, folder));
   return Status::ok();
 }
@@ -43,7 +47,8 @@ Result<bool> Replay::chooseMapping(UploadPath upload) const {
     return false;
   std::optional<uint32_t> type = findMemoryType(device_, MemoryKind::DeviceMapped);
   if (upload == UploadPath::Direct && !type)
-    return Status(StatusCode::Unsupported, "device memory cannot be mapped, expected it for direct upload, use staging or auto");
+    return Status(StatusCode::Unsupported,
+                  "device memory cannot be mapped, expected it for direct upload, use staging or auto");
   if (!type || upload == UploadPath::Direct)
     return type.has_value();
   // A small window (256 MB of BAR) is a heap of its own: too small for a model.
@@ -69,17 +74,19 @@ Status Replay::checkBudget(bool mapped) const {
   uint64_t budget = device_.heapBudget(device_.memory.memoryTypes[*type].heapIndex);
   if (total <= budget)
     return Status::ok();
-  return {StatusCode::OutOfMemory, text("plan needs ", formatBytes(total), " of device memory (", parts, "), expected at most the ",
-                                        formatBytes(budget), " that '", printable(device_.info.name),
-                                        "' has free, compile with a smaller --max-context or choose another device")};
+  return {StatusCode::OutOfMemory,
+          text("plan needs ", formatBytes(total), " of device memory (", parts, "), expected at most the ",
+               formatBytes(budget), " that '", printable(device_.info.name),
+               "' has free, compile with a smaller --max-context or choose another device")};
 }
 
 Status Replay::createBuffers() {
   for (const fb::Buffer *buffer : *plan_.root().buffers()) {
     MemoryKind kind = buffer->purpose() == fb::BufferPurpose::Mailbox ? MemoryKind::HostCached
-                      : mapped_                                         ? MemoryKind::DeviceMapped
-                                                                        : MemoryKind::DeviceOnly;
-    QWENRT_ASSIGN_OR_RETURN(DeviceBuffer made, DeviceBuffer::create(device_, buffer->name()->str(), buffer->size_bytes(), kind));
+                      : mapped_                                       ? MemoryKind::DeviceMapped
+                                                                      : MemoryKind::DeviceOnly;
+    QWENRT_ASSIGN_OR_RETURN(DeviceBuffer made,
+                            DeviceBuffer::create(device_, buffer->name()->str(), buffer->size_bytes(), kind));
     buffers_.push_back(std::move(made));
     // Weights are zeroed where no file covers them; everything else starts from zero, so that runs repeat bit for bit.
     if (buffer->purpose() != fb::BufferPurpose::Weights)

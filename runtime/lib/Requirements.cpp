@@ -1,7 +1,7 @@
 //===- Requirements.cpp - Can this device run this plan? ---------------------------------------------------------===//
 //
-// Pure functions of DeviceInfo, so that every refusal can be tested without the device. Drivers do not check these limits
-// reliably: too much shared memory passes pipeline creation on some and then loses the device.
+// Pure functions of DeviceInfo, so that every refusal can be tested without the device. Drivers do not check these
+// limits reliably: too much shared memory passes pipeline creation on some and then loses the device.
 //
 //===------------------------------------------------------------------------------------------------------------===//
 #include "Text.h"
@@ -15,14 +15,18 @@ using namespace qwenrt;
 namespace {
 
 Status lacks(const std::string &found, const std::string &expected) {
-  return {StatusCode::Unsupported, text(found, ", expected ", expected, ", compile the plan for this device or for 'generic'")};
+  return {StatusCode::Unsupported,
+          text(found, ", expected ", expected, ", compile the plan for this device or for 'generic'")};
 }
 
-std::string kernelName(const fb::Kernel &kernel) { return text("kernel '", printable(kernel.name()->string_view()), "'"); }
+std::string kernelName(const fb::Kernel &kernel) {
+  return text("kernel '", printable(kernel.name()->string_view()), "'");
+}
 
 Status checkFeatures(const fb::Kernel &kernel, const DeviceInfo &device) {
   uint32_t absent = uint32_t(kernel.features()) & ~device.features;
-  for (fb::Feature feature : {fb::Feature::ShaderFloat16, fb::Feature::CooperativeMatrix, fb::Feature::BFloat16, fb::Feature::ShaderInt8})
+  for (fb::Feature feature :
+       {fb::Feature::ShaderFloat16, fb::Feature::CooperativeMatrix, fb::Feature::BFloat16, fb::Feature::ShaderInt8})
     if (absent & uint32_t(feature))
       return lacks(text(kernelName(kernel), " needs the feature ", fb::EnumNameFeature(feature)),
                    text("none that '", printable(device.name), "' lacks"));
@@ -35,8 +39,9 @@ Status checkSubgroups(const fb::Kernel &kernel, const DeviceInfo &device) {
   if (size == 0 || (fixed && size == device.minSubgroupSize))
     return Status::ok();
   if (size < device.minSubgroupSize || size > device.maxSubgroupSize || !device.subgroupSizeControl)
-    return lacks(text(kernelName(kernel), " needs subgroups of ", size),
-                 text(device.minSubgroupSize, " to ", device.maxSubgroupSize, " as '", printable(device.name), "' has"));
+    return lacks(
+        text(kernelName(kernel), " needs subgroups of ", size),
+        text(device.minSubgroupSize, " to ", device.maxSubgroupSize, " as '", printable(device.name), "' has"));
   uint64_t invocations = uint64_t(kernel.workgroup()->x()) * kernel.workgroup()->y() * kernel.workgroup()->z();
   if (invocations > uint64_t(size) * device.maxWorkgroupSubgroups)
     return lacks(text(kernelName(kernel), " needs ", (invocations + size - 1) / size, " subgroups per workgroup"),
@@ -67,14 +72,15 @@ Status checkBuffers(const fb::Plan &plan, const DeviceInfo &device) {
   for (const fb::Buffer *buffer : *plan.buffers()) {
     uint64_t limit = std::min(device.maxAllocationBytes, device.maxBufferBytes);
     if (buffer->size_bytes() > limit)
-      return lacks(text("buffer '", printable(buffer->name()->string_view()), "' needs one allocation of ", formatBytes(buffer->size_bytes())),
+      return lacks(text("buffer '", printable(buffer->name()->string_view()), "' needs one allocation of ",
+                        formatBytes(buffer->size_bytes())),
                    text("at most ", formatBytes(limit)));
     total += buffer->purpose() == fb::BufferPurpose::Mailbox ? 0 : buffer->size_bytes();
   }
   if (total > device.deviceHeapBytes)
-    return {StatusCode::OutOfMemory,
-            text("plan needs ", formatBytes(total), " of device memory, expected at most the ", formatBytes(device.deviceHeapBytes),
-                 " of '", printable(device.name), "', compile with a smaller --max-context or choose another device")};
+    return {StatusCode::OutOfMemory, text("plan needs ", formatBytes(total), " of device memory, expected at most the ",
+                                          formatBytes(device.deviceHeapBytes), " of '", printable(device.name),
+                                          "', compile with a smaller --max-context or choose another device")};
   return Status::ok();
 }
 
@@ -85,9 +91,12 @@ Status qwenrt::checkEntry(const fb::Plan &plan, const fb::Entry &entry, const De
   for (const fb::Dispatch *dispatch : *entry.dispatches()) {
     const fb::Kernel &kernel = *plan.kernels()->Get(dispatch->kernel());
     const fb::Extent3 &groups = *dispatch->groups();
-    if (groups.x() > device.maxWorkgroupCount[0] || groups.y() > device.maxWorkgroupCount[1] || groups.z() > device.maxWorkgroupCount[2])
-      return lacks(text(kernelName(kernel), " is dispatched as ", groups.x(), "x", groups.y(), "x", groups.z(), " workgroups"),
-                   text("at most ", device.maxWorkgroupCount[0], "x", device.maxWorkgroupCount[1], "x", device.maxWorkgroupCount[2]));
+    if (groups.x() > device.maxWorkgroupCount[0] || groups.y() > device.maxWorkgroupCount[1] ||
+        groups.z() > device.maxWorkgroupCount[2])
+      return lacks(
+          text(kernelName(kernel), " is dispatched as ", groups.x(), "x", groups.y(), "x", groups.z(), " workgroups"),
+          text("at most ", device.maxWorkgroupCount[0], "x", device.maxWorkgroupCount[1], "x",
+               device.maxWorkgroupCount[2]));
     if (checked[dispatch->kernel()])
       continue;
     checked[dispatch->kernel()] = true;
@@ -142,8 +151,10 @@ Status checkUse(const DeviceInfo &device, bool allowCpu, const fb::Plan *plan) {
   return plan ? checkPlan(*plan, device) : Status::ok();
 }
 
-Result<uint32_t> chooseNamed(const std::vector<DeviceInfo> &devices, const DeviceOptions &options, const fb::Plan *plan) {
-  bool isIndex = std::all_of(options.selector.begin(), options.selector.end(), [](char c) { return c >= '0' && c <= '9'; });
+Result<uint32_t> chooseNamed(const std::vector<DeviceInfo> &devices, const DeviceOptions &options,
+                             const fb::Plan *plan) {
+  bool isIndex =
+      std::all_of(options.selector.begin(), options.selector.end(), [](char c) { return c >= '0' && c <= '9'; });
   for (const DeviceInfo &device : devices) {
     bool named = isIndex ? std::to_string(device.index) == options.selector
                          : lowerCase(device.name).find(lowerCase(options.selector)) != std::string::npos;
@@ -152,18 +163,20 @@ Result<uint32_t> chooseNamed(const std::vector<DeviceInfo> &devices, const Devic
     QWENRT_RETURN_IF_ERROR(checkUse(device, options.allowCpu, plan));
     return device.index;
   }
-  return Status(StatusCode::NotFound, text("found no device '", printable(options.selector), "', expected one of: ",
-                                           listNames(devices), ", see --list-devices"));
+  return Status(StatusCode::NotFound, text("found no device '", printable(options.selector),
+                                           "', expected one of: ", listNames(devices), ", see --list-devices"));
 }
 
 } // namespace
 
-Result<uint32_t> qwenrt::chooseDevice(const std::vector<DeviceInfo> &devices, const DeviceOptions &options, const fb::Plan *plan) {
+Result<uint32_t> qwenrt::chooseDevice(const std::vector<DeviceInfo> &devices, const DeviceOptions &options,
+                                      const fb::Plan *plan) {
   if (!options.selector.empty())
     return chooseNamed(devices, options, plan);
   // The first that can run the plan, in the order of what is usually fastest; a CPU comes last and only if allowed.
   Status why;
-  for (DeviceKind kind : {DeviceKind::Discrete, DeviceKind::Integrated, DeviceKind::Virtual, DeviceKind::Other, DeviceKind::Cpu})
+  for (DeviceKind kind :
+       {DeviceKind::Discrete, DeviceKind::Integrated, DeviceKind::Virtual, DeviceKind::Other, DeviceKind::Cpu})
     for (const DeviceInfo &device : devices) {
       if (device.kind != kind || (kind == DeviceKind::Cpu && !options.allowCpu))
         continue;
@@ -178,5 +191,6 @@ Result<uint32_t> qwenrt::chooseDevice(const std::vector<DeviceInfo> &devices, co
   if (devices.empty())
     return Status(StatusCode::NotFound, "found no Vulkan device, expected a GPU, install its driver");
   return Status(StatusCode::Unsupported,
-                text("found no GPU but ", listNames(devices), ", expected one, install its driver or pass --allow-cpu to run on the CPU"));
+                text("found no GPU but ", listNames(devices),
+                     ", expected one, install its driver or pass --allow-cpu to run on the CPU"));
 }

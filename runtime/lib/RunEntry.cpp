@@ -21,7 +21,8 @@ std::string shapeText(const fb::EntryTensor &tensor) {
   for (uint32_t i = 0; i < tensor.dims()->size(); ++i) {
     const fb::Dim &dim = *tensor.dims()->Get(i);
     bool symbolic = dim.symbol() && dim.symbol()->size();
-    result += text(i ? "," : "", symbolic ? text(printable(dim.symbol()->string_view()), "<=") : std::string(), dim.size());
+    result +=
+        text(i ? "," : "", symbolic ? text(printable(dim.symbol()->string_view()), "<=") : std::string(), dim.size());
   }
   return result + "]";
 }
@@ -29,12 +30,15 @@ std::string shapeText(const fb::EntryTensor &tensor) {
 /// The extents of the symbols in one run.
 using Extents = std::map<std::string_view, uint64_t>;
 
-std::string_view symbolOf(const fb::Dim &dim) { return dim.symbol() ? dim.symbol()->string_view() : std::string_view(); }
+std::string_view symbolOf(const fb::Dim &dim) {
+  return dim.symbol() ? dim.symbol()->string_view() : std::string_view();
+}
 
 /// Checks \p given against \p expected and notes the extents of its symbols.
 Status bindShape(const fb::EntryTensor &expected, const HostTensor &given, Extents &extents) {
-  Status mismatch(StatusCode::InvalidInput, text("input '", printable(given.name), "' is ", shapeText(given.dtype, given.shape), ", expected ",
-                                                 shapeText(expected), ", give it that type"));
+  Status mismatch(StatusCode::InvalidInput,
+                  text("input '", printable(given.name), "' is ", shapeText(given.dtype, given.shape), ", expected ",
+                       shapeText(expected), ", give it that type"));
   if (given.dtype != expected.dtype() || given.shape.size() != expected.dims()->size())
     return mismatch;
   uint64_t bytes = elementBytes(given.dtype);
@@ -46,17 +50,20 @@ Status bindShape(const fb::EntryTensor &expected, const HostTensor &given, Exten
       return mismatch;
     if (!symbol.empty())
       if (auto [at, first] = extents.try_emplace(symbol, extent); !first && at->second != extent)
-        return {StatusCode::InvalidInput, text("input '", printable(given.name), "' has ", printable(symbol), " = ", extent, ", expected ",
-                                               at->second, " as another input has, make them agree")};
+        return {StatusCode::InvalidInput,
+                text("input '", printable(given.name), "' has ", printable(symbol), " = ", extent, ", expected ",
+                     at->second, " as another input has, make them agree")};
     bytes *= extent; // at most the verified size at the maximum
   }
   if (bytes != given.data.size())
-    return {StatusCode::InvalidInput, text("input '", printable(given.name), "' has ", given.data.size(), " bytes, expected ", bytes, ", fill its shape")};
+    return {StatusCode::InvalidInput, text("input '", printable(given.name), "' has ", given.data.size(),
+                                           " bytes, expected ", bytes, ", fill its shape")};
   return Status::ok();
 }
 
 const HostTensor *findTensor(std::span<const HostTensor> tensors, std::string_view name) {
-  auto at = std::find_if(tensors.begin(), tensors.end(), [name](const HostTensor &tensor) { return tensor.name == name; });
+  auto at =
+      std::find_if(tensors.begin(), tensors.end(), [name](const HostTensor &tensor) { return tensor.name == name; });
   return at == tensors.end() ? nullptr : &*at;
 }
 
@@ -68,7 +75,8 @@ Status Session::run(std::string_view name, std::span<const HostTensor> inputs, s
   QWENRT_RETURN_IF_ERROR(state.requireLoaded());
   std::optional<uint32_t> ordinal = state.plan->findEntry(name);
   if (!ordinal)
-    return {StatusCode::NotFound, text("plan has no entry '", printable(name), "', expected one of its own, see --entry list")};
+    return {StatusCode::NotFound,
+            text("plan has no entry '", printable(name), "', expected one of its own, see --entry list")};
   const fb::Entry &entry = state.entry(*ordinal);
   QWENRT_RETURN_IF_ERROR(checkEntry(state.plan->root(), entry, state.device->info()));
 
@@ -76,7 +84,8 @@ Status Session::run(std::string_view name, std::span<const HostTensor> inputs, s
   for (const fb::EntryTensor *tensor : *entry.inputs()) {
     const HostTensor *given = findTensor(inputs, tensor->name()->string_view());
     if (!given)
-      return {StatusCode::InvalidInput, text("input '", printable(tensor->name()->string_view()), "' is missing, expected ", shapeText(*tensor), ", add it")};
+      return {StatusCode::InvalidInput, text("input '", printable(tensor->name()->string_view()),
+                                             "' is missing, expected ", shapeText(*tensor), ", add it")};
     QWENRT_RETURN_IF_ERROR(bindShape(*tensor, *given, extents));
   }
   QWENRT_RETURN_IF_ERROR(reset());

@@ -15,14 +15,17 @@ using namespace qwenrt;
 
 namespace {
 
-uint64_t nowNs() { return uint64_t(std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count()); }
+uint64_t nowNs() {
+  return uint64_t(std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count());
+}
 
 } // namespace
 
 Session::Session(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Session::~Session() = default;
 
-Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Plan> plan, std::shared_ptr<Device> device, const SessionOptions &options) {
+Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Plan> plan, std::shared_ptr<Device> device,
+                                                 const SessionOptions &options) {
   auto state = std::make_unique<State>();
   state->plan = std::move(plan);
   state->device = std::move(device);
@@ -73,8 +76,8 @@ Status Session::load(const std::string &weightsFolder, const std::function<void(
     compiling = std::async(std::launch::deferred, compile);
   }
   uint64_t start = nowNs();
-  Status loading = loadWeights(state.device->state(), *state.plan, state.replay->buffers(), files, state.replay->transfer(),
-                               state.options.loaderThreads, show);
+  Status loading = loadWeights(state.device->state(), *state.plan, state.replay->buffers(), files,
+                               state.replay->transfer(), state.options.loaderThreads, show);
   state.load.weightNs = nowNs() - start;
   while (compiling.wait_for(std::chrono::milliseconds(50)) == std::future_status::timeout)
     show({shown.bytesDone, shown.bytesTotal, -1});
@@ -108,14 +111,16 @@ Status Session::State::requireText() const {
   QWENRT_RETURN_IF_ERROR(requireLoaded());
   if (role(fb::Role::Prefill))
     return Status::ok();
-  return {StatusCode::Unsupported, "plan has no entries that generate text, expected them, run single entries with --entry"};
+  return {StatusCode::Unsupported,
+          "plan has no entries that generate text, expected them, run single entries with --entry"};
 }
 
 Status Session::State::writeCell(fb::CellKind kind, const void *value) {
   const fb::Cell *cell = plan->findCell(kind);
   if (!cell) // the verifier has seen to it that no role misses a cell; plans without text have none
     return Status::ok();
-  return replay->transfer().write(replay->buffer(cell->buffer()), cell->offset(), {static_cast<const std::byte *>(value), 4});
+  return replay->transfer().write(replay->buffer(cell->buffer()), cell->offset(),
+                                  {static_cast<const std::byte *>(value), 4});
 }
 
 Result<uint32_t> Session::State::readCell(fb::CellKind kind) {
@@ -129,7 +134,8 @@ Result<uint32_t> Session::State::readCell(fb::CellKind kind) {
 
 Status Session::State::writeTokens(uint32_t index, std::span<const int32_t> tokens) {
   const fb::Cell *cell = plan->findCell(fb::CellKind::Tokens);
-  return replay->transfer().write(replay->buffer(cell->buffer()), cell->offset() + uint64_t(index) * 4, std::as_bytes(tokens));
+  return replay->transfer().write(replay->buffer(cell->buffer()), cell->offset() + uint64_t(index) * 4,
+                                  std::as_bytes(tokens));
 }
 
 Status Session::State::writeProgress() {
@@ -181,12 +187,14 @@ Status Session::append(std::span<const int32_t> tokens) {
   QWENRT_RETURN_IF_ERROR(state.requireText());
   uint32_t room = maxContext() - std::min(maxContext(), state.length);
   if (tokens.size() > room)
-    return {StatusCode::InvalidInput, text("history of ", state.length, " tokens gets ", tokens.size(), " more, expected at most ", maxContext(),
-                                           " in all, shorten it or compile with a larger --max-context")};
+    return {StatusCode::InvalidInput,
+            text("history of ", state.length, " tokens gets ", tokens.size(), " more, expected at most ", maxContext(),
+                 " in all, shorten it or compile with a larger --max-context")};
   uint32_t vocabulary = state.plan->root().vocab_size();
   for (int32_t token : tokens)
     if (token < 0 || (vocabulary && uint32_t(token) >= vocabulary))
-      return {StatusCode::InvalidInput, text("token id ", token, " is unknown, expected 0 to ", vocabulary - 1, ", check the ids")};
+      return {StatusCode::InvalidInput,
+              text("token id ", token, " is unknown, expected 0 to ", vocabulary - 1, ", check the ids")};
   QWENRT_RETURN_IF_ERROR(state.writeTokens(state.length, tokens));
   state.length += uint32_t(tokens.size());
   return state.writeProgress();
@@ -245,6 +253,7 @@ Result<double> Session::measureReadBandwidth() {
         (!largest || buffers.Get(i)->size_bytes() > buffers.Get(*largest)->size_bytes()))
       largest = i;
   if (!largest)
-    return Status(StatusCode::Unsupported, "plan has no weights, expected a buffer of them to measure reading, measure another plan");
+    return Status(StatusCode::Unsupported,
+                  "plan has no weights, expected a buffer of them to measure reading, measure another plan");
   return state_->replay->measureReadBandwidth(state_->replay->buffer(*largest));
 }

@@ -18,10 +18,10 @@ constexpr uint32_t kOpMemoryModel = 14, kOpEntryPoint = 15, kOpExecutionMode = 1
 constexpr uint32_t kExecutionModelGLCompute = 5, kExecutionModeLocalSize = 17;
 constexpr uint32_t kAddressingPhysicalStorageBuffer64 = 5348;
 
-/// Capabilities of the generic minimum: Matrix, Shader, Int64, Int16, GroupNonUniform and its kinds, 16-bit storage, dot
-/// products (mandatory in Vulkan 1.3), Vulkan memory model with device scope, PhysicalStorageBufferAddresses.
-constexpr std::array<uint32_t, 22> kGenericCapabilities = {0,  1,  11, 22, 61, 62,   63,   64,   65,   66,   67,
-                                                           68, 4433, 4434, 4435, 5345, 5346, 5347, 6016, 6017, 6018, 6019};
+/// Capabilities of the generic minimum: Matrix, Shader, Int64, Int16, GroupNonUniform and its kinds, 16-bit storage,
+/// dot products (mandatory in Vulkan 1.3), Vulkan memory model with device scope, PhysicalStorageBufferAddresses.
+constexpr std::array<uint32_t, 22> kGenericCapabilities = {
+    0, 1, 11, 22, 61, 62, 63, 64, 65, 66, 67, 68, 4433, 4434, 4435, 5345, 5346, 5347, 6016, 6017, 6018, 6019};
 
 struct FeatureCapability {
   uint32_t capability;
@@ -39,8 +39,8 @@ constexpr std::array<FeatureCapability, 7> kFeatureCapabilities = {{
 }};
 
 Status bad(const fb::Kernel &kernel, const std::string &found, const std::string &expected) {
-  return {StatusCode::InvalidInput, text("kernel '", printable(kernel.name()->string_view()), "' ", found, ", expected ",
-                                         expected, ", compile the plan again")};
+  return {StatusCode::InvalidInput, text("kernel '", printable(kernel.name()->string_view()), "' ", found,
+                                         ", expected ", expected, ", compile the plan again")};
 }
 
 Status checkCapability(const fb::Kernel &kernel, uint32_t capability) {
@@ -51,7 +51,8 @@ Status checkCapability(const fb::Kernel &kernel, uint32_t capability) {
       continue;
     if (uint32_t(kernel.features()) & uint32_t(known.feature))
       return Status::ok();
-    return bad(kernel, text("declares SPIR-V capability ", capability), text("the feature bit ", known.name, " to say so"));
+    return bad(kernel, text("declares SPIR-V capability ", capability),
+               text("the feature bit ", known.name, " to say so"));
   }
   return bad(kernel, text("declares SPIR-V capability ", capability), "one that a plan may use");
 }
@@ -90,7 +91,8 @@ Status checkInstruction(const fb::Kernel &kernel, const uint32_t *words, uint32_
   case kOpExecutionMode:
     if (count != 6 || words[2] != kExecutionModeLocalSize || words[1] != frame.entryPointId)
       return Status::ok();
-    if (words[3] != kernel.workgroup()->x() || words[4] != kernel.workgroup()->y() || words[5] != kernel.workgroup()->z())
+    if (words[3] != kernel.workgroup()->x() || words[4] != kernel.workgroup()->y() ||
+        words[5] != kernel.workgroup()->z())
       return bad(kernel, text("has a module of workgroup size ", words[3], "x", words[4], "x", words[5]),
                  text(kernel.workgroup()->x(), "x", kernel.workgroup()->y(), "x", kernel.workgroup()->z()));
     return Status::ok();
@@ -113,7 +115,8 @@ Status qwenrt::verifySpirv(const fb::Kernel &kernel) {
   for (uint32_t at = kHeaderWords; at < count;) {
     uint32_t length = words[at] >> 16;
     if (length == 0 || length > count - at)
-      return bad(kernel, text("has a SPIR-V instruction of ", length, " words at word ", at), "instructions that fill the module");
+      return bad(kernel, text("has a SPIR-V instruction of ", length, " words at word ", at),
+                 "instructions that fill the module");
     QWENRT_RETURN_IF_ERROR(checkInstruction(kernel, words + at, length, frame));
     at += length;
   }

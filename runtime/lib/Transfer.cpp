@@ -33,13 +33,16 @@ Result<std::unique_ptr<Transfer>> Transfer::create(detail::DeviceState &device) 
   VkCommandPoolCreateInfo pool = {VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
   pool.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT;
   pool.queueFamilyIndex = device.queueFamily;
-  QWENRT_RETURN_IF_VK_ERROR(device.vk.vkCreateCommandPool(device.device, &pool, nullptr, &transfer->pool_), "create a command pool");
+  QWENRT_RETURN_IF_VK_ERROR(device.vk.vkCreateCommandPool(device.device, &pool, nullptr, &transfer->pool_),
+                            "create a command pool");
   VkCommandBufferAllocateInfo allocate = {VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
   allocate.commandPool = transfer->pool_;
   allocate.commandBufferCount = 1;
-  QWENRT_RETURN_IF_VK_ERROR(device.vk.vkAllocateCommandBuffers(device.device, &allocate, &transfer->commands_), "allocate a command buffer");
+  QWENRT_RETURN_IF_VK_ERROR(device.vk.vkAllocateCommandBuffers(device.device, &allocate, &transfer->commands_),
+                            "allocate a command buffer");
   VkFenceCreateInfo fence = {VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
-  QWENRT_RETURN_IF_VK_ERROR(device.vk.vkCreateFence(device.device, &fence, nullptr, &transfer->fence_), "create a fence");
+  QWENRT_RETURN_IF_VK_ERROR(device.vk.vkCreateFence(device.device, &fence, nullptr, &transfer->fence_),
+                            "create a fence");
   return transfer;
 }
 

@@ -5,7 +5,8 @@
 
 namespace qwenrt {
 
-/// Everything recorded before happens before everything after it on the queue, and before the host's reads after a wait.
+/// Everything recorded before happens before everything after it on the queue, and before the host's reads after a
+/// wait.
 void recordFullBarrier(const VolkDeviceTable &vk, VkCommandBuffer commands);
 
 /// Copies through mapped memory where the buffer is mapped, else through one staging buffer. Every call waits until the

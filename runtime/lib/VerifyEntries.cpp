@@ -63,7 +63,8 @@ private:
     uint64_t sizeBytes = elementBytes(tensor.dtype());
     for (const fb::Dim *dim : *tensor.dims()) {
       if (dim->size() == 0 || __builtin_mul_overflow(sizeBytes, dim->size(), &sizeBytes))
-        return badPlan(text(name, " with an extent of ", dim->size()), "extents above zero of a size that fits 64 bits");
+        return badPlan(text(name, " with an extent of ", dim->size()),
+                       "extents above zero of a size that fits 64 bits");
       QWENRT_RETURN_IF_ERROR(verifyDimSymbol(*dim, name));
     }
     if (sizeBytes != tensor.size_bytes())
@@ -85,14 +86,16 @@ private:
       return Status::ok();
     for (const fb::SymbolCell *symbol : *entry.symbols())
       if (symbol->symbol()->string_view() == dim.symbol()->string_view() && symbol->max() != dim.size())
-        return badPlan(text(name, " with an extent of ", dim.size()), text("the maximum ", symbol->max(), " of its symbol"));
+        return badPlan(text(name, " with an extent of ", dim.size()),
+                       text("the maximum ", symbol->max(), " of its symbol"));
     return Status::ok();
   }
 
   Status verifyDispatch(const fb::Dispatch &dispatch, uint32_t ordinal) {
     std::string name = text("dispatch ", ordinal, " of ", where);
     if (dispatch.kernel() >= plan.kernels()->size())
-      return badPlan(text(name, " names kernel ", dispatch.kernel()), text("an ordinal below ", plan.kernels()->size()));
+      return badPlan(text(name, " names kernel ", dispatch.kernel()),
+                     text("an ordinal below ", plan.kernels()->size()));
     const fb::Extent3 *groups = dispatch.groups();
     if (!groups || groups->x() == 0 || groups->y() == 0 || groups->z() == 0)
       return badPlan(text(name, " has no workgroups"), "at least one in each direction");
@@ -101,8 +104,8 @@ private:
       return badPlan(text(name, " has ", dispatch.operands()->size(), " operands"),
                      text(kernel.operands()->size(), " as kernel '", printable(kernel.name()->string_view()), "' has"));
     for (uint32_t i = 0; i < dispatch.operands()->size(); ++i)
-      QWENRT_RETURN_IF_ERROR(verifyOperand(*dispatch.operands()->Get(i), *kernel.operands()->Get(i),
-                                           text("operand ", i, " of ", name)));
+      QWENRT_RETURN_IF_ERROR(
+          verifyOperand(*dispatch.operands()->Get(i), *kernel.operands()->Get(i), text("operand ", i, " of ", name)));
     return Status::ok();
   }
 
@@ -116,7 +119,8 @@ private:
       return badPlan(text(name, " reaches ", operand.size_bytes(), " bytes from ", operand.offset()),
                      text("a range within its buffer of ", buffer.size_bytes(), " bytes"));
     if (operand.size_bytes() < expected.min_bytes())
-      return badPlan(text(name, " has ", operand.size_bytes(), " bytes"), text("the ", expected.min_bytes(), " its kernel may touch"));
+      return badPlan(text(name, " has ", operand.size_bytes(), " bytes"),
+                     text("the ", expected.min_bytes(), " its kernel may touch"));
     if (expected.access() != fb::Access::Read && buffer.purpose() == fb::BufferPurpose::Weights)
       return badPlan(text(name, " writes to ", nameOf("buffer", operand.buffer(), buffer)), "weights to be read only");
     return Status::ok();
@@ -151,7 +155,8 @@ private:
     for (const fb::EntryTensor *tensor : *entry.outputs()) {
       if (tensor->name()->string_view() != "logits")
         continue;
-      bool matches = tensor->dtype() == fb::DType::F32 && tensor->dims()->size() == 2 && tensor->dims()->Get(0)->size() == entry.rows();
+      bool matches = tensor->dtype() == fb::DType::F32 && tensor->dims()->size() == 2 &&
+                     tensor->dims()->Get(0)->size() == entry.rows();
       if (!matches)
         return badPlan(text(where, " has logits of another type"), text("f32[", entry.rows(), ", vocabulary]"));
       return Status::ok();
@@ -186,7 +191,8 @@ Status verifyRoles(const fb::Plan &plan) {
   for (const fb::Entry *entry : *plan.entries())
     roles.insert(entry->role());
   auto complete = [&](fb::Role next, fb::Role decode) { return roles.count(next) == roles.count(decode); };
-  if (!complete(fb::Role::NextGreedy, fb::Role::DecodeGreedy) || !complete(fb::Role::NextSample, fb::Role::DecodeSample))
+  if (!complete(fb::Role::NextGreedy, fb::Role::DecodeGreedy) ||
+      !complete(fb::Role::NextSample, fb::Role::DecodeSample))
     return badPlan("plan has a next step without its decode step or the reverse", "both");
   bool samples = roles.count(fb::Role::NextGreedy) || roles.count(fb::Role::NextSample);
   if (bool(roles.count(fb::Role::Prefill)) != samples)
@@ -202,7 +208,8 @@ Status qwenrt::verifyEntries(const fb::Plan &plan) {
   std::set<std::string_view> names;
   for (uint32_t i = 0; i < plan.entries()->size(); ++i) {
     if (!names.insert(plan.entries()->Get(i)->name()->string_view()).second)
-      return badPlan(text(nameOf("entry", i, *plan.entries()->Get(i)), " has the name of another"), "names that differ");
+      return badPlan(text(nameOf("entry", i, *plan.entries()->Get(i)), " has the name of another"),
+                     "names that differ");
     QWENRT_RETURN_IF_ERROR(EntryVerifier(plan, i).verify());
   }
   return verifyRoles(plan);

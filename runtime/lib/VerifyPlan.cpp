@@ -28,8 +28,9 @@ uint64_t readU64(const std::byte *at) {
 /// The flatbuffer of \p file, after its trailer has been checked.
 Result<std::span<const std::byte>> checkTrailer(std::span<const std::byte> file) {
   if (file.size() < kSmallestFlatbuffer + kPlanTrailerBytes)
-    return Status(StatusCode::InvalidInput, text("file has ", file.size(), " bytes, expected a plan of at least ",
-                                                 kSmallestFlatbuffer + kPlanTrailerBytes, ", give a file written by qwenc"));
+    return Status(StatusCode::InvalidInput,
+                  text("file has ", file.size(), " bytes, expected a plan of at least ",
+                       kSmallestFlatbuffer + kPlanTrailerBytes, ", give a file written by qwenc"));
   std::span<const std::byte> body = file.first(file.size() - kPlanTrailerBytes);
   const std::byte *trailer = file.data() + body.size();
   if (std::memcmp(trailer + 16, kMagic, 8) != 0)
@@ -39,8 +40,9 @@ Result<std::span<const std::byte>> checkTrailer(std::span<const std::byte> file)
     return Status(StatusCode::InvalidInput, text("trailer says the plan has ", length, " bytes, expected ", body.size(),
                                                  ", the file is damaged; compile it again"));
   if (readU64(trailer + 8) != fnv1a(body.data(), body.size()))
-    return Status(StatusCode::InvalidInput,
-                  "hash of the plan differs from its trailer, expected them equal, the file is damaged; compile it again");
+    return Status(
+        StatusCode::InvalidInput,
+        "hash of the plan differs from its trailer, expected them equal, the file is damaged; compile it again");
   return body;
 }
 
@@ -63,8 +65,8 @@ Status checkStructure(std::span<const std::byte> body) {
 
 Status checkVersion(const fb::Plan &plan) {
   if (plan.version() > kPlanVersion)
-    return {StatusCode::Unsupported,
-            text("plan has version ", plan.version(), ", expected ", kPlanVersion, ", use a newer qwenrt or compile the plan with the qwenc of this one")};
+    return {StatusCode::Unsupported, text("plan has version ", plan.version(), ", expected ", kPlanVersion,
+                                          ", use a newer qwenrt or compile the plan with the qwenc of this one")};
   if (plan.version() < kPlanVersion)
     return {StatusCode::Unsupported, text("plan has version ", plan.version(), ", expected ", kPlanVersion,
                                           ", compile the plan again with the qwenc of this qwenrt")};
@@ -137,7 +139,8 @@ Status checkWeightFile(const fb::WeightFile &file, uint32_t ordinal) {
   if (!staysInside(file.name()->string_view()))
     return badPlan(text(name, " has a path that leaves the checkpoint"), "a name below the checkpoint's folder");
   if (!rangeFits(8, file.header_bytes(), file.size_bytes()))
-    return badPlan(text(name, " has a header of ", file.header_bytes(), " bytes"), text("one within its ", file.size_bytes()));
+    return badPlan(text(name, " has a header of ", file.header_bytes(), " bytes"),
+                   text("one within its ", file.size_bytes()));
   return Status::ok();
 }
 
@@ -161,7 +164,8 @@ Result<Placement> checkWeight(const fb::Plan &plan, uint32_t ordinal) {
   if (weight.rows() == 0 || weight.row_bytes() == 0)
     return badPlan(text(name, " has ", weight.rows(), " rows of ", weight.row_bytes(), " bytes"), "neither to be zero");
   if (weight.pitch_bytes() < weight.row_bytes())
-    return badPlan(text(name, " has pitch ", weight.pitch_bytes()), text("at least its row of ", weight.row_bytes(), " bytes"));
+    return badPlan(text(name, " has pitch ", weight.pitch_bytes()),
+                   text("at least its row of ", weight.row_bytes(), " bytes"));
   uint64_t fileBytes = 0, placedBytes = 0;
   if (__builtin_mul_overflow(weight.rows(), weight.row_bytes(), &fileBytes) ||
       __builtin_mul_overflow(weight.rows(), weight.pitch_bytes(), &placedBytes))
@@ -235,8 +239,9 @@ Status qwenrt::verifyCells(const fb::Plan &plan) {
   std::sort(placements.begin(), placements.end());
   for (size_t i = 1; i < placements.size(); ++i)
     if (placements[i - 1].buffer == placements[i].buffer && placements[i].begin < placements[i - 1].end)
-      return badPlan(text("cell ", fb::EnumNameCellKind(plan.cells()->Get(placements[i].ordinal)->kind()), " overlaps another"),
-                     "cells side by side");
+      return badPlan(
+          text("cell ", fb::EnumNameCellKind(plan.cells()->Get(placements[i].ordinal)->kind()), " overlaps another"),
+          "cells side by side");
   return Status::ok();
 }
 
@@ -250,14 +255,17 @@ static Status verifyKernel(const fb::Kernel &kernel, uint32_t ordinal) {
   uint64_t x = workgroup->x(), y = workgroup->y(), z = workgroup->z();
   bool sane = x - 1 < kMaxWorkgroupInvocations && y - 1 < kMaxWorkgroupInvocations && z - 1 < kMaxWorkgroupInvocations;
   if (!sane || x * y * z > kMaxWorkgroupInvocations)
-    return badPlan(text(name, " has workgroup ", x, "x", y, "x", z), text("1 to ", kMaxWorkgroupInvocations, " invocations"));
+    return badPlan(text(name, " has workgroup ", x, "x", y, "x", z),
+                   text("1 to ", kMaxWorkgroupInvocations, " invocations"));
   uint32_t subgroup = kernel.subgroup_size();
   if (subgroup > kMaxSubgroupSize || (subgroup & (subgroup - 1)) != 0)
     return badPlan(text(name, " requires subgroups of ", subgroup), text("a power of two up to ", kMaxSubgroupSize));
   if (kernel.shared_bytes() > kMaxSharedBytes)
-    return badPlan(text(name, " takes ", kernel.shared_bytes(), " bytes of shared memory"), text("at most ", kMaxSharedBytes));
+    return badPlan(text(name, " takes ", kernel.shared_bytes(), " bytes of shared memory"),
+                   text("at most ", kMaxSharedBytes));
   if (uint32_t(kernel.features()) & ~uint32_t(fb::Feature::ANY))
-    return {StatusCode::Unsupported, text(name, " needs feature bits ", uint32_t(kernel.features()), ", expected known ones, use a newer qwenrt")};
+    return {StatusCode::Unsupported, text(name, " needs feature bits ", uint32_t(kernel.features()),
+                                          ", expected known ones, use a newer qwenrt")};
   if (kernel.operands()->size() > kMaxOperands)
     return badPlan(text(name, " has ", kernel.operands()->size(), " operands"), text("at most ", kMaxOperands));
   for (uint32_t i = 0; i < kernel.operands()->size(); ++i)

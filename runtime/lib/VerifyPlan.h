@@ -30,7 +30,9 @@ template <typename Table> std::string nameOf(const char *what, uint32_t ordinal,
 }
 
 /// Fails if [offset, offset + size) does not lie within \p limit bytes.
-inline bool rangeFits(uint64_t offset, uint64_t size, uint64_t limit) { return offset <= limit && size <= limit - offset; }
+inline bool rangeFits(uint64_t offset, uint64_t size, uint64_t limit) {
+  return offset <= limit && size <= limit - offset;
+}
 
 Status verifyBuffers(const fb::Plan &plan);
 Status verifyWeights(const fb::Plan &plan);

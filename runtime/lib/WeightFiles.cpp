@@ -36,8 +36,10 @@ Status checkFile(const File &file, const fb::WeightFile &expected) {
     at += count;
   }
   if (hash != expected.header_hash())
-    return {StatusCode::InvalidInput, text(name, " has another header than the plan knows, expected an equal hash, give the checkpoint that the plan "
-                                                 "was compiled for")};
+    return {StatusCode::InvalidInput,
+            text(name,
+                 " has another header than the plan knows, expected an equal hash, give the checkpoint that the plan "
+                 "was compiled for")};
   file.expectSequential();
   return Status::ok();
 }
@@ -59,8 +61,8 @@ Result<std::vector<File>> qwenrt::openWeightFiles(const Plan &plan, const std::s
     tried += text(tried.empty() ? "'" : " and '", printable(candidate), "'");
   }
   if (found.empty())
-    return Status(StatusCode::NotFound, text("found no '", printable(expected.Get(0)->name()->string_view()), "' in ", tried,
-                                             ", expected the checkpoint's weights, pass --weights DIR"));
+    return Status(StatusCode::NotFound, text("found no '", printable(expected.Get(0)->name()->string_view()), "' in ",
+                                             tried, ", expected the checkpoint's weights, pass --weights DIR"));
   for (const fb::WeightFile *file : expected) {
     QWENRT_ASSIGN_OR_RETURN(File opened, File::open(found + "/" + file->name()->str()));
     QWENRT_RETURN_IF_ERROR(checkFile(opened, *file));

@@ -124,11 +124,13 @@ struct Slot {
     VkCommandPoolCreateInfo poolInfo = {VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
     poolInfo.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT;
     poolInfo.queueFamilyIndex = device.queueFamily;
-    QWENRT_RETURN_IF_VK_ERROR(device.vk.vkCreateCommandPool(device.device, &poolInfo, nullptr, &pool), "create a command pool");
+    QWENRT_RETURN_IF_VK_ERROR(device.vk.vkCreateCommandPool(device.device, &poolInfo, nullptr, &pool),
+                              "create a command pool");
     VkCommandBufferAllocateInfo allocate = {VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
     allocate.commandPool = pool;
     allocate.commandBufferCount = 1;
-    QWENRT_RETURN_IF_VK_ERROR(device.vk.vkAllocateCommandBuffers(device.device, &allocate, &commands), "allocate a command buffer");
+    QWENRT_RETURN_IF_VK_ERROR(device.vk.vkAllocateCommandBuffers(device.device, &allocate, &commands),
+                              "allocate a command buffer");
     VkFenceCreateInfo fenceInfo = {VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
     return vulkanStatus(device.vk.vkCreateFence(device.device, &fenceInfo, nullptr, &fence), "create a fence");
   }
@@ -178,8 +180,8 @@ Status loadStaged(DeviceState &device, Work &work) {
     Slot &slot = slots[turn++ % 2];
     QWENRT_RETURN_IF_ERROR(slot.wait());
     QWENRT_RETURN_IF_ERROR(fetch(work.files[piece->weight->file()], *piece, slot.memory->mapped(), bounce));
-    QWENRT_RETURN_IF_ERROR(slot.send(work.buffers[piece->weight->buffer()], piece->weight->buffer_offset() + piece->begin,
-                                     piece->end - piece->begin));
+    QWENRT_RETURN_IF_ERROR(slot.send(work.buffers[piece->weight->buffer()],
+                                     piece->weight->buffer_offset() + piece->begin, piece->end - piece->begin));
     work.done(*piece);
   }
   QWENRT_RETURN_IF_ERROR(slots[0].wait());
@@ -211,8 +213,9 @@ Status zeroGaps(const fb::Plan &plan, std::span<const DeviceBuffer> buffers, Tra
 
 } // namespace
 
-Status qwenrt::loadWeights(DeviceState &device, const Plan &plan, std::span<const DeviceBuffer> buffers, std::span<const File> files,
-                           Transfer &transfer, unsigned threads, const WeightProgressCallback &progress) {
+Status qwenrt::loadWeights(DeviceState &device, const Plan &plan, std::span<const DeviceBuffer> buffers,
+                           std::span<const File> files, Transfer &transfer, unsigned threads,
+                           const WeightProgressCallback &progress) {
   QWENRT_RETURN_IF_ERROR(zeroGaps(plan.root(), buffers, transfer));
   Work work;
   work.files = files;

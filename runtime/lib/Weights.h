@@ -1,7 +1,7 @@
 //===- Weights.h - Checkpoint files into device memory -----------------------------------------------------------===//
 //
-// Weights stay in the checkpoint's safetensors files. Several threads read pieces of a few MB straight into mapped device
-// memory, or into a ring of staging buffers; pages are dropped behind, so that the host never holds the model.
+// Weights stay in the checkpoint's safetensors files. Several threads read pieces of a few MB straight into mapped
+// device memory, or into a ring of staging buffers; pages are dropped behind, so that the host never holds the model.
 //
 //===------------------------------------------------------------------------------------------------------------===//
 #pragma once
@@ -29,7 +29,8 @@ Result<std::vector<File>> openWeightFiles(const Plan &plan, const std::string &f
 
 /// Fills the weight buffers: rows at their pitch, zeros between them and in every gap.
 /// \p buffers has one buffer per plan buffer. \p progress is called on this thread.
-Status loadWeights(detail::DeviceState &device, const Plan &plan, std::span<const DeviceBuffer> buffers, std::span<const File> files,
-                   Transfer &transfer, unsigned threads, const WeightProgressCallback &progress);
+Status loadWeights(detail::DeviceState &device, const Plan &plan, std::span<const DeviceBuffer> buffers,
+                   std::span<const File> files, Transfer &transfer, unsigned threads,
+                   const WeightProgressCallback &progress);
 
 } // namespace qwenrt

@@ -48,7 +48,10 @@ TEST_F(CApiTest, GeneratesThroughTheWrapper) {
   ASSERT_TRUE(c::append(session, prompt).isOk());
   qwenrt_generate_options options = {};
   options.max_new_tokens = 6;
-  auto finish = c::generate(session, options, [&](int32_t token) { tokens.push_back(token); return true; });
+  auto finish = c::generate(session, options, [&](int32_t token) {
+    tokens.push_back(token);
+    return true;
+  });
   ASSERT_TRUE(finish.isOk()) << finish.status().message();
   EXPECT_EQ(*finish, QWENRT_FINISH_LENGTH);
   for (int32_t token : tokens) {

@@ -23,7 +23,8 @@ protected:
     auto pipelines = ComputePipelines::create(anyDevice()->state(), cacheFolder);
     EXPECT_TRUE(pipelines.isOk()) << pipelines.status().message();
     uint32_t done = 0;
-    Status status = (*pipelines)->build((*plan)->root(), {0, 1, 2, 3, 1}, [&](uint32_t count, uint32_t) { done = count; });
+    Status status =
+        (*pipelines)->build((*plan)->root(), {0, 1, 2, 3, 1}, [&](uint32_t count, uint32_t) { done = count; });
     EXPECT_TRUE(status.isOk()) << status.message();
     EXPECT_EQ((*pipelines)->built(), 4u);
     EXPECT_EQ(done, 4u);
@@ -49,8 +50,9 @@ TEST_F(PipelineCacheTest, DamagedFileIsIgnoredAndReplaced) {
   std::string path = cacheFile(), name = std::filesystem::path(path).filename();
   std::string content = folder.read("a/b/" + name);
   ASSERT_GT(content.size(), 24u);
-  for (const std::string &damaged : {content.substr(0, content.size() / 2), content.substr(0, 10), std::string("x") + content.substr(1),
-                                     content.substr(0, 30) + "!" + content.substr(31)}) {
+  for (const std::string &damaged :
+       {content.substr(0, content.size() / 2), content.substr(0, 10), std::string("x") + content.substr(1),
+        content.substr(0, 30) + "!" + content.substr(31)}) {
     folder.write("a/b/" + name, damaged);
     EXPECT_FALSE(buildAll(folder.path("a/b")));
     EXPECT_TRUE(buildAll(folder.path("a/b"))); // written anew

@@ -54,7 +54,8 @@ TEST(PlanFile, SurvivesEveryFlippedBitWithoutTheHash) {
 
 TEST(PlanFile, SaysWhatIsWrongWithTheTrailer) {
   std::vector<std::byte> file = fakeModel().encodeFile();
-  EXPECT_NE(messageOf(std::span(file).first(10)).find("file has 10 bytes, expected a plan of at least"), std::string::npos);
+  EXPECT_NE(messageOf(std::span(file).first(10)).find("file has 10 bytes, expected a plan of at least"),
+            std::string::npos);
   std::vector<std::byte> cut(file.begin(), file.end() - 1);
   EXPECT_NE(messageOf(cut).find("does not end with the plan magic"), std::string::npos);
   std::vector<std::byte> longer = file;
@@ -70,7 +71,8 @@ TEST(PlanFile, RefusesForeignFlatbuffers) {
   EXPECT_NE(verifyPlan(body, {.checkTrailer = false}).message().find("expected QWPL"), std::string::npos);
   std::vector<std::byte> broken = fakeModel().encode();
   std::memset(broken.data(), 0xff, 4);
-  EXPECT_NE(verifyPlan(broken, {.checkTrailer = false}).message().find("structure of the plan is broken"), std::string::npos);
+  EXPECT_NE(verifyPlan(broken, {.checkTrailer = false}).message().find("structure of the plan is broken"),
+            std::string::npos);
 }
 
 TEST(PlanFile, OpenNamesTheFile) {

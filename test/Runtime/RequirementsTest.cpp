@@ -41,30 +41,52 @@ TEST_P(RequirementsTest, NamesTheLimit) {
   DeviceInfo device = generousDevice();
   GetParam().apply(source, device);
   std::vector<std::byte> bytes = source.encode();
-  ASSERT_TRUE(verifyPlan(bytes, {.checkTrailer = false}).isOk()) << verifyPlan(bytes, {.checkTrailer = false}).message();
+  ASSERT_TRUE(verifyPlan(bytes, {.checkTrailer = false}).isOk())
+      << verifyPlan(bytes, {.checkTrailer = false}).message();
   Status status = checkPlan(*fb::GetPlan(bytes.data()), device);
   ASSERT_FALSE(status.isOk());
   EXPECT_NE(status.message().find(GetParam().message), std::string::npos) << status.message();
 }
 
 const Shortage kShortages[] = {
-    {"Minimum", [](TestPlan &, DeviceInfo &d) { d.missing = {"bufferDeviceAddress"}; }, "device 'Test GPU' has no bufferDeviceAddress"},
-    {"Feature", [](TestPlan &p, DeviceInfo &) { p.kernels[0].features = uint32_t(fb::Feature::CooperativeMatrix); }, "kernel 'fake_prefill' needs the feature CooperativeMatrix"},
-    {"SubgroupSmall", [](TestPlan &p, DeviceInfo &) { p.kernels[0].subgroupSize = 8; }, "needs subgroups of 8, expected 16 to 64"},
-    {"SubgroupLarge", [](TestPlan &p, DeviceInfo &) { p.kernels[0].subgroupSize = 128; }, "needs subgroups of 128, expected 16 to 64"},
-    {"SubgroupFixed", [](TestPlan &p, DeviceInfo &d) { p.kernels[0].subgroupSize = 32; d.subgroupSizeControl = false; }, "needs subgroups of 32"},
-    {"SubgroupCount", [](TestPlan &p, DeviceInfo &d) { p.kernels[0].subgroupSize = 16; d.maxWorkgroupSubgroups = 0; }, "needs 1 subgroups per workgroup"},
-    {"Invocations", [](TestPlan &, DeviceInfo &d) { d.maxWorkgroupInvocations = 0; }, "needs 1 invocations per workgroup, expected at most 0"},
+    {"Minimum", [](TestPlan &, DeviceInfo &d) { d.missing = {"bufferDeviceAddress"}; },
+     "device 'Test GPU' has no bufferDeviceAddress"},
+    {"Feature", [](TestPlan &p, DeviceInfo &) { p.kernels[0].features = uint32_t(fb::Feature::CooperativeMatrix); },
+     "kernel 'fake_prefill' needs the feature CooperativeMatrix"},
+    {"SubgroupSmall", [](TestPlan &p, DeviceInfo &) { p.kernels[0].subgroupSize = 8; },
+     "needs subgroups of 8, expected 16 to 64"},
+    {"SubgroupLarge", [](TestPlan &p, DeviceInfo &) { p.kernels[0].subgroupSize = 128; },
+     "needs subgroups of 128, expected 16 to 64"},
+    {"SubgroupFixed",
+     [](TestPlan &p, DeviceInfo &d) {
+       p.kernels[0].subgroupSize = 32;
+       d.subgroupSizeControl = false;
+     },
+     "needs subgroups of 32"},
+    {"SubgroupCount",
+     [](TestPlan &p, DeviceInfo &d) {
+       p.kernels[0].subgroupSize = 16;
+       d.maxWorkgroupSubgroups = 0;
+     },
+     "needs 1 subgroups per workgroup"},
+    {"Invocations", [](TestPlan &, DeviceInfo &d) { d.maxWorkgroupInvocations = 0; },
+     "needs 1 invocations per workgroup, expected at most 0"},
     {"WorkgroupExtent", [](TestPlan &, DeviceInfo &d) { d.maxWorkgroupSize[2] = 0; }, "invocations per workgroup"},
-    {"Shared", [](TestPlan &p, DeviceInfo &) { p.kernels[0].sharedBytes = 32772; }, "needs 32772 bytes of shared memory, expected at most 32768"},
-    {"PushConstants", [](TestPlan &, DeviceInfo &d) { d.maxPushConstantBytes = 16; }, "needs 24 bytes of push constants, expected at most 16"},
-    {"Groups", [](TestPlan &p, DeviceInfo &) { p.entries[0].dispatches[0].groups = {1, 70000, 1}; }, "is dispatched as 1x70000x1 workgroups, expected at most 65535x65535x65535"},
-    {"Allocation", [](TestPlan &, DeviceInfo &d) { d.maxAllocationBytes = 300; }, "buffer 'logits' needs one allocation of 400 B, expected at most 300 B"},
+    {"Shared", [](TestPlan &p, DeviceInfo &) { p.kernels[0].sharedBytes = 32772; },
+     "needs 32772 bytes of shared memory, expected at most 32768"},
+    {"PushConstants", [](TestPlan &, DeviceInfo &d) { d.maxPushConstantBytes = 16; },
+     "needs 24 bytes of push constants, expected at most 16"},
+    {"Groups", [](TestPlan &p, DeviceInfo &) { p.entries[0].dispatches[0].groups = {1, 70000, 1}; },
+     "is dispatched as 1x70000x1 workgroups, expected at most 65535x65535x65535"},
+    {"Allocation", [](TestPlan &, DeviceInfo &d) { d.maxAllocationBytes = 300; },
+     "buffer 'logits' needs one allocation of 400 B, expected at most 300 B"},
     {"Buffer", [](TestPlan &, DeviceInfo &d) { d.maxBufferBytes = 300; }, "buffer 'logits' needs one allocation"},
-    {"Heap", [](TestPlan &, DeviceInfo &d) { d.deviceHeapBytes = 500; }, "plan needs 852 B of device memory, expected at most the 500 B of 'Test GPU'"},
+    {"Heap", [](TestPlan &, DeviceInfo &d) { d.deviceHeapBytes = 500; },
+     "plan needs 852 B of device memory, expected at most the 500 B of 'Test GPU'"},
 };
 
-INSTANTIATE_TEST_SUITE_P(Limits, RequirementsTest, testing::ValuesIn(kShortages), [](const auto &info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Limits, RequirementsTest, testing::ValuesIn(kShortages),
+                         [](const auto &info) { return info.param.name; });
 
 Status check(const TestPlan &source, const DeviceInfo &device) {
   std::vector<std::byte> bytes = source.encode();
@@ -112,9 +134,15 @@ TEST(ChooseDevice, PrefersGpusAndNeverFallsBackToTheCpu) {
   EXPECT_EQ(*chooseDevice({cpu, integrated}, {.allowCpu = true}, nullptr), 1u);
 
   auto message = [](Result<uint32_t> result) { return result.status().message(); };
-  EXPECT_NE(message(chooseDevice({cpu}, {}, nullptr)).find("found no GPU but 0 'llvmpipe', expected one, install its driver or pass --allow-cpu"), std::string::npos);
-  EXPECT_NE(message(chooseDevice({cpu}, {.selector = "llvm"}, nullptr)).find("is a CPU, expected a GPU, pass --allow-cpu"), std::string::npos);
-  EXPECT_NE(message(chooseDevice({cpu}, {.selector = "7"}, nullptr)).find("found no device '7', expected one of: 0 'llvmpipe'"), std::string::npos);
+  EXPECT_NE(message(chooseDevice({cpu}, {}, nullptr))
+                .find("found no GPU but 0 'llvmpipe', expected one, install its driver or pass --allow-cpu"),
+            std::string::npos);
+  EXPECT_NE(
+      message(chooseDevice({cpu}, {.selector = "llvm"}, nullptr)).find("is a CPU, expected a GPU, pass --allow-cpu"),
+      std::string::npos);
+  EXPECT_NE(message(chooseDevice({cpu}, {.selector = "7"}, nullptr))
+                .find("found no device '7', expected one of: 0 'llvmpipe'"),
+            std::string::npos);
   EXPECT_NE(message(chooseDevice({}, {}, nullptr)).find("found no Vulkan device"), std::string::npos);
 }
 

@@ -1,7 +1,7 @@
 //===- SessionTest.cpp - Replay of a hand-made plan against a few lines of C++ -----------------------------------===//
+#include "qwenrt/Session.h"
 #include "TestDevice.h"
 #include "TestPlan.h"
-#include "qwenrt/Session.h"
 #include "runtime/lib/Transfer.h"
 #include "test/Checkpoint/TemporaryFolder.h"
 
@@ -70,7 +70,10 @@ TEST_P(SessionTest, GeneratesAheadInGrowingBatches) {
   ASSERT_NO_FATAL_FAILURE(open());
   append(prompt);
   std::vector<int32_t> heard;
-  GenerateResult result = generate({.maxNewTokens = 20}, [&](int32_t token) { heard.push_back(token); return true; });
+  GenerateResult result = generate({.maxNewTokens = 20}, [&](int32_t token) {
+    heard.push_back(token);
+    return true;
+  });
   EXPECT_EQ(result.tokens, expectTokens(prompt, 20));
   EXPECT_EQ(heard, result.tokens);
   EXPECT_EQ(result.finish, Finish::Length);
@@ -142,11 +145,13 @@ TEST_P(SessionTest, ExactlyTheRoomThatIsLeftIsNoFullContext) {
 TEST_P(SessionTest, SamplingSettingsReachTheDevice) {
   ASSERT_NO_FATAL_FAILURE(open());
   append(prompt);
-  EXPECT_EQ(generate({.maxNewTokens = 9, .sampling = {.greedy = false, .topK = 5, .seed = 13}}).tokens, expectTokens(prompt, 9, 13));
+  EXPECT_EQ(generate({.maxNewTokens = 9, .sampling = {.greedy = false, .topK = 5, .seed = 13}}).tokens,
+            expectTokens(prompt, 9, 13));
   ASSERT_TRUE(session->reset().isOk());
   append(prompt);
   // A penalty with greedy choice goes through the sampling kernel with top-k 1.
-  EXPECT_EQ(generate({.maxNewTokens = 9, .sampling = {.repetitionPenalty = 1.5f, .seed = 13}}).tokens, expectTokens(prompt, 9));
+  EXPECT_EQ(generate({.maxNewTokens = 9, .sampling = {.repetitionPenalty = 1.5f, .seed = 13}}).tokens,
+            expectTokens(prompt, 9));
 }
 
 TEST_P(SessionTest, CallbackCancels) {
@@ -281,7 +286,8 @@ TEST_P(SessionTest, SaysWhatIsWrongWithARequest) {
   EXPECT_REFUSED(session->append(std::vector<int32_t>{-1}), "token id -1 is unknown");
   EXPECT_REFUSED(session->append(std::vector<int32_t>(33, 1)), "gets 33 more, expected at most 32");
   append(prompt);
-  EXPECT_REFUSED(session->generate({.sampling = {.greedy = false, .temperature = 0}}), "sampling settings are out of range");
+  EXPECT_REFUSED(session->generate({.sampling = {.greedy = false, .temperature = 0}}),
+                 "sampling settings are out of range");
 }
 
 TEST_P(SessionTest, NeedsWeightsBeforeARun) {
@@ -434,8 +440,10 @@ TEST(Validation, HasNothingToSay) {
         (*session)->enableTrace();
       ASSERT_TRUE((*session)->reset().isOk());
       ASSERT_TRUE((*session)->append(std::vector<int32_t>{1, 2, 3, 4, 5}).isOk());
-      Result<GenerateResult> result = (*session)->generate({.maxNewTokens = 20, .onLogits = traced ? [](const LogitsRow &) { return Status::ok(); }
-                                                                                                   : std::function<Status(const LogitsRow &)>()});
+      Result<GenerateResult> result =
+          (*session)->generate({.maxNewTokens = 20,
+                                .onLogits = traced ? [](const LogitsRow &) { return Status::ok(); }
+                                                   : std::function<Status(const LogitsRow &)>()});
       ASSERT_TRUE(result.isOk()) << result.status().message();
     }
     ASSERT_TRUE((*session)->measureReadBandwidth().isOk());

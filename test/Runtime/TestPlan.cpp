@@ -27,7 +27,8 @@ using flatbuffers::FlatBufferBuilder;
 using flatbuffers::Offset;
 
 template <typename Table, typename Source, typename Make>
-Offset<flatbuffers::Vector<Offset<Table>>> encodeAll(FlatBufferBuilder &builder, const std::vector<Source> &sources, Make make) {
+Offset<flatbuffers::Vector<Offset<Table>>> encodeAll(FlatBufferBuilder &builder, const std::vector<Source> &sources,
+                                                     Make make) {
   std::vector<Offset<Table>> offsets;
   for (const Source &source : sources)
     offsets.push_back(make(source));
@@ -40,7 +41,8 @@ Offset<fb::Kernel> encodeKernel(FlatBufferBuilder &builder, const TestKernel &ke
   });
   auto name = builder.CreateString(kernel.name);
   auto spirv = builder.CreateVector(kernel.spirv);
-  return fb::CreateKernel(builder, name, spirv, &kernel.workgroup, kernel.subgroupSize, kernel.sharedBytes, fb::Feature(kernel.features), operands);
+  return fb::CreateKernel(builder, name, spirv, &kernel.workgroup, kernel.subgroupSize, kernel.sharedBytes,
+                          fb::Feature(kernel.features), operands);
 }
 
 Offset<fb::Dispatch> encodeDispatch(FlatBufferBuilder &builder, const TestDispatch &dispatch) {
@@ -48,13 +50,18 @@ Offset<fb::Dispatch> encodeDispatch(FlatBufferBuilder &builder, const TestDispat
     return fb::CreateOperand(builder, operand.buffer, operand.offset, operand.sizeBytes);
   });
   auto label = builder.CreateString(dispatch.label);
-  return fb::CreateDispatch(builder, dispatch.kernel, &dispatch.groups, operands, dispatch.barrierBefore, label, dispatch.costNs, dispatch.readBytes);
+  return fb::CreateDispatch(builder, dispatch.kernel, &dispatch.groups, operands, dispatch.barrierBefore, label,
+                            dispatch.costNs, dispatch.readBytes);
 }
 
-Offset<flatbuffers::Vector<Offset<fb::EntryTensor>>> encodeTensors(FlatBufferBuilder &builder, const std::vector<TestTensor> &tensors) {
+Offset<flatbuffers::Vector<Offset<fb::EntryTensor>>> encodeTensors(FlatBufferBuilder &builder,
+                                                                   const std::vector<TestTensor> &tensors) {
   return encodeAll<fb::EntryTensor>(builder, tensors, [&](const TestTensor &tensor) {
-    auto dims = encodeAll<fb::Dim>(builder, tensor.dims, [&](const TestDim &dim) { return fb::CreateDimDirect(builder, dim.symbol.c_str(), dim.size); });
-    return fb::CreateEntryTensor(builder, builder.CreateString(tensor.name), tensor.dtype, dims, tensor.buffer, tensor.offset, tensor.sizeBytes);
+    auto dims = encodeAll<fb::Dim>(builder, tensor.dims, [&](const TestDim &dim) {
+      return fb::CreateDimDirect(builder, dim.symbol.c_str(), dim.size);
+    });
+    return fb::CreateEntryTensor(builder, builder.CreateString(tensor.name), tensor.dtype, dims, tensor.buffer,
+                                 tensor.offset, tensor.sizeBytes);
   });
 }
 
@@ -63,7 +70,8 @@ Offset<fb::Entry> encodeEntry(FlatBufferBuilder &builder, const TestEntry &entry
   auto symbols = encodeAll<fb::SymbolCell>(builder, entry.symbols, [&](const TestSymbol &symbol) {
     return fb::CreateSymbolCellDirect(builder, symbol.symbol.c_str(), symbol.cell, symbol.max);
   });
-  auto dispatches = encodeAll<fb::Dispatch>(builder, entry.dispatches, [&](const TestDispatch &dispatch) { return encodeDispatch(builder, dispatch); });
+  auto dispatches = encodeAll<fb::Dispatch>(
+      builder, entry.dispatches, [&](const TestDispatch &dispatch) { return encodeDispatch(builder, dispatch); });
   auto name = builder.CreateString(entry.name);
   return fb::CreateEntry(builder, name, entry.role, entry.rows, inputs, outputs, symbols, dispatches);
 }
@@ -91,8 +99,9 @@ std::vector<std::byte> TestPlan::encode() const {
     return fb::CreateWeightFileDirect(builder, file.name.c_str(), file.sizeBytes, file.headerBytes, file.headerHash);
   });
   auto weightTables = encodeAll<fb::WeightBinding>(builder, weights, [&](const TestWeight &weight) {
-    return fb::CreateWeightBindingDirect(builder, weight.name.c_str(), weight.file, weight.fileOffset, weight.rows, weight.rowBytes, weight.pitchBytes,
-                                         weight.buffer, weight.bufferOffset, weight.layer);
+    return fb::CreateWeightBindingDirect(builder, weight.name.c_str(), weight.file, weight.fileOffset, weight.rows,
+                                         weight.rowBytes, weight.pitchBytes, weight.buffer, weight.bufferOffset,
+                                         weight.layer);
   });
   auto bufferTables = encodeAll<fb::Buffer>(builder, buffers, [&](const TestBuffer &buffer) {
     return fb::CreateBufferDirect(builder, buffer.name.c_str(), buffer.purpose, buffer.sizeBytes);
@@ -100,11 +109,14 @@ std::vector<std::byte> TestPlan::encode() const {
   auto cellTables = encodeAll<fb::Cell>(builder, cells, [&](const TestCell &cell) {
     return fb::CreateCell(builder, cell.kind, cell.buffer, cell.offset, cell.count);
   });
-  auto kernelTables = encodeAll<fb::Kernel>(builder, kernels, [&](const TestKernel &kernel) { return encodeKernel(builder, kernel); });
-  auto entryTables = encodeAll<fb::Entry>(builder, entries, [&](const TestEntry &entry) { return encodeEntry(builder, entry); });
+  auto kernelTables =
+      encodeAll<fb::Kernel>(builder, kernels, [&](const TestKernel &kernel) { return encodeKernel(builder, kernel); });
+  auto entryTables =
+      encodeAll<fb::Entry>(builder, entries, [&](const TestEntry &entry) { return encodeEntry(builder, entry); });
   auto generation = fb::CreateGenerationDirect(builder, &stopIds, false, temperature, 0, topP, repetitionPenalty);
-  auto producer = builder.CreateString("test"), model = builder.CreateString("fake"), architecture = builder.CreateString("Fake"),
-       target = builder.CreateString("generic"), path = builder.CreateString(checkpointPath), graph = builder.CreateString(graphFolder);
+  auto producer = builder.CreateString("test"), model = builder.CreateString("fake"),
+       architecture = builder.CreateString("Fake"), target = builder.CreateString("generic"),
+       path = builder.CreateString(checkpointPath), graph = builder.CreateString(graphFolder);
   Offset<fb::Tokenizer> tokenizer;
   Offset<fb::Chat> chat;
   if (byteTokenizer) {
@@ -165,11 +177,37 @@ std::vector<uint32_t> test::kernelWords(FakeKernel kernel) {
 static std::vector<TestKernel> fakeKernels() {
   using fb::Access;
   return {
-      {"fake_prefill", kernelWords(kFakePrefill), {1, 1, 1}, 0, 0, 0, {{"state", Access::ReadWrite, 196}, {"cache", Access::ReadWrite, 128}, {"hidden", Access::Write, 16}}},
-      {"fake_sample", kernelWords(kFakeSample), {1, 1, 1}, 0, 0, 0,
-       {{"state", Access::ReadWrite, 196}, {"hidden", Access::Read, 16}, {"ring", Access::Write, 64}, {"logits", Access::Write, 200}}},
-      {"fake_logits", kernelWords(kFakeLogits), {1, 1, 1}, 0, 0, 0, {{"state", Access::Read, 196}, {"hidden", Access::Read, 16}, {"logits", Access::Write, 400}}},
-      {"scale_add_one", kernelWords(kScaleAddOne), {8, 1, 1}, 0, 0, 0, {{"x", Access::Read, 32}, {"weight", Access::Read, 32}, {"y", Access::Write, 32}}},
+      {"fake_prefill",
+       kernelWords(kFakePrefill),
+       {1, 1, 1},
+       0,
+       0,
+       0,
+       {{"state", Access::ReadWrite, 196}, {"cache", Access::ReadWrite, 128}, {"hidden", Access::Write, 16}}},
+      {"fake_sample",
+       kernelWords(kFakeSample),
+       {1, 1, 1},
+       0,
+       0,
+       0,
+       {{"state", Access::ReadWrite, 196},
+        {"hidden", Access::Read, 16},
+        {"ring", Access::Write, 64},
+        {"logits", Access::Write, 200}}},
+      {"fake_logits",
+       kernelWords(kFakeLogits),
+       {1, 1, 1},
+       0,
+       0,
+       0,
+       {{"state", Access::Read, 196}, {"hidden", Access::Read, 16}, {"logits", Access::Write, 400}}},
+      {"scale_add_one",
+       kernelWords(kScaleAddOne),
+       {8, 1, 1},
+       0,
+       0,
+       0,
+       {{"x", Access::Read, 32}, {"weight", Access::Read, 32}, {"y", Access::Write, 32}}},
   };
 }
 
@@ -180,8 +218,9 @@ TestPlan test::fakeModel() {
   plan.maxContext = kFakeContext;
   plan.files = {{"model.safetensors", 1000, 100, 0}};
   plan.weights = {{"scale.weight", 0, 108, 1, 32, 32, kWeights, 0, 0}};
-  plan.buffers = {{"state", BufferPurpose::State, 196},   {"cache", BufferPurpose::Cache, 128},     {"hidden", BufferPurpose::Output, 16},
-                  {"mailbox", BufferPurpose::Mailbox, 64}, {"logits", BufferPurpose::Output, 400},   {"weights.0", BufferPurpose::Weights, 48},
+  plan.buffers = {{"state", BufferPurpose::State, 196},   {"cache", BufferPurpose::Cache, 128},
+                  {"hidden", BufferPurpose::Output, 16},  {"mailbox", BufferPurpose::Mailbox, 64},
+                  {"logits", BufferPurpose::Output, 400}, {"weights.0", BufferPurpose::Weights, 48},
                   {"tensors", BufferPurpose::Arena, 64}};
   for (uint32_t kind = 0; kind <= uint32_t(fb::CellKind::RepetitionPenalty); ++kind)
     plan.cells.push_back({fb::CellKind(kind), kState, kind * 4});
@@ -190,12 +229,14 @@ TestPlan test::fakeModel() {
   plan.kernels = fakeKernels();
 
   TestDispatch prefill = {kFakePrefill, {1, 1, 1}, {{kState, 0, 196}, {kCache, 0, 128}, {kHidden, 0, 16}}};
-  TestDispatch sample = {kFakeSample, {1, 1, 1}, {{kState, 0, 196}, {kHidden, 0, 16}, {kMailbox, 0, 64}, {kLogits, 0, 400}}};
+  TestDispatch sample = {
+      kFakeSample, {1, 1, 1}, {{kState, 0, 196}, {kHidden, 0, 16}, {kMailbox, 0, 64}, {kLogits, 0, 400}}};
   TestDispatch logits = {kFakeLogits, {1, 1, 1}, {{kState, 0, 196}, {kHidden, 0, 16}, {kLogits, 0, 400}}};
   TestDispatch scale = {kScaleAddOne, {1, 1, 1}, {{kTensors, 0, 32}, {kWeights, 0, 32}, {kTensors, 32, 32}}};
   TestTensor stepLogits = {"logits", fb::DType::F32, {{"", 1}, {"", kFakeVocabulary}}, kLogits, 0, 200};
   TestTensor rowLogits = {"logits", fb::DType::F32, {{"", 2}, {"", kFakeVocabulary}}, kLogits, 0, 400};
-  TestTensor x = {"x", fb::DType::F32, {{"S", 8}}, kTensors, 0, 32}, y = {"y", fb::DType::F32, {{"S", 8}}, kTensors, 32, 32};
+  TestTensor x = {"x", fb::DType::F32, {{"S", 8}}, kTensors, 0, 32},
+             y = {"y", fb::DType::F32, {{"S", 8}}, kTensors, 32, 32};
   plan.entries = {{"prefill", fb::Role::Prefill, kFakeRows, {}, {}, {}, {prefill}},
                   {"next_greedy", fb::Role::NextGreedy, 1, {}, {stepLogits}, {}, {sample}},
                   {"next_sample", fb::Role::NextSample, 1, {}, {stepLogits}, {}, {sample}},

@@ -38,12 +38,17 @@ protected:
   /// Runs a shell command line in which `qwenrt` and `plan` stand for the program and the plan.
   Outcome shell(const std::string &command, const std::string &input = "") {
     folder.write("in", input);
-    std::string script = "cd '" + folder.path() + "'; export XDG_CACHE_HOME='" + folder.path("cache") + "'; qwenrt() { '" QWENRT_TOOL "' \"$@\"; }; plan=plan.fb; " + command;
+    std::string script = "cd '" + folder.path() + "'; export XDG_CACHE_HOME='" + folder.path("cache") +
+                         "'; qwenrt() { '" QWENRT_TOOL "' \"$@\"; }; plan=plan.fb; " + command;
     folder.write("script", script);
-    int status = std::system(("bash '" + folder.path("script") + "' <'" + folder.path("in") + "' >'" + folder.path("out") + "' 2>'" + folder.path("err") + "'").c_str());
+    int status = std::system(("bash '" + folder.path("script") + "' <'" + folder.path("in") + "' >'" +
+                              folder.path("out") + "' 2>'" + folder.path("err") + "'")
+                                 .c_str());
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, folder.read("out"), folder.read("err")};
   }
-  Outcome run(const std::string &arguments, const std::string &input = "") { return shell("qwenrt $plan --allow-cpu " + arguments, input); }
+  Outcome run(const std::string &arguments, const std::string &input = "") {
+    return shell("qwenrt $plan --allow-cpu " + arguments, input);
+  }
 
   static std::string idsText(std::vector<int32_t> history, size_t count) {
     json ids = json::array();
@@ -111,7 +116,8 @@ TEST_F(ToolTest, BrokenInputIsExitStatusOne) {
 }
 
 TEST_F(ToolTest, WithoutADriverItSaysSo) {
-  EXPECT_FAILS(shell("export VK_DRIVER_FILES=/nonexistent VK_ICD_FILENAMES=/nonexistent; qwenrt $plan --input-ids 1"), 1, "no Vulkan driver found");
+  EXPECT_FAILS(shell("export VK_DRIVER_FILES=/nonexistent VK_ICD_FILENAMES=/nonexistent; qwenrt $plan --input-ids 1"),
+               1, "no Vulkan driver found");
 }
 
 TEST_F(ToolTest, TokenizerNeedsNoDevice) {
@@ -133,7 +139,8 @@ TEST_F(ToolTest, ListsEntries) {
 TEST_F(ToolTest, HelpAndVersion) {
   Outcome help = shell("qwenrt --help");
   EXPECT_EQ(help.code, 0);
-  for (const char *option : {"--prompt", "--input-ids", "--interactive", "--logits", "--force-ids", "--bench", "--profile", "--list-devices", "--upload", "--cases"})
+  for (const char *option : {"--prompt", "--input-ids", "--interactive", "--logits", "--force-ids", "--bench",
+                             "--profile", "--list-devices", "--upload", "--cases"})
     EXPECT_NE(help.out.find(option), std::string::npos) << option;
   EXPECT_EQ(shell("qwenrt --version").out.rfind("qwenrt 0.", 0), 0u);
 }
@@ -179,7 +186,8 @@ TEST_F(ToolDeviceTest, StopTokenIsAmongTheIdsButNotInTheText) {
   std::string stop = std::to_string(first);
   EXPECT_PRINTS(run("--input-ids 5,6 --stop-ids " + stop + " --print-ids"), "[" + stop + "]\n");
   EXPECT_PRINTS(run("--input-ids 5,6 --stop-ids " + stop), "\n");
-  EXPECT_PRINTS(run("--input-ids 5,6 --ignore-eos --stop-ids " + stop + " --print-ids --max-new-tokens 3"), idsText({5, 6}, 3));
+  EXPECT_PRINTS(run("--input-ids 5,6 --ignore-eos --stop-ids " + stop + " --print-ids --max-new-tokens 3"),
+                idsText({5, 6}, 3));
 }
 
 TEST_F(ToolDeviceTest, SaysWhenTheContextIsFull) {
@@ -203,7 +211,9 @@ TEST_F(ToolDeviceTest, WritesLogitsAndForcesIds) {
 }
 
 TEST_F(ToolDeviceTest, RunsCases) {
-  folder.write("cases.json", R"({"cases": [{"input_ids": [5, 6], "max_new_tokens": 2, "name": "a"}, {"prompt": "x", "raw": true, "max_new_tokens": 1},
+  folder.write(
+      "cases.json",
+      R"({"cases": [{"input_ids": [5, 6], "max_new_tokens": 2, "name": "a"}, {"prompt": "x", "raw": true, "max_new_tokens": 1},
                                {"input_ids": [9], "force_ids": [3, 4], "logits": "c.safetensors"}, {"input_ids": "no"}, {"input_ids": []}]})");
   Outcome outcome = run("--cases cases.json");
   EXPECT_EQ(outcome.code, 1);
@@ -224,10 +234,12 @@ TEST_F(ToolDeviceTest, RunsCases) {
 }
 
 TEST_F(ToolDeviceTest, HoldsAChat) {
-  Outcome outcome = run("--interactive --max-new-tokens 2", "a\n/reset\na\n/image x\nwhat is this long question\n/quit\nnever\n");
+  Outcome outcome =
+      run("--interactive --max-new-tokens 2", "a\n/reset\na\n/image x\nwhat is this long question\n/quit\nnever\n");
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   size_t half = outcome.out.find('\n') + 1;
-  EXPECT_EQ(outcome.out.substr(0, half), outcome.out.substr(half)); // the same answer after /reset, then a question too long for the context
+  EXPECT_EQ(outcome.out.substr(0, half),
+            outcome.out.substr(half)); // the same answer after /reset, then a question too long for the context
   EXPECT_NE(outcome.err.find("note: the model has no media inputs"), std::string::npos) << outcome.err;
   EXPECT_NE(outcome.err.find("/reset starts a new chat"), std::string::npos) << outcome.err;
 }
@@ -246,11 +258,13 @@ TEST_F(ToolDeviceTest, RunsAnEntry) {
   tensor.description.dtype = qwenc::StoredDType::I64;
   tensor.description.shape = {1};
   ASSERT_TRUE(qwenc::writeSafetensors(folder.path("i.safetensors"), {&tensor, 1}).isOk());
-  EXPECT_FAILS(run("--entry scale --inputs i.safetensors --outputs o.safetensors"), 1, "input 'x' has dtype I64, expected f32[S<=8]");
+  EXPECT_FAILS(run("--entry scale --inputs i.safetensors --outputs o.safetensors"), 1,
+               "input 'x' has dtype I64, expected f32[S<=8]");
   float many[9] = {};
   tensor = {{"x", qwenc::StoredDType::F32, {9}}, std::as_bytes(std::span(many))};
   ASSERT_TRUE(qwenc::writeSafetensors(folder.path("i.safetensors"), {&tensor, 1}).isOk());
-  EXPECT_FAILS(run("--entry scale --inputs i.safetensors --outputs o.safetensors"), 1, "input 'x' has 36 bytes, expected f32[S<=8]");
+  EXPECT_FAILS(run("--entry scale --inputs i.safetensors --outputs o.safetensors"), 1,
+               "input 'x' has 36 bytes, expected f32[S<=8]");
 }
 
 TEST_F(ToolDeviceTest, Benchmarks) {
@@ -270,8 +284,10 @@ TEST_F(ToolDeviceTest, ProfilesAndPrintsStatistics) {
   json trace = json::parse(folder.read("t.json"), nullptr, false);
   ASSERT_TRUE(trace.is_object());
   EXPECT_EQ(trace["traceEvents"].size(), 6u);
-  for (const char *part : {"device memory: Weights 48 B, Arena 64 B, Cache 128 B, State 196 B, Output 416 B, Mailbox 64 B", "weights: 32 B in", "pipelines: 3 in",
-                           "cache cold", "time to first token: ", "host memory: peak ", "fake_sample"})
+  for (const char *part :
+       {"device memory: Weights 48 B, Arena 64 B, Cache 128 B, State 196 B, Output 416 B, Mailbox 64 B",
+        "weights: 32 B in", "pipelines: 3 in", "cache cold", "time to first token: ", "host memory: peak ",
+        "fake_sample"})
     EXPECT_NE(outcome.err.find(part), std::string::npos) << part << "\n" << outcome.err;
 }
 
@@ -281,7 +297,9 @@ TEST_F(ToolDeviceTest, ListsDevices) {
   EXPECT_NE(outcome.out.find("can run this plan"), std::string::npos) << outcome.out;
   source.kernels[0].sharedBytes = 1 << 20;
   writePlan();
-  EXPECT_NE(run("--list-devices").out.find("cannot run this plan: kernel 'fake_prefill' needs 1048576 bytes of shared memory"), std::string::npos);
+  EXPECT_NE(run("--list-devices")
+                .out.find("cannot run this plan: kernel 'fake_prefill' needs 1048576 bytes of shared memory"),
+            std::string::npos);
   EXPECT_NE(shell("qwenrt --list-devices").out.find("can run plans"), std::string::npos);
 }
 
@@ -290,11 +308,14 @@ TEST_F(ToolDeviceTest, MissingWeightsAreNamed) {
 }
 
 TEST_F(ToolDeviceTest, OutputThatCannotBeWritten) {
-  EXPECT_FAILS(shell("qwenrt $plan --allow-cpu --input-ids 5,6 --print-ids --max-new-tokens 3 >/dev/full"), 1, "cannot write to standard output");
-  Outcome outcome = shell("qwenrt $plan --allow-cpu --input-ids 5,6 --ignore-eos --max-new-tokens 20 | true; exit ${PIPESTATUS[0]}");
+  EXPECT_FAILS(shell("qwenrt $plan --allow-cpu --input-ids 5,6 --print-ids --max-new-tokens 3 >/dev/full"), 1,
+               "cannot write to standard output");
+  Outcome outcome =
+      shell("qwenrt $plan --allow-cpu --input-ids 5,6 --ignore-eos --max-new-tokens 20 | true; exit ${PIPESTATUS[0]}");
   EXPECT_EQ(outcome.code, 1);
   EXPECT_EQ(outcome.err, "");
-  EXPECT_FAILS(run("--input-ids 5,6 --max-new-tokens 3 --logits /nonexistent/l.safetensors"), 1, "/nonexistent/l.safetensors");
+  EXPECT_FAILS(run("--input-ids 5,6 --max-new-tokens 3 --logits /nonexistent/l.safetensors"), 1,
+               "/nonexistent/l.safetensors");
 }
 
 TEST_F(ToolDeviceTest, ValidationOfACleanRun) {

@@ -36,10 +36,16 @@ const Breakage kBreakages[] = {
     {"NewerVersion", [](TestPlan &p) { p.version = 2; }, "plan has version 2, expected 1, use a newer qwenrt"},
     {"OlderVersion", [](TestPlan &p) { p.version = 0; }, "plan has version 0, expected 1, compile"},
     // Buffers
-    {"BufferPurpose", [](TestPlan &p) { p.buffers[1].purpose = fb::BufferPurpose(77); }, "buffer 1 'cache' has purpose 77"},
+    {"BufferPurpose", [](TestPlan &p) { p.buffers[1].purpose = fb::BufferPurpose(77); },
+     "buffer 1 'cache' has purpose 77"},
     {"BufferEmpty", [](TestPlan &p) { p.buffers[2].sizeBytes = 0; }, "buffer 2 'hidden' has no bytes"},
     {"BufferHuge", [](TestPlan &p) { p.buffers[1].sizeBytes = kHuge; }, "exceed 2^62 bytes"},
-    {"BufferSum", [](TestPlan &p) { p.buffers[1].sizeBytes = p.buffers[4].sizeBytes = uint64_t(1) << 61; p.buffers[6].sizeBytes = uint64_t(1) << 61; }, "exceed 2^62 bytes"},
+    {"BufferSum",
+     [](TestPlan &p) {
+       p.buffers[1].sizeBytes = p.buffers[4].sizeBytes = uint64_t(1) << 61;
+       p.buffers[6].sizeBytes = uint64_t(1) << 61;
+     },
+     "exceed 2^62 bytes"},
     // Weight files
     {"FileLeaves", [](TestPlan &p) { p.files[0].name = "a/../../etc/passwd"; }, "path that leaves the checkpoint"},
     {"FileAbsolute", [](TestPlan &p) { p.files[0].name = "/etc/passwd"; }, "path that leaves the checkpoint"},
@@ -47,24 +53,40 @@ const Breakage kBreakages[] = {
     {"FileHeader", [](TestPlan &p) { p.files[0].headerBytes = 993; }, "has a header of 993 bytes"},
     {"FileHeaderHuge", [](TestPlan &p) { p.files[0].headerBytes = kHuge; }, "has a header of"},
     // Weights
-    {"WeightFile", [](TestPlan &p) { p.weights[0].file = 1; }, "weight 0 'scale.weight' names file 1, expected an ordinal below 1"},
+    {"WeightFile", [](TestPlan &p) { p.weights[0].file = 1; },
+     "weight 0 'scale.weight' names file 1, expected an ordinal below 1"},
     {"WeightBuffer", [](TestPlan &p) { p.weights[0].buffer = 7; }, "names buffer 7"},
     {"WeightNoRows", [](TestPlan &p) { p.weights[0].rows = 0; }, "has 0 rows of 32 bytes"},
     {"WeightNoBytes", [](TestPlan &p) { p.weights[0].rowBytes = 0; }, "rows of 0 bytes"},
-    {"WeightPitch", [](TestPlan &p) { p.weights[0].pitchBytes = 31; }, "has pitch 31, expected at least its row of 32 bytes"},
+    {"WeightPitch", [](TestPlan &p) { p.weights[0].pitchBytes = 31; },
+     "has pitch 31, expected at least its row of 32 bytes"},
     {"WeightOverflow", [](TestPlan &p) { p.weights[0].rows = kHuge; }, "expected a size that fits 64 bits"},
     {"WeightInHeader", [](TestPlan &p) { p.weights[0].fileOffset = 107; }, "reads 32 bytes at 107"},
     {"WeightBehindFile", [](TestPlan &p) { p.weights[0].fileOffset = 969; }, "reads 32 bytes at 969"},
-    {"WeightOffsetHuge", [](TestPlan &p) { p.weights[0].fileOffset = kHuge; }, "expected a range within the data of its file"},
-    {"WeightElsewhere", [](TestPlan &p) { p.weights[0].buffer = kCache; }, "goes to buffer 1 'cache', expected a buffer for weights"},
+    {"WeightOffsetHuge", [](TestPlan &p) { p.weights[0].fileOffset = kHuge; },
+     "expected a range within the data of its file"},
+    {"WeightElsewhere", [](TestPlan &p) { p.weights[0].buffer = kCache; },
+     "goes to buffer 1 'cache', expected a buffer for weights"},
     {"WeightBehindBuffer", [](TestPlan &p) { p.weights[0].bufferOffset = 17; }, "takes 32 bytes at 17"},
-    {"WeightPaddedBehindBuffer", [](TestPlan &p) { p.weights[0].rows = 2; p.weights[0].pitchBytes = 32; p.weights[0].rowBytes = 16; }, "takes 64 bytes at 0"},
-    {"WeightsOverlap", [](TestPlan &p) { p.weights.push_back(p.weights[0]); p.weights[1].bufferOffset = 16; }, "overlaps weight 0 'scale.weight'"},
+    {"WeightPaddedBehindBuffer",
+     [](TestPlan &p) {
+       p.weights[0].rows = 2;
+       p.weights[0].pitchBytes = 32;
+       p.weights[0].rowBytes = 16;
+     },
+     "takes 64 bytes at 0"},
+    {"WeightsOverlap",
+     [](TestPlan &p) {
+       p.weights.push_back(p.weights[0]);
+       p.weights[1].bufferOffset = 16;
+     },
+     "overlaps weight 0 'scale.weight'"},
     // Cells
     {"CellKind", [](TestPlan &p) { p.cells[0].kind = fb::CellKind(99); }, "cell 0 has kind 99"},
     {"CellTwice", [](TestPlan &p) { p.cells[1].kind = fb::CellKind::Position; }, "cell Position stands twice"},
     {"CellBuffer", [](TestPlan &p) { p.cells[0].buffer = 100; }, "cell Position names buffer 100"},
-    {"CellElsewhere", [](TestPlan &p) { p.cells[0].buffer = kCache; }, "cell Position lies in buffer 1 'cache', expected a state buffer"},
+    {"CellElsewhere", [](TestPlan &p) { p.cells[0].buffer = kCache; },
+     "cell Position lies in buffer 1 'cache', expected a state buffer"},
     {"RingElsewhere", [](TestPlan &p) { p.cells.back().buffer = kState; }, "expected a mailbox buffer"},
     {"CellCount", [](TestPlan &p) { p.cells[0].count = 2; }, "cell Position has 2 elements"},
     {"CellEmpty", [](TestPlan &p) { p.cells.back().count = 0; }, "cell Sampled has 0 elements"},
@@ -74,66 +96,111 @@ const Breakage kBreakages[] = {
     // Kernels
     {"KernelUnnamed", [](TestPlan &p) { p.kernels[0].name = ""; }, "has a name of 0 bytes"},
     {"KernelWorkgroup", [](TestPlan &p) { p.kernels[0].workgroup = {0, 1, 1}; }, "has workgroup 0x1x1"},
-    {"KernelWorkgroupLarge", [](TestPlan &p) { p.kernels[0].workgroup = {1024, 2, 1}; }, "expected 1 to 1024 invocations"},
-    {"KernelWorkgroupOverflow", [](TestPlan &p) { p.kernels[0].workgroup = {1u << 31, 1u << 31, 4}; }, "expected 1 to 1024 invocations"},
+    {"KernelWorkgroupLarge", [](TestPlan &p) { p.kernels[0].workgroup = {1024, 2, 1}; },
+     "expected 1 to 1024 invocations"},
+    {"KernelWorkgroupOverflow", [](TestPlan &p) { p.kernels[0].workgroup = {1u << 31, 1u << 31, 4}; },
+     "expected 1 to 1024 invocations"},
     {"KernelSubgroup", [](TestPlan &p) { p.kernels[0].subgroupSize = 24; }, "requires subgroups of 24"},
     {"KernelSubgroupLarge", [](TestPlan &p) { p.kernels[0].subgroupSize = 256; }, "requires subgroups of 256"},
     {"KernelShared", [](TestPlan &p) { p.kernels[0].sharedBytes = 2 << 20; }, "2097152 bytes of shared memory"},
     {"KernelFeatures", [](TestPlan &p) { p.kernels[0].features = 1u << 30; }, "needs feature bits"},
-    {"KernelOperands", [](TestPlan &p) { p.kernels[3].operands.resize(33, p.kernels[3].operands[0]); }, "has 33 operands"},
-    {"KernelAccess", [](TestPlan &p) { p.kernels[0].operands[1].access = fb::Access(9); }, "unknown access of operand 1"},
+    {"KernelOperands", [](TestPlan &p) { p.kernels[3].operands.resize(33, p.kernels[3].operands[0]); },
+     "has 33 operands"},
+    {"KernelAccess", [](TestPlan &p) { p.kernels[0].operands[1].access = fb::Access(9); },
+     "unknown access of operand 1"},
     // SPIR-V
     {"SpirvMagic", [](TestPlan &p) { p.kernels[0].spirv[0] ^= 1; }, "does not start with the SPIR-V magic"},
     {"SpirvEmpty", [](TestPlan &p) { p.kernels[0].spirv.clear(); }, "does not start with the SPIR-V magic"},
     {"SpirvVersion", [](TestPlan &p) { p.kernels[0].spirv[1] = 0x00020000; }, "has SPIR-V version word"},
-    {"SpirvCut", [](TestPlan &p) { p.kernels[0].spirv.resize(p.kernels[0].spirv.size() - 1); p.kernels[0].spirv.back() |= 0xffff0000; }, "expected instructions that fill the module"},
-    {"SpirvZeroLength", [](TestPlan &p) { p.kernels[0].spirv[5] &= 0xffff; }, "has a SPIR-V instruction of 0 words at word 5"},
-    {"SpirvCapability", [](TestPlan &p) { p.kernels[0].spirv[6] = 10; }, "declares SPIR-V capability 10, expected one that a plan may use"},
+    {"SpirvCut",
+     [](TestPlan &p) {
+       p.kernels[0].spirv.resize(p.kernels[0].spirv.size() - 1);
+       p.kernels[0].spirv.back() |= 0xffff0000;
+     },
+     "expected instructions that fill the module"},
+    {"SpirvZeroLength", [](TestPlan &p) { p.kernels[0].spirv[5] &= 0xffff; },
+     "has a SPIR-V instruction of 0 words at word 5"},
+    {"SpirvCapability", [](TestPlan &p) { p.kernels[0].spirv[6] = 10; },
+     "declares SPIR-V capability 10, expected one that a plan may use"},
     {"SpirvFeature", [](TestPlan &p) { p.kernels[0].spirv[6] = 6022; }, "expected the feature bit CooperativeMatrix"},
-    {"SpirvEntryName", [](TestPlan &p) { p.kernels[0].name = "other"; }, "kernel 'other' has no entry point of its name"},
-    {"SpirvWorkgroup", [](TestPlan &p) { p.kernels[3].workgroup = {4, 1, 1}; }, "has a module of workgroup size 8x1x1, expected 4x1x1"},
+    {"SpirvEntryName", [](TestPlan &p) { p.kernels[0].name = "other"; },
+     "kernel 'other' has no entry point of its name"},
+    {"SpirvWorkgroup", [](TestPlan &p) { p.kernels[3].workgroup = {4, 1, 1}; },
+     "has a module of workgroup size 8x1x1, expected 4x1x1"},
     // Entries
     {"EntryUnnamed", [](TestPlan &p) { p.entries[6].name = ""; }, "has a name of 0 bytes"},
     {"EntryTwice", [](TestPlan &p) { p.entries[6].name = "prefill"; }, "has the name of another"},
     {"EntryRole", [](TestPlan &p) { p.entries[0].role = fb::Role(50); }, "has role 50"},
     {"EntryRows", [](TestPlan &p) { p.entries[0].rows = 0; }, "processes no rows"},
     {"EntryDecodeRows", [](TestPlan &p) { p.entries[3].rows = 2; }, "processes 2 rows, expected one for a decode step"},
-    {"DispatchKernel", [](TestPlan &p) { p.entries[3].dispatches[1].kernel = 4; }, "dispatch 1 of entry 3 'decode_greedy' names kernel 4, expected an ordinal below 4"},
+    {"DispatchKernel", [](TestPlan &p) { p.entries[3].dispatches[1].kernel = 4; },
+     "dispatch 1 of entry 3 'decode_greedy' names kernel 4, expected an ordinal below 4"},
     {"DispatchGroups", [](TestPlan &p) { p.entries[0].dispatches[0].groups = {1, 0, 1}; }, "has no workgroups"},
-    {"DispatchOperands", [](TestPlan &p) { p.entries[0].dispatches[0].operands.pop_back(); }, "has 2 operands, expected 3 as kernel 'fake_prefill' has"},
-    {"OperandBuffer", [](TestPlan &p) { p.entries[0].dispatches[0].operands[0].buffer = 9; }, "operand 0 of dispatch 0 of entry 0 'prefill' names buffer 9"},
-    {"OperandAlignment", [](TestPlan &p) { p.entries[6].dispatches[0].operands[2].offset = 8; }, "starts at byte 8, expected a multiple of 16"},
-    {"OperandOutside", [](TestPlan &p) { p.entries[6].dispatches[0].operands[2].offset = 48; }, "reaches 32 bytes from 48"},
-    {"OperandOffsetHuge", [](TestPlan &p) { p.entries[6].dispatches[0].operands[2].offset = kHuge; }, "expected a range within its buffer of 64 bytes"},
-    {"OperandSizeHuge", [](TestPlan &p) { p.entries[6].dispatches[0].operands[2].sizeBytes = kHuge; }, "expected a range within its buffer of 64 bytes"},
-    {"OperandSmall", [](TestPlan &p) { p.entries[6].dispatches[0].operands[0].sizeBytes = 31; }, "has 31 bytes, expected the 32 its kernel may touch"},
-    {"WritesWeights", [](TestPlan &p) { p.entries[6].dispatches[0].operands[2] = {kWeights, 0, 32}; }, "writes to buffer 5 'weights.0', expected weights to be read only"},
+    {"DispatchOperands", [](TestPlan &p) { p.entries[0].dispatches[0].operands.pop_back(); },
+     "has 2 operands, expected 3 as kernel 'fake_prefill' has"},
+    {"OperandBuffer", [](TestPlan &p) { p.entries[0].dispatches[0].operands[0].buffer = 9; },
+     "operand 0 of dispatch 0 of entry 0 'prefill' names buffer 9"},
+    {"OperandAlignment", [](TestPlan &p) { p.entries[6].dispatches[0].operands[2].offset = 8; },
+     "starts at byte 8, expected a multiple of 16"},
+    {"OperandOutside", [](TestPlan &p) { p.entries[6].dispatches[0].operands[2].offset = 48; },
+     "reaches 32 bytes from 48"},
+    {"OperandOffsetHuge", [](TestPlan &p) { p.entries[6].dispatches[0].operands[2].offset = kHuge; },
+     "expected a range within its buffer of 64 bytes"},
+    {"OperandSizeHuge", [](TestPlan &p) { p.entries[6].dispatches[0].operands[2].sizeBytes = kHuge; },
+     "expected a range within its buffer of 64 bytes"},
+    {"OperandSmall", [](TestPlan &p) { p.entries[6].dispatches[0].operands[0].sizeBytes = 31; },
+     "has 31 bytes, expected the 32 its kernel may touch"},
+    {"WritesWeights", [](TestPlan &p) { p.entries[6].dispatches[0].operands[2] = {kWeights, 0, 32}; },
+     "writes to buffer 5 'weights.0', expected weights to be read only"},
     // Tensors and symbols
     {"TensorTwice", [](TestPlan &p) { p.entries[6].inputs.push_back(p.entries[6].inputs[0]); }, "has input 'x' twice"},
     {"TensorDType", [](TestPlan &p) { p.entries[6].inputs[0].dtype = fb::DType(20); }, "of dtype 20"},
     {"TensorRank", [](TestPlan &p) { p.entries[6].inputs[0].dims.resize(9, {"", 1}); }, "of 9 dimensions"},
     {"TensorExtent", [](TestPlan &p) { p.entries[6].inputs[0].dims[0].size = 0; }, "with an extent of 0"},
-    {"TensorOverflow", [](TestPlan &p) { p.entries[6].inputs[0].dims[0] = {"", kHuge}; }, "expected extents above zero of a size that fits 64 bits"},
-    {"TensorSize", [](TestPlan &p) { p.entries[6].inputs[0].sizeBytes = 28; }, "has input 'x' of 28 bytes, expected 32 by its shape"},
+    {"TensorOverflow", [](TestPlan &p) { p.entries[6].inputs[0].dims[0] = {"", kHuge}; },
+     "expected extents above zero of a size that fits 64 bits"},
+    {"TensorSize", [](TestPlan &p) { p.entries[6].inputs[0].sizeBytes = 28; },
+     "has input 'x' of 28 bytes, expected 32 by its shape"},
     {"TensorBuffer", [](TestPlan &p) { p.entries[6].inputs[0].buffer = 8; }, "in buffer 8"},
-    {"TensorInWeights", [](TestPlan &p) { p.entries[6].outputs[0].buffer = kWeights; p.entries[6].outputs[0].offset = 0; }, "expected a buffer that is not for weights"},
+    {"TensorInWeights",
+     [](TestPlan &p) {
+       p.entries[6].outputs[0].buffer = kWeights;
+       p.entries[6].outputs[0].offset = 0;
+     },
+     "expected a buffer that is not for weights"},
     {"TensorOutside", [](TestPlan &p) { p.entries[6].outputs[0].offset = 33; }, "has output 'y' of 32 bytes at 33"},
-    {"SymbolTwice", [](TestPlan &p) { p.entries[6].symbols.push_back(p.entries[6].symbols[0]); }, "has symbol 'S' twice"},
-    {"SymbolCell", [](TestPlan &p) { p.entries[6].symbols[0].cell = fb::CellKind::Tokens; }, "has symbol 'S' for cell 11"},
+    {"SymbolTwice", [](TestPlan &p) { p.entries[6].symbols.push_back(p.entries[6].symbols[0]); },
+     "has symbol 'S' twice"},
+    {"SymbolCell", [](TestPlan &p) { p.entries[6].symbols[0].cell = fb::CellKind::Tokens; },
+     "has symbol 'S' for cell 11"},
     {"SymbolMax", [](TestPlan &p) { p.entries[6].symbols[0].max = 0; }, "of maximum 0"},
-    {"SymbolExtent", [](TestPlan &p) { p.entries[6].symbols[0].max = 7; }, "with an extent of 8, expected the maximum 7 of its symbol"},
+    {"SymbolExtent", [](TestPlan &p) { p.entries[6].symbols[0].max = 7; },
+     "with an extent of 8, expected the maximum 7 of its symbol"},
     // Roles
     {"MissingCell", [](TestPlan &p) { p.cells.erase(p.cells.begin() + 5); }, "needs cell Step"},
     {"MissingSampleCell", [](TestPlan &p) { p.cells.erase(p.cells.begin() + 9); }, "needs cell TopP"},
     {"MissingHeadCell", [](TestPlan &p) { p.cells.erase(p.cells.begin() + 3); }, "needs cell HeadRow"},
-    {"ShortHistory", [](TestPlan &p) { p.cells[11].count = 32; }, "token history has 32 elements, expected one more than the context of 32"},
+    {"ShortHistory", [](TestPlan &p) { p.cells[11].count = 32; },
+     "token history has 32 elements, expected one more than the context of 32"},
     {"NoContext", [](TestPlan &p) { p.maxContext = 0; }, "expected one more than the context of 0"},
-    {"NextWithoutDecode", [](TestPlan &p) { p.entries[3].role = fb::Role::Other; }, "next step without its decode step"},
+    {"NextWithoutDecode", [](TestPlan &p) { p.entries[3].role = fb::Role::Other; },
+     "next step without its decode step"},
     {"NoPrefill", [](TestPlan &p) { p.entries[0].role = fb::Role::Other; }, "plan has no prefill entry"},
-    {"PrefillAlone", [](TestPlan &p) { for (int i = 1; i < 5; ++i) p.entries[i].role = fb::Role::Other; }, "has a prefill entry but no decode entries"},
-    {"LogitsAlone", [](TestPlan &p) { for (int i = 0; i < 5; ++i) p.entries[i].role = fb::Role::Other; }, "has a logits entry but no prefill entry"},
+    {"PrefillAlone",
+     [](TestPlan &p) {
+       for (int i = 1; i < 5; ++i)
+         p.entries[i].role = fb::Role::Other;
+     },
+     "has a prefill entry but no decode entries"},
+    {"LogitsAlone",
+     [](TestPlan &p) {
+       for (int i = 0; i < 5; ++i)
+         p.entries[i].role = fb::Role::Other;
+     },
+     "has a logits entry but no prefill entry"},
     {"LogitsUnnamed", [](TestPlan &p) { p.entries[5].outputs.clear(); }, "has no output 'logits'"},
-    {"LogitsType", [](TestPlan &p) { p.entries[5].outputs[0].dtype = fb::DType::U32; }, "has logits of another type, expected f32[2, vocabulary]"},
+    {"LogitsType", [](TestPlan &p) { p.entries[5].outputs[0].dtype = fb::DType::U32; },
+     "has logits of another type, expected f32[2, vocabulary]"},
     // Generation
     {"Temperature", [](TestPlan &p) { p.temperature = -1; }, "broken temperature"},
     {"TopP", [](TestPlan &p) { p.topP = std::numeric_limits<float>::quiet_NaN(); }, "broken top_p"},
@@ -141,7 +208,8 @@ const Breakage kBreakages[] = {
     {"StopId", [](TestPlan &p) { p.stopIds = {0xffffffff}; }, "stop id 0 is 4294967295"},
 };
 
-INSTANTIATE_TEST_SUITE_P(Fields, VerifyPlanTest, testing::ValuesIn(kBreakages), [](const auto &info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Fields, VerifyPlanTest, testing::ValuesIn(kBreakages),
+                         [](const auto &info) { return info.param.name; });
 
 TEST(VerifyPlan, AcceptsTheFakeModel) {
   Status status = verify(fakeModel());

@@ -1,8 +1,8 @@
 //===- WeightsTest.cpp - Checkpoint files into buffers -----------------------------------------------------------===//
+#include "runtime/lib/Weights.h"
 #include "TestDevice.h"
 #include "TestPlan.h"
 #include "runtime/lib/Text.h"
-#include "runtime/lib/Weights.h"
 #include "test/Checkpoint/TemporaryFolder.h"
 
 #include <gtest/gtest.h>
@@ -26,9 +26,11 @@ Placement makePlacement(size_t dataBytes) {
   Placement placement;
   for (size_t i = 0; i < dataBytes; ++i)
     placement.data += char(1 + i * 7 % 251);
-  std::string json = R"({"w":{"dtype":"U8","shape":[)" + std::to_string(dataBytes) + R"(],"data_offsets":[0,)" + std::to_string(dataBytes) + "]}}";
+  std::string json = R"({"w":{"dtype":"U8","shape":[)" + std::to_string(dataBytes) + R"(],"data_offsets":[0,)" +
+                     std::to_string(dataBytes) + "]}}";
   placement.file = safetensorsFile(json, placement.data);
-  placement.plan.files = {{"model.safetensors", placement.file.size(), json.size(), fnv1a(placement.file.data(), 8 + json.size())}};
+  placement.plan.files = {
+      {"model.safetensors", placement.file.size(), json.size(), fnv1a(placement.file.data(), 8 + json.size())}};
   return placement;
 }
 
@@ -41,12 +43,14 @@ protected:
   /// Loads \p placement and returns the content of its buffer 0, which held 0xee before.
   Result<std::string> load(const Placement &placement) {
     folder.write("model.safetensors", placement.file);
-    QWENRT_ASSIGN_OR_RETURN(std::shared_ptr<const Plan> plan, Plan::fromBytes(placement.plan.encodeFile(), folder.path()));
+    QWENRT_ASSIGN_OR_RETURN(std::shared_ptr<const Plan> plan,
+                            Plan::fromBytes(placement.plan.encodeFile(), folder.path()));
     detail::DeviceState &device = anyDevice()->state();
     QWENRT_ASSIGN_OR_RETURN(std::unique_ptr<Transfer> transfer, Transfer::create(device));
     std::vector<DeviceBuffer> buffers;
     for (const fb::Buffer *buffer : *plan->root().buffers()) {
-      QWENRT_ASSIGN_OR_RETURN(DeviceBuffer made, DeviceBuffer::create(device, buffer->name()->str(), buffer->size_bytes(), GetParam()));
+      QWENRT_ASSIGN_OR_RETURN(DeviceBuffer made,
+                              DeviceBuffer::create(device, buffer->name()->str(), buffer->size_bytes(), GetParam()));
       buffers.push_back(std::move(made));
     }
     std::vector<std::byte> content(buffers[0].sizeBytes(), std::byte(0xee));
@@ -54,7 +58,8 @@ protected:
     QWENRT_ASSIGN_OR_RETURN(std::vector<File> files, openWeightFiles(*plan, ""));
     if (truncateAfterOpening)
       folder.write("model.safetensors", placement.file.substr(0, placement.file.size() - 5));
-    QWENRT_RETURN_IF_ERROR(loadWeights(device, *plan, buffers, files, *transfer, 4, [this](const WeightProgress &progress) { lastProgress = progress; }));
+    QWENRT_RETURN_IF_ERROR(loadWeights(device, *plan, buffers, files, *transfer, 4,
+                                       [this](const WeightProgress &progress) { lastProgress = progress; }));
     QWENRT_RETURN_IF_ERROR(transfer->read(buffers[0], 0, content));
     return std::string(reinterpret_cast<const char *>(content.data()), content.size());
   }
@@ -70,7 +75,8 @@ INSTANTIATE_TEST_SUITE_P(Paths, WeightsTest, testing::Values(MemoryKind::DeviceM
 TEST_P(WeightsTest, PlacesRowsAtTheirPitchAndZeroesAllGaps) {
   Placement placement = makePlacement(50);
   placement.plan.buffers = {{"w", fb::BufferPurpose::Weights, 101}};
-  placement.plan.weights = {{"rows", 0, dataStart(placement) + 10, 3, 5, 9, 0, 7, 2}, {"whole", 0, dataStart(placement), 1, 10, 10, 0, 50, 3}};
+  placement.plan.weights = {{"rows", 0, dataStart(placement) + 10, 3, 5, 9, 0, 7, 2},
+                            {"whole", 0, dataStart(placement), 1, 10, 10, 0, 50, 3}};
   Result<std::string> content = load(placement);
   ASSERT_TRUE(content.isOk()) << content.status().message();
   std::string expected(112, '\0');
@@ -83,7 +89,8 @@ TEST_P(WeightsTest, PlacesRowsAtTheirPitchAndZeroesAllGaps) {
 TEST_P(WeightsTest, LoadsManyPieces) {
   Placement placement = makePlacement(21'000'000); // more than two pieces of 8 MB, rows that straddle them
   placement.plan.buffers = {{"w", fb::BufferPurpose::Weights, 24'000'000}};
-  placement.plan.weights = {{"padded", 0, dataStart(placement), 3000, 5000, 5008, 0, 0, 1}, {"plain", 0, dataStart(placement) + 15'000'000, 2, 3'000'000, 3'000'000, 0, 16'000'000, 2}};
+  placement.plan.weights = {{"padded", 0, dataStart(placement), 3000, 5000, 5008, 0, 0, 1},
+                            {"plain", 0, dataStart(placement) + 15'000'000, 2, 3'000'000, 3'000'000, 0, 16'000'000, 2}};
   Result<std::string> content = load(placement);
   ASSERT_TRUE(content.isOk()) << content.status().message();
   for (size_t row = 0; row < 3000; ++row) {
@@ -102,7 +109,8 @@ TEST_P(WeightsTest, FileThatShrinksWhileLoadingIsAnError) {
   truncateAfterOpening = true;
   Result<std::string> content = load(placement);
   ASSERT_FALSE(content.isOk());
-  EXPECT_NE(content.status().message().find("it is cut; get it again"), std::string::npos) << content.status().message();
+  EXPECT_NE(content.status().message().find("it is cut; get it again"), std::string::npos)
+      << content.status().message();
 }
 
 //===----------------------------------------------------------------------===//
@@ -124,7 +132,8 @@ protected:
 TEST_F(WeightFilesTest, FindsThemByThePlanThenByTheGraphThenByTheOption) {
   TemporaryFolder other;
   other.write("model.safetensors", file);
-  EXPECT_REFUSED(open(), "found no 'model.safetensors' in '" + folder.path() + "/.', expected the checkpoint's weights, pass --weights DIR");
+  EXPECT_REFUSED(open(), "found no 'model.safetensors' in '" + folder.path() +
+                             "/.', expected the checkpoint's weights, pass --weights DIR");
   EXPECT_TRUE(open(other.path()).isOk());
   source.graphFolder = other.path();
   EXPECT_TRUE(open().isOk());

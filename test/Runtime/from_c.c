@@ -20,14 +20,17 @@ int qwenrt_test_from_c(const char *plan_path, qwenrt_error *error) {
   int tokens = 0, result = 1;
   memset(&options, 0, sizeof(options));
   options.max_new_tokens = 5;
-  if (qwenrt_plan_open(plan_path, &plan, error) == QWENRT_OK && qwenrt_device_open(plan, 0, 1, &device, error) == QWENRT_OK &&
-      qwenrt_session_create(plan, device, &session, error) == QWENRT_OK && qwenrt_session_load(session, 0, error) == QWENRT_OK &&
+  if (qwenrt_plan_open(plan_path, &plan, error) == QWENRT_OK &&
+      qwenrt_device_open(plan, 0, 1, &device, error) == QWENRT_OK &&
+      qwenrt_session_create(plan, device, &session, error) == QWENRT_OK &&
+      qwenrt_session_load(session, 0, error) == QWENRT_OK &&
       qwenrt_session_append(session, prompt, 3, error) == QWENRT_OK &&
       qwenrt_session_generate(session, &options, count_token, &tokens, &finish, error) == QWENRT_OK &&
       qwenrt_session_reset(session, error) == QWENRT_OK)
     result = !(tokens == 5 && finish == QWENRT_FINISH_LENGTH && qwenrt_plan_entry_count(plan) == 7 &&
                strcmp(qwenrt_plan_entry_name(plan, 6), "scale") == 0 && qwenrt_plan_entry_name(plan, 7) == 0 &&
-               qwenrt_plan_max_context(plan) == 32 && strcmp(qwenrt_plan_model_name(plan), "fake") == 0 && qwenrt_device_name(device)[0]);
+               qwenrt_plan_max_context(plan) == 32 && strcmp(qwenrt_plan_model_name(plan), "fake") == 0 &&
+               qwenrt_device_name(device)[0]);
   qwenrt_session_release(session);
   qwenrt_device_release(device);
   qwenrt_plan_release(plan);

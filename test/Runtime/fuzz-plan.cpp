@@ -1,7 +1,7 @@
 //===- fuzz-plan.cpp - The plan verifier on arbitrary bytes ------------------------------------------------------===//
 //
-// The hash of the trailer is left out, so that mutations reach the fields. An accepted plan is walked as the runtime would:
-// what the verifier lets through must be safe to check against a device and to look things up in.
+// The hash of the trailer is left out, so that mutations reach the fields. An accepted plan is walked as the runtime
+// would: what the verifier lets through must be safe to check against a device and to look things up in.
 //
 //===------------------------------------------------------------------------------------------------------------===//
 #include "qwenrt/Device.h"
@@ -20,7 +20,8 @@ DeviceInfo anyDevice() {
   device.minSubgroupSize = 1;
   device.maxSubgroupSize = 128;
   device.subgroupSizeControl = true;
-  device.maxWorkgroupSubgroups = device.maxWorkgroupInvocations = device.maxSharedBytes = device.maxPushConstantBytes = UINT32_MAX;
+  device.maxWorkgroupSubgroups = device.maxWorkgroupInvocations = device.maxSharedBytes = device.maxPushConstantBytes =
+      UINT32_MAX;
   device.maxWorkgroupSize = device.maxWorkgroupCount = {UINT32_MAX, UINT32_MAX, UINT32_MAX};
   device.features = UINT32_MAX;
   return device;

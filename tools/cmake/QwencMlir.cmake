@@ -34,8 +34,8 @@ function(qwenc_add_mlir_library name)
 endfunction()
 
 # The one translation unit that owns the precompiled header (9 s per MLIR source without it, 2 s with it).
-file(WRITE ${PROJECT_BINARY_DIR}/QwencMlirPch.cpp.in "// Owns the precompiled header of the compiler.\n")
-configure_file(${PROJECT_BINARY_DIR}/QwencMlirPch.cpp.in ${PROJECT_BINARY_DIR}/QwencMlirPch.cpp COPYONLY)
+# Written only when it changes: a newer file would rebuild everything at each configuration.
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/QwencMlirPch.cpp CONTENT "// Owns the precompiled header of the compiler.\n")
 add_library(QwencMlirPch STATIC ${PROJECT_BINARY_DIR}/QwencMlirPch.cpp)
 target_link_libraries(QwencMlirPch PUBLIC QwencMlir)
 target_compile_options(QwencMlirPch PRIVATE ${QWENC_WARNINGS})

@@ -38,9 +38,12 @@ constexpr Column kColumns[] = {
     {"latency", "Latency"},
 };
 
-std::string number(double value) {
-  return value == static_cast<double>(static_cast<int64_t>(value)) ? fmt::format("{}", static_cast<int64_t>(value))
-                                                                   : fmt::format("{:.2f}", value);
+std::string number(const Statistic &statistic) {
+  return std::visit([](auto value) { return fmt::format("{}", value); }, statistic.value);
+}
+
+bool isZero(const Statistic &statistic) {
+  return std::visit([](auto value) { return value == 0; }, statistic.value);
 }
 
 /// Names come from a plan file: nothing in them may disturb the table.
@@ -68,8 +71,8 @@ std::vector<std::string> cellsOf(const KernelStatistics &kernel) {
   std::vector<std::string> cells = {plain(kernel.name), std::to_string(kernel.invocations),
                                     kernel.subgroupSize ? std::to_string(kernel.subgroupSize) : "-"};
   for (const Column &column : kColumns) {
-    std::optional<double> value = findStatistic(kernel, column.statistic);
-    cells.push_back(value ? number(*value) : "-");
+    const Statistic *statistic = findStatistic(kernel, column.statistic);
+    cells.push_back(statistic ? number(*statistic) : "-");
   }
   cells.push_back(readsOf(kernel));
   return cells;
@@ -77,11 +80,11 @@ std::vector<std::string> cellsOf(const KernelStatistics &kernel) {
 
 } // namespace
 
-std::optional<double> findStatistic(const KernelStatistics &kernel, std::string_view name) {
+const Statistic *findStatistic(const KernelStatistics &kernel, std::string_view name) {
   for (const Statistic &statistic : kernel.statistics)
     if (statistic.name == name)
-      return statistic.value;
-  return std::nullopt;
+      return &statistic;
+  return nullptr;
 }
 
 std::vector<KernelStatistics> describeKernels(const fb::Plan &plan) {
@@ -112,11 +115,11 @@ std::vector<std::string> problemsOf(const KernelStatistics &kernel) {
     return {kernel.compiled.message()};
   std::vector<std::string> problems;
   for (const Statistic &statistic : kernel.statistics)
-    if (isSpill(statistic.name) && statistic.value != 0)
+    if (isSpill(statistic.name) && !isZero(statistic))
       problems.push_back(
           fmt::format("kernel '{}' has {} {}, expected 0, give each invocation less work or the workgroup fewer "
                       "invocations",
-                      plain(kernel.name), plain(statistic.name), number(statistic.value)));
+                      plain(kernel.name), plain(statistic.name), number(statistic)));
   return problems;
 }
 
@@ -148,7 +151,7 @@ std::string printJson(const std::vector<KernelStatistics> &kernels, const std::s
   for (const KernelStatistics &kernel : kernels) {
     Json statistics = Json::object();
     for (const Statistic &statistic : kernel.statistics)
-      statistics[statistic.name] = statistic.value;
+      std::visit([&](auto value) { statistics[statistic.name] = value; }, statistic.value);
     Json item = {{"name", kernel.name},
                  {"invocations", kernel.invocations},
                  {"subgroup_size", kernel.subgroupSize},

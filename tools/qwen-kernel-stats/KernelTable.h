@@ -14,13 +14,14 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 namespace qwenc {
 
 struct Statistic {
-  std::string name; ///< the driver's: "VGPRs", "Spilled VGPRs"
-  double value = 0; ///< whole numbers and booleans are exact up to 2^53
+  std::string name;                              ///< the driver's: "VGPRs", "Spilled VGPRs"
+  std::variant<int64_t, uint64_t, double> value; ///< booleans are 0 and 1
 };
 
 struct KernelStatistics {
@@ -37,8 +38,8 @@ struct KernelStatistics {
   uint64_t readBytes = 0;  ///< by them together
 };
 
-/// The value of the statistic called \p name.
-std::optional<double> findStatistic(const KernelStatistics &kernel, std::string_view name);
+/// The statistic called \p name, or null.
+const Statistic *findStatistic(const KernelStatistics &kernel, std::string_view name);
 
 /// Fills name, invocations and the fields from the plan, for each kernel of \p plan in its order.
 std::vector<KernelStatistics> describeKernels(const qwenrt::fb::Plan &plan);
@@ -47,6 +48,7 @@ std::vector<KernelStatistics> describeKernels(const qwenrt::fb::Plan &plan);
 std::vector<std::string> problemsOf(const KernelStatistics &kernel);
 
 /// One line per kernel under a header; "-" where the driver does not say. The same input gives the same text.
+/// RADV counts "waves" per SIMD in subgroups of 32: a subgroup of 64 counts twice.
 std::string printTable(const std::vector<KernelStatistics> &kernels);
 
 /// {"device": ..., "plan": ..., "kernels": [{"name": ..., "statistics": {...}, "problems": [...]}]}

@@ -24,14 +24,14 @@ bool hasExtension(VkPhysicalDevice device) {
   });
 }
 
-double valueOf(const VkPipelineExecutableStatisticKHR &statistic) {
+decltype(Statistic::value) valueOf(const VkPipelineExecutableStatisticKHR &statistic) {
   switch (statistic.format) {
   case VK_PIPELINE_EXECUTABLE_STATISTIC_FORMAT_BOOL32_KHR:
-    return statistic.value.b32 ? 1 : 0;
+    return int64_t(statistic.value.b32 ? 1 : 0);
   case VK_PIPELINE_EXECUTABLE_STATISTIC_FORMAT_INT64_KHR:
-    return static_cast<double>(statistic.value.i64);
+    return statistic.value.i64;
   case VK_PIPELINE_EXECUTABLE_STATISTIC_FORMAT_UINT64_KHR:
-    return static_cast<double>(statistic.value.u64);
+    return statistic.value.u64;
   default:
     return statistic.value.f64;
   }

@@ -22,7 +22,8 @@ struct Item {
 
 Result<Item> parseItem(std::string_view name) {
   Item item = {std::string(name), name.starts_with("tg"), 0, 0};
-  Status wrong(StatusCode::InvalidUsage, text("bench item '", printable(name), "' is unknown, expected pp512, tg128 or tg128@1024, correct it"));
+  Status wrong(StatusCode::InvalidUsage,
+               text("bench item '", printable(name), "' is unknown, expected pp512, tg128 or tg128@1024, correct it"));
   if (!item.generation && !name.starts_with("pp"))
     return wrong;
   const char *end = name.data() + name.size();
@@ -96,18 +97,23 @@ Result<uint64_t> measure(Session &session, const Item &item, const std::vector<i
 
 void printLine(const Session &session, const Item &item, uint64_t ns, double bandwidth) {
   double seconds = double(ns) / 1e9;
-  double bytes = item.generation ? double(session.decodeReadBytes()) * item.tokens : double(session.prefillReadBytes(item.tokens));
-  std::string share = bandwidth > 0 ? text(", ", formatFixed(100 * bytes / seconds / bandwidth, 1), " % of ", formatFixed(bandwidth / 1e9, 1), " GB/s") : "";
-  writeOutput(text(item.name, ": ", formatFixed(item.tokens / seconds, 2), " tokens/s, ", formatFixed(seconds * 1e3, 2), " ms, ",
-                   formatFixed(bytes / seconds / 1e9, 2), " GB/s", share, "\n"));
+  double bytes =
+      item.generation ? double(session.decodeReadBytes()) * item.tokens : double(session.prefillReadBytes(item.tokens));
+  std::string share = bandwidth > 0 ? text(", ", formatFixed(100 * bytes / seconds / bandwidth, 1), " % of ",
+                                           formatFixed(bandwidth / 1e9, 1), " GB/s")
+                                    : "";
+  writeOutput(text(item.name, ": ", formatFixed(item.tokens / seconds, 2), " tokens/s, ", formatFixed(seconds * 1e3, 2),
+                   " ms, ", formatFixed(bytes / seconds / 1e9, 2), " GB/s", share, "\n"));
 }
 
 Status bench(const Options &options, std::shared_ptr<const Plan> plan) {
   QWENRT_ASSIGN_OR_RETURN(std::vector<Item> items, parseItems(options.bench));
   for (const Item &item : items)
     if (uint64_t(item.tokens) + item.depth + (item.generation ? 1 : 0) > plan->root().max_context())
-      return {StatusCode::InvalidInput, text("bench item '", item.name, "' needs ", uint64_t(item.tokens) + item.depth + item.generation,
-                                             " positions, expected at most ", plan->root().max_context(), ", compile with a larger --max-context")};
+      return {StatusCode::InvalidInput,
+              text("bench item '", item.name, "' needs ", uint64_t(item.tokens) + item.depth + item.generation,
+                   " positions, expected at most ", plan->root().max_context(),
+                   ", compile with a larger --max-context")};
   QWENRT_ASSIGN_OR_RETURN(Runtime runtime, openRuntime(options, plan));
   Result<double> bandwidth = runtime.session->measureReadBandwidth();
   if (!bandwidth.isOk() && bandwidth.status().code() != StatusCode::Unsupported)

@@ -1,9 +1,9 @@
 //===- Cases.cpp - Many prompts in one process -------------------------------------------------------------------===//
 //
-// FILE.json is an array of cases, or an object with the array "cases". A case is an object with "input_ids" or "prompt" and
-// optionally "name", "system", "raw", "max_new_tokens", "ignore_eos", "stop_ids", "force_ids", "temperature", "top_k", "top_p",
-// "repetition_penalty", "seed" and "logits" (a file to write); what it does not say, the command line says. Standard
-// output gets one JSON line per case, in order.
+// FILE.json is an array of cases, or an object with the array "cases". A case is an object with "input_ids" or "prompt"
+// and optionally "name", "system", "raw", "max_new_tokens", "ignore_eos", "stop_ids", "force_ids", "temperature",
+// "top_k", "top_p", "repetition_penalty", "seed" and "logits" (a file to write); what it does not say, the command line
+// says. Standard output gets one JSON line per case, in order.
 //
 //===------------------------------------------------------------------------------------------------------------===//
 #include "Terminal.h"
@@ -124,8 +124,10 @@ const char *finishName(Finish finish) {
 Result<std::string> runCase(const json &source, Options options, Runtime &runtime, const Tokenizer *tokenizer) {
   QWENRT_RETURN_IF_ERROR(applyCase(source, options));
   QWENRT_ASSIGN_OR_RETURN(std::vector<int32_t> prompt, promptIds(options, *runtime.plan));
-  QWENRT_ASSIGN_OR_RETURN(GenerateOptions generate, generateOptions(options, *runtime.plan, /*checkpointByDefault=*/false));
-  QWENRT_ASSIGN_OR_RETURN(GenerateResult result, generateOnce(*runtime.session, prompt, generate, options.logitsPath, {}));
+  QWENRT_ASSIGN_OR_RETURN(GenerateOptions generate,
+                          generateOptions(options, *runtime.plan, /*checkpointByDefault=*/false));
+  QWENRT_ASSIGN_OR_RETURN(GenerateResult result,
+                          generateOnce(*runtime.session, prompt, generate, options.logitsPath, {}));
   if (result.finish == Finish::Cancelled)
     return Status(StatusCode::InvalidInput, "interrupted, expected the case to end, run it again");
   std::string members = text("\"prompt_tokens\":", prompt.size(), ",\"ids\":", formatIds(result.tokens));
@@ -137,7 +139,8 @@ Result<std::string> runCase(const json &source, Options options, Runtime &runtim
       shown = shown.first(shown.size() - 1);
     members += text(",\"text\":", jsonString(tokenizer->decode(shown, /*skipSpecial=*/true)));
   }
-  return text(members, ",\"finish\":\"", finishName(result.finish), "\",\"prefill_ms\":", formatFixed(double(result.prefillNs) / 1e6, 3),
+  return text(members, ",\"finish\":\"", finishName(result.finish),
+              "\",\"prefill_ms\":", formatFixed(double(result.prefillNs) / 1e6, 3),
               ",\"decode_ms\":", formatFixed(double(result.decodeNs) / 1e6, 3));
 }
 
@@ -149,7 +152,8 @@ Status runAll(const Options &options, std::shared_ptr<const Plan> plan) {
   const json *member = qwenc::member(document, "cases");
   const json &cases = member ? *member : document;
   if (!cases.is_array())
-    return {StatusCode::InvalidInput, text("'", printable(options.casesPath), "' holds no cases, expected an array of them, correct it")};
+    return {StatusCode::InvalidInput,
+            text("'", printable(options.casesPath), "' holds no cases, expected an array of them, correct it")};
   std::optional<Tokenizer> tokenizer;
   if (plan->root().tokenizer()) {
     QWENRT_ASSIGN_OR_RETURN(Tokenizer opened, openTokenizer(*plan));
@@ -164,7 +168,9 @@ Status runAll(const Options &options, std::shared_ptr<const Plan> plan) {
     std::string head = text("{\"case\":", index++, name ? text(",\"name\":", jsonString(*name)) : std::string(), ",");
     Result<std::string> members = runCase(source, options, runtime, tokenizer ? &*tokenizer : nullptr);
     failed += !members.isOk();
-    if (!writeOutput(text(head, members.isOk() ? *members : text("\"error\":", jsonString(members.status().message())), "}\n")) || interrupted())
+    if (!writeOutput(text(head, members.isOk() ? *members : text("\"error\":", jsonString(members.status().message())),
+                          "}\n")) ||
+        interrupted())
       break;
     if (!members.isOk() && members.status().code() == StatusCode::DeviceLost)
       return members.status();

@@ -10,11 +10,12 @@ namespace {
 
 std::string describe(const DeviceInfo &device) {
   uint32_t version = device.apiVersion;
-  std::string subgroups = device.minSubgroupSize == device.maxSubgroupSize ? std::to_string(device.minSubgroupSize)
-                                                                           : text(device.minSubgroupSize, " to ", device.maxSubgroupSize);
-  return text(device.index, ": ", printable(device.name), " (", deviceKindName(device.kind), "), Vulkan ", version >> 22 & 0x7f, ".",
-              version >> 12 & 0x3ff, ".", version & 0xfff, ", ", printable(device.driver), ", ", formatBytes(device.deviceHeapBytes),
-              " device memory, subgroups of ", subgroups, "\n");
+  std::string subgroups = device.minSubgroupSize == device.maxSubgroupSize
+                              ? std::to_string(device.minSubgroupSize)
+                              : text(device.minSubgroupSize, " to ", device.maxSubgroupSize);
+  return text(device.index, ": ", printable(device.name), " (", deviceKindName(device.kind), "), Vulkan ",
+              version >> 22 & 0x7f, ".", version >> 12 & 0x3ff, ".", version & 0xfff, ", ", printable(device.driver),
+              ", ", formatBytes(device.deviceHeapBytes), " device memory, subgroups of ", subgroups, "\n");
 }
 
 /// Whether the device can run the plan, and if not, why.
@@ -29,7 +30,8 @@ std::string verdict(const DeviceInfo &device, const Plan *plan) {
   if (!plan)
     return text("   can run plans", cpu, "\n");
   Status status = checkPlan(plan->root(), device);
-  return status.isOk() ? text("   can run this plan", cpu, "\n") : text("   cannot run this plan: ", status.message(), "\n");
+  return status.isOk() ? text("   can run this plan", cpu, "\n")
+                       : text("   cannot run this plan: ", status.message(), "\n");
 }
 
 } // namespace

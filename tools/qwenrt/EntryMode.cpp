@@ -14,8 +14,9 @@ namespace {
 constexpr struct {
   fb::DType plan;
   qwenc::StoredDType stored;
-} kDTypes[] = {{fb::DType::F32, qwenc::StoredDType::F32}, {fb::DType::BF16, qwenc::StoredDType::BF16}, {fb::DType::F16, qwenc::StoredDType::F16},
-               {fb::DType::I32, qwenc::StoredDType::I32}, {fb::DType::U32, qwenc::StoredDType::U32},   {fb::DType::U8, qwenc::StoredDType::U8}};
+} kDTypes[] = {{fb::DType::F32, qwenc::StoredDType::F32}, {fb::DType::BF16, qwenc::StoredDType::BF16},
+               {fb::DType::F16, qwenc::StoredDType::F16}, {fb::DType::I32, qwenc::StoredDType::I32},
+               {fb::DType::U32, qwenc::StoredDType::U32}, {fb::DType::U8, qwenc::StoredDType::U8}};
 
 std::string typeText(const fb::EntryTensor &tensor) {
   std::string result = fb::EnumNameDType(tensor.dtype());
@@ -25,7 +26,8 @@ std::string typeText(const fb::EntryTensor &tensor) {
   for (uint32_t i = 0; i < tensor.dims()->size(); ++i) {
     const fb::Dim &dim = *tensor.dims()->Get(i);
     bool symbolic = dim.symbol() && dim.symbol()->size();
-    result += text(i ? "," : "", symbolic ? text(printable(dim.symbol()->string_view()), "<=", dim.size()) : std::to_string(dim.size()));
+    result += text(i ? "," : "", symbolic ? text(printable(dim.symbol()->string_view()), "<=", dim.size())
+                                          : std::to_string(dim.size()));
   }
   return result + "]";
 }
@@ -34,8 +36,8 @@ std::string typeText(const fb::EntryTensor &tensor) {
 void listEntries(const fb::Plan &plan) {
   std::string lines;
   for (const fb::Entry *entry : *plan.entries()) {
-    lines += text(printable(entry->name()->string_view()), " (", fb::EnumNameRole(entry->role()), ", rows ", entry->rows(), ", ",
-                  entry->dispatches()->size(), " dispatches)\n");
+    lines += text(printable(entry->name()->string_view()), " (", fb::EnumNameRole(entry->role()), ", rows ",
+                  entry->rows(), ", ", entry->dispatches()->size(), " dispatches)\n");
     for (const fb::EntryTensor *tensor : *entry->inputs())
       lines += text("  in  ", printable(tensor->name()->string_view()), ": ", typeText(*tensor), "\n");
     for (const fb::EntryTensor *tensor : *entry->outputs())
@@ -62,11 +64,12 @@ Result<std::vector<HostTensor>> readInputs(const std::string &path, const fb::En
         known = true;
       }
     if (!known)
-      return Status(StatusCode::InvalidInput, text("input '", printable(at->first), "' has dtype ", qwenc::storedDTypeName(stored.dtype), ", expected ",
-                                                   typeText(*wanted), ", convert it"));
+      return Status(StatusCode::InvalidInput,
+                    text("input '", printable(at->first), "' has dtype ", qwenc::storedDTypeName(stored.dtype),
+                         ", expected ", typeText(*wanted), ", convert it"));
     if (stored.sizeBytes > wanted->size_bytes())
-      return Status(StatusCode::InvalidInput, text("input '", printable(at->first), "' has ", stored.sizeBytes, " bytes, expected ",
-                                                   typeText(*wanted), ", make it smaller"));
+      return Status(StatusCode::InvalidInput, text("input '", printable(at->first), "' has ", stored.sizeBytes,
+                                                   " bytes, expected ", typeText(*wanted), ", make it smaller"));
     input.data.resize(stored.sizeBytes);
     QWENRT_RETURN_IF_ERROR(file.readAt(stored.offsetBytes, input.data.data(), stored.sizeBytes));
     inputs.push_back(std::move(input));
@@ -89,8 +92,10 @@ Status writeOutputs(const std::string &path, const std::vector<HostTensor> &outp
 Status runEntry(const Options &options, std::shared_ptr<const Plan> plan) {
   std::optional<uint32_t> ordinal = plan->findEntry(options.entry);
   if (!ordinal)
-    return {StatusCode::NotFound, text("plan has no entry '", printable(options.entry), "', expected one of its own, see --entry list")};
-  QWENRT_ASSIGN_OR_RETURN(std::vector<HostTensor> inputs, readInputs(options.inputsPath, *plan->root().entries()->Get(*ordinal)));
+    return {StatusCode::NotFound,
+            text("plan has no entry '", printable(options.entry), "', expected one of its own, see --entry list")};
+  QWENRT_ASSIGN_OR_RETURN(std::vector<HostTensor> inputs,
+                          readInputs(options.inputsPath, *plan->root().entries()->Get(*ordinal)));
   QWENRT_ASSIGN_OR_RETURN(Runtime runtime, openRuntime(options, plan));
   std::vector<HostTensor> outputs;
   QWENRT_RETURN_IF_ERROR(runtime.session->run(options.entry, inputs, outputs));

@@ -1,7 +1,7 @@
 //===- Interactive.cpp - A chat, turn by turn --------------------------------------------------------------------===//
 //
-// The caches keep the conversation: each turn appends only its own tokens. Replies of models with a thinking switch lose
-// their reasoning in later turns, as the template has it; their history is then rendered and processed again.
+// The caches keep the conversation: each turn appends only its own tokens. Replies of models with a thinking switch
+// lose their reasoning in later turns, as the template has it; their history is then rendered and processed again.
 //
 //===------------------------------------------------------------------------------------------------------------===//
 #include "Terminal.h"
@@ -19,8 +19,10 @@ namespace {
 
 class Conversation {
 public:
-  Conversation(const Options &options, Runtime &runtime, Tokenizer tokenizer, GenerateOptions generate, ChatOptions chat)
-      : runtime_(runtime), tokenizer_(std::move(tokenizer)), generate_(std::move(generate)), chat_(chat), stats_(options.stats) {
+  Conversation(const Options &options, Runtime &runtime, Tokenizer tokenizer, GenerateOptions generate,
+               ChatOptions chat)
+      : runtime_(runtime), tokenizer_(std::move(tokenizer)), generate_(std::move(generate)), chat_(chat),
+        stats_(options.stats) {
     if (options.hasSystem)
       system_ = options.system;
   }
@@ -116,7 +118,8 @@ Status converse(Conversation &conversation) {
 Status hold(const Options &options, std::shared_ptr<const Plan> plan) {
   QWENRT_ASSIGN_OR_RETURN(Tokenizer tokenizer, openTokenizer(*plan));
   if (!plan->root().chat())
-    return {StatusCode::Unsupported, "model has no chat template, expected one for --interactive, use --prompt with --raw"};
+    return {StatusCode::Unsupported,
+            "model has no chat template, expected one for --interactive, use --prompt with --raw"};
   QWENRT_ASSIGN_OR_RETURN(ChatOptions chat, chatOptions(options, *plan));
   QWENRT_ASSIGN_OR_RETURN(GenerateOptions generate, generateOptions(options, *plan, /*checkpointByDefault=*/true));
   QWENRT_ASSIGN_OR_RETURN(Runtime runtime, openRuntime(options, plan));

@@ -42,7 +42,8 @@ struct Options {
   std::string casesPath, text, ids, entry, inputsPath, outputsPath, bench;
 };
 
-/// Parses the command line. A value below 0 in \p exitCode means: go on; else the program ends with it, all messages printed.
+/// Parses the command line. A value below 0 in \p exitCode means: go on; else the program ends with it, all messages
+/// printed.
 Options parseOptions(int argc, char **argv, int &exitCode);
 
 } // namespace qwenrt::tool

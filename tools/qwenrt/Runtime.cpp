@@ -33,8 +33,10 @@ std::string rate(double amount, uint64_t ns, double unit, int digits) {
 void printLoadStats(const Runtime &runtime) {
   const LoadStatistics &load = runtime.session->loadStatistics();
   printNote(text("weights: ", formatBytes(load.weightBytes), " in ", milliseconds(load.weightNs), ", ",
-                 rate(double(load.weightBytes), load.weightNs, 1e9, 2), " GB/s, ", load.mappedUpload ? "mapped" : "staged"));
-  printNote(text("pipelines: ", load.pipelines, " in ", milliseconds(load.pipelineNs), ", cache ", load.warmPipelines ? "warm" : "cold"));
+                 rate(double(load.weightBytes), load.weightNs, 1e9, 2), " GB/s, ",
+                 load.mappedUpload ? "mapped" : "staged"));
+  printNote(text("pipelines: ", load.pipelines, " in ", milliseconds(load.pipelineNs), ", cache ",
+                 load.warmPipelines ? "warm" : "cold"));
 }
 
 } // namespace
@@ -44,13 +46,15 @@ Result<Runtime> tool::openRuntime(const Options &options, std::shared_ptr<const 
   runtime.plan = std::move(plan);
   QWENRT_ASSIGN_OR_RETURN(runtime.device, Device::open(options.device, &runtime.plan->root()));
   if (options.stats) {
-    printNote(text("device: ", runtime.device->info().name, " (", deviceKindName(runtime.device->info().kind), "), ", runtime.device->info().driver));
+    printNote(text("device: ", runtime.device->info().name, " (", deviceKindName(runtime.device->info().kind), "), ",
+                   runtime.device->info().driver));
     printNote(text("device memory: ", budgetText(*runtime.plan)));
   }
   QWENRT_ASSIGN_OR_RETURN(runtime.session, Session::create(runtime.plan, runtime.device, options.session));
   {
     ProgressLine line(options.quiet);
-    QWENRT_RETURN_IF_ERROR(runtime.session->load(options.weightsFolder, [&line](const LoadProgress &progress) { line.show(progress); }));
+    QWENRT_RETURN_IF_ERROR(
+        runtime.session->load(options.weightsFolder, [&line](const LoadProgress &progress) { line.show(progress); }));
   }
   if (!options.profilePath.empty())
     runtime.session->enableTrace();
@@ -74,13 +78,15 @@ Status tool::closeRuntime(const Options &options, Runtime &runtime) {
   }
   runtime.session.reset(); // its objects are checked as well
   if (uint32_t messages = runtime.device->validationMessages())
-    return {StatusCode::Unsupported, text("validation layer printed ", messages, " messages, expected none, report them")};
+    return {StatusCode::Unsupported,
+            text("validation layer printed ", messages, " messages, expected none, report them")};
   return Status::ok();
 }
 
 Result<Tokenizer> tool::openTokenizer(const Plan &plan) {
   if (!plan.root().tokenizer())
-    return Status(StatusCode::Unsupported, "plan has no tokenizer, expected one for text, give token ids with --input-ids and --print-ids");
+    return Status(StatusCode::Unsupported,
+                  "plan has no tokenizer, expected one for text, give token ids with --input-ids and --print-ids");
   return Tokenizer::fromPlan(*plan.root().tokenizer());
 }
 
@@ -88,7 +94,8 @@ void tool::printGenerationStats(const GenerateResult &result) {
   size_t steps = result.tokens.size() > 1 ? result.tokens.size() - 1 : 0;
   printNote(text("prompt: ", result.promptTokens, " tokens in ", milliseconds(result.prefillNs), ", ",
                  rate(double(result.promptTokens), result.prefillNs, 1, 1), " tokens/s"));
-  printNote(text("time to first token: ", milliseconds(result.firstTokenNs), " (prompt ", milliseconds(result.prefillNs), ", first token ",
+  printNote(text("time to first token: ", milliseconds(result.firstTokenNs), " (prompt ",
+                 milliseconds(result.prefillNs), ", first token ",
                  milliseconds(result.firstTokenNs - std::min(result.firstTokenNs, result.prefillNs)), ")"));
   printNote(text("generation: ", steps, " further tokens in ", milliseconds(result.decodeNs), ", ",
                  rate(double(steps), result.decodeNs, 1, 1), " tokens/s"));

@@ -77,10 +77,12 @@ void tool::ProgressLine::show(const LoadProgress &progress) {
     return;
   shown_ = true;
   constexpr unsigned kWidth = 24;
-  unsigned filled = progress.bytesTotal ? unsigned(double(progress.bytesDone) / double(progress.bytesTotal) * kWidth) : kWidth;
+  unsigned filled =
+      progress.bytesTotal ? unsigned(double(progress.bytesDone) / double(progress.bytesTotal) * kWidth) : kWidth;
   std::string bar = std::string(filled, '#') + std::string(kWidth - filled, '.');
   std::string layer = progress.layer >= 0 ? text(", layer ", progress.layer) : "";
-  std::string kernels = progress.kernelsTotal ? text(", kernels ", progress.kernelsDone, "/", progress.kernelsTotal) : "";
+  std::string kernels =
+      progress.kernelsTotal ? text(", kernels ", progress.kernelsDone, "/", progress.kernelsTotal) : "";
   std::fprintf(stderr, "\r\033[Kloading [%s] %s of %s%s%s", bar.c_str(), formatBytes(progress.bytesDone).c_str(),
                formatBytes(progress.bytesTotal).c_str(), layer.c_str(), kernels.c_str());
 }

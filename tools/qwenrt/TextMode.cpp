@@ -67,7 +67,8 @@ Result<ChatOptions> tool::chatOptions(const Options &options, const Plan &plan) 
   result.thinkingSwitch = plan.root().chat() && plan.root().chat()->thinking_switch();
   result.thinking = options.thinking != "off";
   if (!options.thinking.empty() && !result.thinkingSwitch)
-    return Status(StatusCode::Unsupported, "chat template of the model has no thinking switch, expected one for --thinking, leave it out");
+    return Status(StatusCode::Unsupported,
+                  "chat template of the model has no thinking switch, expected one for --thinking, leave it out");
   return result;
 }
 
@@ -109,7 +110,8 @@ struct LogitsRows {
     std::vector<qwenc::TensorData> tensors;
     auto add = [&](const char *name, const std::vector<float> &rows) {
       if (!rows.empty())
-        tensors.push_back({{name, qwenc::StoredDType::F32, {rows.size() / width, width}}, std::as_bytes(std::span(rows))});
+        tensors.push_back(
+            {{name, qwenc::StoredDType::F32, {rows.size() / width, width}}, std::as_bytes(std::span(rows))});
     };
     add("logits", prompt);
     add("step_logits", steps);
@@ -153,7 +155,8 @@ public:
   bool push(int32_t token) {
     if (!decoder_)
       return !outputBroken();
-    bool stop = options_.forceIds.empty() && std::find(options_.stopIds.begin(), options_.stopIds.end(), token) != options_.stopIds.end();
+    bool stop = options_.forceIds.empty() &&
+                std::find(options_.stopIds.begin(), options_.stopIds.end(), token) != options_.stopIds.end();
     return stop || writeOutput(decoder_->push(token));
   }
   void finish() {
@@ -171,13 +174,15 @@ Result<GenerateResult> generateRepeatedly(const Options &options, Session &sessi
                                           const GenerateOptions &generate, const Tokenizer *tokenizer) {
   InterruptScope scope;
   TextStream stream(tokenizer, generate);
-  QWENRT_ASSIGN_OR_RETURN(GenerateResult first, generateOnce(session, prompt, generate, options.logitsPath, [&](int32_t token) { return stream.push(token); }));
+  QWENRT_ASSIGN_OR_RETURN(GenerateResult first, generateOnce(session, prompt, generate, options.logitsPath,
+                                                             [&](int32_t token) { return stream.push(token); }));
   stream.finish();
   for (uint32_t run = 1; run < options.repeat && !interrupted() && !outputBroken(); ++run) {
     QWENRT_ASSIGN_OR_RETURN(GenerateResult again, generateOnce(session, prompt, generate, "", {}));
     if (again.tokens != first.tokens && again.finish != Finish::Cancelled)
-      return Status(StatusCode::Unsupported, text("run ", run + 1, " gave ", formatIds(again.tokens), ", expected the tokens of the first run, ",
-                                                  "check the device with --validate"));
+      return Status(StatusCode::Unsupported,
+                    text("run ", run + 1, " gave ", formatIds(again.tokens), ", expected the tokens of the first run, ",
+                         "check the device with --validate"));
   }
   return first;
 }
@@ -202,7 +207,8 @@ int tool::runTextMode(const Options &options, std::shared_ptr<const Plan> plan) 
   Result<Runtime> runtime = openRuntime(options, plan);
   if (!runtime.isOk())
     return reportFailure(runtime.status());
-  Result<GenerateResult> result = generateRepeatedly(options, *runtime->session, *prompt, *generate, tokenizer ? &*tokenizer : nullptr);
+  Result<GenerateResult> result =
+      generateRepeatedly(options, *runtime->session, *prompt, *generate, tokenizer ? &*tokenizer : nullptr);
   if (!result.isOk())
     return reportFailure(result.status());
   if (options.printIds)

@@ -16,8 +16,8 @@ Result<ChatOptions> chatOptions(const Options &options, const Plan &plan);
 Result<std::vector<int32_t>> promptIds(const Options &options, const Plan &plan);
 
 /// Generates once and writes \p logitsPath if it is not empty. \p onToken may be empty.
-Result<GenerateResult> generateOnce(Session &session, std::span<const int32_t> prompt, GenerateOptions options, const std::string &logitsPath,
-                                    const TokenCallback &onToken);
+Result<GenerateResult> generateOnce(Session &session, std::span<const int32_t> prompt, GenerateOptions options,
+                                    const std::string &logitsPath, const TokenCallback &onToken);
 
 /// Says on standard error why generation ended, if that is worth a line.
 void reportFinish(const GenerateResult &result, const Session &session);

@@ -12,7 +12,8 @@ namespace {
 constexpr uint64_t kLongestFile = uint64_t(1) << 30;
 
 Result<std::vector<int32_t>> idsOf(const nlohmann::json &document, const std::string &source) {
-  Status wrong(StatusCode::InvalidInput, text(source, " is no list of token ids, expected numbers as in 1,2,3, correct it"));
+  Status wrong(StatusCode::InvalidInput,
+               text(source, " is no list of token ids, expected numbers as in 1,2,3, correct it"));
   if (!document.is_array())
     return wrong;
   std::vector<int32_t> ids;

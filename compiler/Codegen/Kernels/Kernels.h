@@ -165,11 +165,15 @@ mlir::FailureOr<KernelPlan> prefillAttentionKernel(const RowBound &rows, const H
 mlir::FailureOr<KernelPlan> decodeAttentionKernel(const Heads &heads, const Rotary &rotary, double scale,
                                                   uint32_t splits, const StateBlock &state,
                                                   const TargetProfile &target);
+/// Partial results of split-key attention.
+struct SplitShape {
+  uint32_t heads = 0, splits = 0, dim = 0;
+};
 /// Operands: partials, state, y [h d]. Finishes the softmax where no product could take it as its prologue.
-KernelPlan combineSplitsKernel(uint32_t heads, uint32_t splits, uint32_t dim, const StateBlock &state,
-                               const TargetProfile &target);
-/// Element `index` of the combined row, for prologues. `active` = splits that hold keys.
-Val combinedElement(KernelBuilder &k, Buffer partials, uint32_t splits, uint32_t dim, Val active, Val index);
+KernelPlan combineSplitsKernel(const SplitShape &shape, const StateBlock &state, const TargetProfile &target);
+/// Elements index .. index + count - 1 (of one head) of the combined row, for prologues. `active` = splits that hold keys.
+Vals combinedElements(KernelBuilder &k, Buffer partials, const SplitShape &shape, Val active, Val index,
+                      unsigned count);
 /// Splits that hold keys when `keys` keys are visible; decodeAttentionKernel divides the keys in the same way.
 Val keysPerSplit(KernelBuilder &k, uint32_t splits, Val keys);
 Val activeSplits(KernelBuilder &k, uint32_t splits, Val keys);

@@ -138,7 +138,7 @@ private:
   /// Every occurrence writes the same value, so the order of writes does not matter.
   void penalise() {
     forVocabulary([&](Val i) { k.store(scratch, Elem::F32, i, k.load(logits, Elem::F32, i)); });
-    k.barrier();
+    k.barrierWithDeviceMemory();
     Val penalty = k.bitcastToF32(loadCell(k, cells, layout::kRepetitionPenalty));
     Val length = k.min(loadCell(k, cells, layout::kLength), k.u32(state.maxContext + 1));
     k.ifThen(penalty != 1.0, [&] {
@@ -148,7 +148,7 @@ private:
         k.store(scratch, Elem::F32, token, k.select(x > 0.0, x / penalty, x * penalty));
       });
     });
-    k.barrier();
+    k.barrierWithDeviceMemory();
   }
 
   Val scaled(Val i) { return k.load(scratch, Elem::F32, i) / temperature; }

@@ -76,7 +76,13 @@ private:
   Val weightRow(Val output) { return k.min(output, k.u32(linear.n - 1)) * s.vectors; }
 
   LogicalResult emitOutputs(Val output, uint32_t count) {
+    // Loads retire in order on some devices, so the input, which is waited for first, is asked for first. Combining
+    // splits is a chain of loads by itself: there the weights go ahead.
     SmallVector<Value> raw;
+    bool combine = linear.prologue == LinearPrologue::CombineSplits;
+    std::vector<StagedSlot> slots;
+    if (s.preload && !combine)
+      slots = loadSlots();
     if (s.preload)
       for (uint32_t turn = 0; turn < s.turns; ++turn)
         loadTurn(output, count, k.u32(0), turn, raw);
@@ -85,7 +91,13 @@ private:
     for (uint32_t base = 0; base < s.vectors; base += s.stagedVectors) {
       if (base)
         k.barrier();
-      stage(base);
+      if (slots.empty())
+        stage(base);
+      else
+        storeSlots(slots);
+      bool last = base + s.stagedVectors >= s.vectors;
+      if (last && linear.prologue == LinearPrologue::RmsNorm)
+        shareSquares();
       k.barrier();
       for (uint32_t turn = 0; turn < s.turns; ++turn) {
         SmallVector<Value> turnRaw;
@@ -99,6 +111,52 @@ private:
       }
     }
     return finish(output, count, sums);
+  }
+
+  /// Four input elements (and their norm weights) of one access of the staged row, in registers.
+  struct StagedSlot {
+    Val slot;
+    Vals values, norm;
+  };
+
+  /// The accesses this invocation stages, loaded but not yet used. One stage holds the whole row.
+  std::vector<StagedSlot> loadSlots() {
+    std::vector<StagedSlot> slots;
+    for (uint32_t first = 0; first < stagedCount * 2; first += s.invocations) {
+      StagedSlot staged{k.localIndex() + first, {}, {}};
+      unsigned step = accessWidth(linear.k, 4);
+      for (unsigned part = 0; part < 4; part += step) {
+        Val element = staged.slot * 4 + part;
+        Val safe = k.select(element < linear.k, element, k.u32(0));
+        staged.values.append(k.load(ops.x, linear.input, safe, step));
+        if (linear.prologue == LinearPrologue::RmsNorm)
+          staged.norm.append(k.load(ops.norm, Elem::BF16, safe, step));
+      }
+      slots.push_back(staged);
+    }
+    return slots;
+  }
+
+  void storeSlots(ArrayRef<StagedSlot> slots) {
+    for (const StagedSlot &slot : slots) {
+      Vals four;
+      for (unsigned e = 0; e < 4; ++e) {
+        Val v = k.select(slot.slot * 4 + e < linear.k, slot.values[e], k.f32(0));
+        if (linear.prologue == LinearPrologue::RmsNorm) {
+          sumOfSquares = k.fma(v, v, sumOfSquares);
+          v = v * slot.norm[e];
+        }
+        four.push_back(v);
+      }
+      k.ifThen(slot.slot < stagedCount * 2, [&] { k.store(staged, slot.slot, four); });
+    }
+  }
+
+  /// Leaves each subgroup's part of the sum of squares for normScale(), in front of a barrier that is there anyway.
+  void shareSquares() {
+    squares = k.shared(Elem::F32, s.invocations / k.target().subgroupSize);
+    Val own = k.subgroupAdd(sumOfSquares);
+    k.ifThen(k.lane() == 0, [&] { k.store(*squares, k.subgroupIndex(), {own}); });
   }
 
   /// Unknown subgroup size: loops over lanes' vectors and over the outputs of the workgroup.
@@ -159,7 +217,8 @@ private:
     Val active;
     if (linear.prologue == LinearPrologue::CombineSplits)
       active = activeSplits(k, linear.combineSplits, loadCell(k, ops.state, plan::layout::kPosition) + 1);
-    unsigned step = linear.prologue == LinearPrologue::CombineSplits ? 1 : accessWidth(linear.k, 4);
+    bool combine = linear.prologue == LinearPrologue::CombineSplits;
+    unsigned step = accessWidth(combine ? linear.k / linear.combineHeads : linear.k, 4);
     sumOfSquares = k.forLoop(k.localIndex(), k.u32(stagedCount * 2), k.u32(k.invocations()), {sumOfSquares},
                              [&](Val slot, ArrayRef<Val> carried) -> Vals {
                                Val squares = carried[0];
@@ -176,8 +235,8 @@ private:
     Val safe = k.select(inside, element, k.u32(0));
     Vals values;
     if (linear.prologue == LinearPrologue::CombineSplits)
-      values.push_back(
-          combinedElement(k, ops.x, linear.combineSplits, linear.k / linear.combineHeads, active, safe));
+      values = combinedElements(k, ops.x, {linear.combineHeads, linear.combineSplits, linear.k / linear.combineHeads},
+                                active, safe, step);
     else
       values = k.load(ops.x, linear.input, safe, step);
     Vals norm;
@@ -193,7 +252,15 @@ private:
     }
   }
 
-  Val normScale() { return k.inverseSqrt(k.workgroupAdd(sumOfSquares) / linear.k + linear.eps); }
+  Val normScale() {
+    Val total;
+    if (squares)
+      for (uint32_t i = 0; i < squares->count; ++i)
+        total = i ? total + k.loadOne(*squares, k.u32(i)) : k.loadOne(*squares, k.u32(i));
+    else
+      total = k.workgroupAdd(sumOfSquares);
+    return k.inverseSqrt(total / linear.k + linear.eps);
+  }
 
   LogicalResult finish(Val output, uint32_t count, ArrayRef<Val> sums) {
     if (linear.prologue == LinearPrologue::RmsNorm)
@@ -223,6 +290,7 @@ private:
   const Schedule &s;
   LinearOperands ops;
   Shared staged;
+  std::optional<Shared> squares;
   uint32_t stagedCount = 0;
   Val sumOfSquares, normFactor;
 };

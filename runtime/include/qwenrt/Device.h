@@ -48,8 +48,9 @@ struct DeviceInfo {
 /// Whether a device of these properties can run \p entry; Unsupported names the limit that fails.
 Status checkEntry(const fb::Plan &plan, const fb::Entry &entry, const DeviceInfo &device);
 
-/// Whether a device of these properties can run \p plan: the generic minimum, its buffers, and at least one entry of each
-/// role. Unsupported names the limit that fails; OutOfMemory says how much the plan needs. Ignores the device's kind.
+/// Whether a device of these properties can run \p plan: the generic minimum, its buffers, and at least one entry of
+/// each role. Unsupported names the limit that fails; OutOfMemory says how much the plan needs. Ignores the device's
+/// kind.
 Status checkPlan(const fb::Plan &plan, const DeviceInfo &device);
 
 struct DeviceOptions {
@@ -63,7 +64,8 @@ Result<std::vector<DeviceInfo>> listDevices();
 
 /// Chooses among \p devices as Device::open does. \p plan may be null: then only the generic minimum counts.
 /// NotFound or Unsupported say which devices there are and why none was taken.
-Result<uint32_t> chooseDevice(const std::vector<DeviceInfo> &devices, const DeviceOptions &options, const fb::Plan *plan);
+Result<uint32_t> chooseDevice(const std::vector<DeviceInfo> &devices, const DeviceOptions &options,
+                              const fb::Plan *plan);
 
 namespace detail {
 struct DeviceState;

@@ -1,8 +1,8 @@
 //===- Plan.h - A verified plan file -----------------------------------------------------------------------------===//
 //
 // A plan (runtime/schema/plan.fbs) is data from outside: a Plan object exists only after every range in it has been
-// proved, before any Vulkan object is made. On the device nothing checks an address, so this is the only fence there is.
-// What cannot be proved here is the SPIR-V itself: a plan is as trusted as a program.
+// proved, before any Vulkan object is made. On the device nothing checks an address, so this is the only fence there
+// is. What cannot be proved here is the SPIR-V itself: a plan is as trusted as a program.
 //
 //===------------------------------------------------------------------------------------------------------------===//
 #pragma once

@@ -39,9 +39,9 @@ enum class UploadPath {
 
 struct SessionOptions {
   UploadPath upload = UploadPath::Auto;
-  unsigned loaderThreads = 4;  ///< threads that read weights, at most 16
-  bool pipelineCache = true;   ///< keep compiled kernels on disk
-  std::string cacheFolder;     ///< empty: $XDG_CACHE_HOME/qwenrt or ~/.cache/qwenrt
+  unsigned loaderThreads = 4; ///< threads that read weights, at most 16
+  bool pipelineCache = true;  ///< keep compiled kernels on disk
+  std::string cacheFolder;    ///< empty: $XDG_CACHE_HOME/qwenrt or ~/.cache/qwenrt
 };
 
 /// How far Session::load is.
@@ -90,7 +90,8 @@ struct GenerateOptions {
   uint32_t maxNewTokens = UINT32_MAX;
   std::vector<int32_t> stopIds; ///< generation ends with the first of these, which is the last token reported
   Sampling sampling;
-  std::vector<int32_t> forceIds; ///< if not empty: these tokens are fed instead of the sampled ones, then generation ends
+  std::vector<int32_t>
+      forceIds; ///< if not empty: these tokens are fed instead of the sampled ones, then generation ends
   /// If set, hears the logits of every appended token, then of every step. Slower: each step waits for the host.
   std::function<Status(const LogitsRow &)> onLogits;
   /// If set, becoming true ends generation after the step at hand. May be set from a signal handler.
@@ -120,19 +121,20 @@ using TokenCallback = std::function<bool(int32_t token)>;
 class Session {
 public:
   /// Checks the plan against the device and its free memory, then makes all buffers; reads no weights.
-  static Result<std::unique_ptr<Session>> create(std::shared_ptr<const Plan> plan, std::shared_ptr<Device> device, const SessionOptions &options = {});
+  static Result<std::unique_ptr<Session>> create(std::shared_ptr<const Plan> plan, std::shared_ptr<Device> device,
+                                                 const SessionOptions &options = {});
   ~Session();
   Session(const Session &) = delete;
   Session &operator=(const Session &) = delete;
 
-  /// Reads the weights from \p weightsFolder (empty: where the plan says) and compiles the kernels of all entries with a
-  /// role. \p progress is called on this thread a few times a second.
+  /// Reads the weights from \p weightsFolder (empty: where the plan says) and compiles the kernels of all entries with
+  /// a role. \p progress is called on this thread a few times a second.
   Status load(const std::string &weightsFolder, const std::function<void(const LoadProgress &)> &progress = {});
   const LoadStatistics &loadStatistics() const;
 
-  /// Runs \p entry once on \p inputs, in any order; tensors that the entry does not take are ignored. \p outputs becomes
-  /// all its outputs. Symbolic extents follow from the inputs; an extent that no input has is read from its cell after the
-  /// run. Caches and state are zeroed before, so that a run depends on its inputs alone.
+  /// Runs \p entry once on \p inputs, in any order; tensors that the entry does not take are ignored. \p outputs
+  /// becomes all its outputs. Symbolic extents follow from the inputs; an extent that no input has is read from its
+  /// cell after the run. Caches and state are zeroed before, so that a run depends on its inputs alone.
   Status run(std::string_view entry, std::span<const HostTensor> inputs, std::vector<HostTensor> &outputs);
 
   /// Forgets everything: history, caches, step count.
@@ -141,8 +143,8 @@ public:
   Status rewind(uint32_t length);
   /// Adds tokens to the history. InvalidInput if the context cannot hold them.
   Status append(std::span<const int32_t> tokens);
-  /// Processes what has been appended and samples on from there, several steps ahead of the host. Afterwards the history
-  /// holds the reported tokens, so that append and generate go on with the conversation.
+  /// Processes what has been appended and samples on from there, several steps ahead of the host. Afterwards the
+  /// history holds the reported tokens, so that append and generate go on with the conversation.
   Result<GenerateResult> generate(const GenerateOptions &options, const TokenCallback &onToken = {});
   /// Processes what has been appended, without sampling; returns nanoseconds.
   Result<uint64_t> prefill();
@@ -156,7 +158,8 @@ public:
   void enableTrace();
   const std::vector<TraceEvent> &trace() const;
 
-  /// Bytes that processing \p tokens appended tokens, or one decode step, reads from device memory by the plan's estimate.
+  /// Bytes that processing \p tokens appended tokens, or one decode step, reads from device memory by the plan's
+  /// estimate.
   uint64_t prefillReadBytes(uint32_t tokens) const;
   uint64_t decodeReadBytes() const;
   /// Bytes per second that a plain reading kernel reaches over the largest weight buffer.

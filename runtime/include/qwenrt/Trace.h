@@ -12,7 +12,7 @@ namespace qwenrt {
 struct TraceEvent {
   std::string entry;
   std::string kernel;
-  std::string label; ///< layer or weight, as the plan has it; may be empty
+  std::string label;    ///< layer or weight, as the plan has it; may be empty
   uint64_t startNs = 0; ///< from the first dispatch of the trace
   uint64_t durationNs = 0;
   uint64_t readBytes = 0; ///< the plan's estimate

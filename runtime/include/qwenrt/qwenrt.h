@@ -55,22 +55,31 @@ const char *qwenrt_plan_entry_name(const qwenrt_plan *plan, uint32_t index);
 
 /* Devices ---------------------------------------------------------------------------------------------------------- */
 
-/* Opens a device that can run `plan`. `selector` is an index or a part of the name; null takes the best one. A device of
-   type CPU is taken only if `allow_cpu` is not 0. */
-qwenrt_code qwenrt_device_open(const qwenrt_plan *plan, const char *selector, int allow_cpu, qwenrt_device **device, qwenrt_error *error);
+/* Opens a device that can run `plan`. `selector` is an index or a part of the name; null takes the best one. A device
+   of type CPU is taken only if `allow_cpu` is not 0. */
+qwenrt_code qwenrt_device_open(const qwenrt_plan *plan, const char *selector, int allow_cpu, qwenrt_device **device,
+                               qwenrt_error *error);
 void qwenrt_device_release(qwenrt_device *device);
 const char *qwenrt_device_name(const qwenrt_device *device);
 
 /* Sessions --------------------------------------------------------------------------------------------------------- */
 
 /* Makes the plan's buffers on the device. */
-qwenrt_code qwenrt_session_create(const qwenrt_plan *plan, const qwenrt_device *device, qwenrt_session **session, qwenrt_error *error);
+qwenrt_code qwenrt_session_create(const qwenrt_plan *plan, const qwenrt_device *device, qwenrt_session **session,
+                                  qwenrt_error *error);
 void qwenrt_session_release(qwenrt_session *session);
 /* Reads the weights and compiles the kernels. `folder` is the checkpoint's; null: where the plan says. */
 qwenrt_code qwenrt_session_load(qwenrt_session *session, const char *folder, qwenrt_error *error);
 
 /* Element types, as in plan.fbs. */
-typedef enum qwenrt_dtype { QWENRT_F32 = 0, QWENRT_BF16 = 1, QWENRT_F16 = 2, QWENRT_I32 = 3, QWENRT_U32 = 4, QWENRT_U8 = 5 } qwenrt_dtype;
+typedef enum qwenrt_dtype {
+  QWENRT_F32 = 0,
+  QWENRT_BF16 = 1,
+  QWENRT_F16 = 2,
+  QWENRT_I32 = 3,
+  QWENRT_U32 = 4,
+  QWENRT_U8 = 5
+} qwenrt_dtype;
 
 #define QWENRT_MAX_RANK 8
 
@@ -84,10 +93,11 @@ typedef struct qwenrt_tensor {
   uint64_t size_bytes; /* of data: exact for inputs, at least the result for outputs */
 } qwenrt_tensor;
 
-/* Runs one entry on `inputs`. For each of `outputs`, name, data and size_bytes are given by the caller; dtype, rank, shape and
-   size_bytes are set to what the entry produced. Outputs of the entry that are not asked for are dropped. */
-qwenrt_code qwenrt_session_run(qwenrt_session *session, const char *entry, const qwenrt_tensor *inputs, uint32_t input_count,
-                               qwenrt_tensor *outputs, uint32_t output_count, qwenrt_error *error);
+/* Runs one entry on `inputs`. For each of `outputs`, name, data and size_bytes are given by the caller; dtype, rank,
+   shape and size_bytes are set to what the entry produced. Outputs of the entry that are not asked for are dropped. */
+qwenrt_code qwenrt_session_run(qwenrt_session *session, const char *entry, const qwenrt_tensor *inputs,
+                               uint32_t input_count, qwenrt_tensor *outputs, uint32_t output_count,
+                               qwenrt_error *error);
 
 /* Forgets history and caches. */
 qwenrt_code qwenrt_session_reset(qwenrt_session *session, qwenrt_error *error);
@@ -107,14 +117,20 @@ typedef struct qwenrt_generate_options {
   uint32_t seed;
 } qwenrt_generate_options;
 
-typedef enum qwenrt_finish { QWENRT_FINISH_STOP = 0, QWENRT_FINISH_LENGTH = 1, QWENRT_FINISH_CONTEXT = 2, QWENRT_FINISH_CANCELLED = 3 } qwenrt_finish;
+typedef enum qwenrt_finish {
+  QWENRT_FINISH_STOP = 0,
+  QWENRT_FINISH_LENGTH = 1,
+  QWENRT_FINISH_CONTEXT = 2,
+  QWENRT_FINISH_CANCELLED = 3
+} qwenrt_finish;
 
 /* Hears each new token; 0 ends generation. */
 typedef int (*qwenrt_token_callback)(int32_t token, void *user);
 
 /* Processes what was appended and samples on from there. `options`, `callback` and `finish` may be null. */
-qwenrt_code qwenrt_session_generate(qwenrt_session *session, const qwenrt_generate_options *options, qwenrt_token_callback callback,
-                                    void *user, qwenrt_finish *finish, qwenrt_error *error);
+qwenrt_code qwenrt_session_generate(qwenrt_session *session, const qwenrt_generate_options *options,
+                                    qwenrt_token_callback callback, void *user, qwenrt_finish *finish,
+                                    qwenrt_error *error);
 
 #ifdef __cplusplus
 }

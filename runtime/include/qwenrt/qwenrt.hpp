@@ -1,7 +1,7 @@
 //===- qwenrt.hpp - A thin C++ wrapper over the C interface ------------------------------------------------------===//
 //
-// For programs that use libqwenrt from C++ without the runtime's own headers: handles that release themselves, errors as
-// Status values. Everything else is as in qwenrt.h.
+// For programs that use libqwenrt from C++ without the runtime's own headers: handles that release themselves, errors
+// as Status values. Everything else is as in qwenrt.h.
 //
 //===------------------------------------------------------------------------------------------------------------===//
 #pragma once
@@ -36,16 +36,19 @@ inline Result<PlanHandle> openPlan(const std::string &path) {
 }
 
 /// An empty \p selector takes the best device.
-inline Result<DeviceHandle> openDevice(const PlanHandle &plan, const std::string &selector = "", bool allowCpu = false) {
+inline Result<DeviceHandle> openDevice(const PlanHandle &plan, const std::string &selector = "",
+                                       bool allowCpu = false) {
   qwenrt_error error = {};
   qwenrt_device *device = nullptr;
-  if (qwenrt_code code = qwenrt_device_open(plan.get(), selector.empty() ? nullptr : selector.c_str(), allowCpu, &device, &error))
+  if (qwenrt_code code =
+          qwenrt_device_open(plan.get(), selector.empty() ? nullptr : selector.c_str(), allowCpu, &device, &error))
     return toStatus(code, error);
   return DeviceHandle(device);
 }
 
 /// A session with its weights loaded; an empty \p weightsFolder means where the plan says.
-inline Result<SessionHandle> openSession(const PlanHandle &plan, const DeviceHandle &device, const std::string &weightsFolder = "") {
+inline Result<SessionHandle> openSession(const PlanHandle &plan, const DeviceHandle &device,
+                                         const std::string &weightsFolder = "") {
   qwenrt_error error = {};
   qwenrt_session *session = nullptr;
   if (qwenrt_code code = qwenrt_session_create(plan.get(), device.get(), &session, &error))
@@ -56,16 +59,19 @@ inline Result<SessionHandle> openSession(const PlanHandle &plan, const DeviceHan
   return handle;
 }
 
-inline Status run(const SessionHandle &session, const std::string &entry, std::span<const qwenrt_tensor> inputs, std::span<qwenrt_tensor> outputs) {
+inline Status run(const SessionHandle &session, const std::string &entry, std::span<const qwenrt_tensor> inputs,
+                  std::span<qwenrt_tensor> outputs) {
   qwenrt_error error = {};
-  qwenrt_code code = qwenrt_session_run(session.get(), entry.c_str(), inputs.data(), static_cast<uint32_t>(inputs.size()), outputs.data(),
-                                        static_cast<uint32_t>(outputs.size()), &error);
+  qwenrt_code code =
+      qwenrt_session_run(session.get(), entry.c_str(), inputs.data(), static_cast<uint32_t>(inputs.size()),
+                         outputs.data(), static_cast<uint32_t>(outputs.size()), &error);
   return toStatus(code, error);
 }
 
 inline Status append(const SessionHandle &session, std::span<const int32_t> tokens) {
   qwenrt_error error = {};
-  return toStatus(qwenrt_session_append(session.get(), tokens.data(), static_cast<uint32_t>(tokens.size()), &error), error);
+  return toStatus(qwenrt_session_append(session.get(), tokens.data(), static_cast<uint32_t>(tokens.size()), &error),
+                  error);
 }
 
 /// \p onToken hears each token; false ends generation.
@@ -73,8 +79,11 @@ inline Result<qwenrt_finish> generate(const SessionHandle &session, const qwenrt
                                       const std::function<bool(int32_t)> &onToken) {
   qwenrt_error error = {};
   qwenrt_finish finish = QWENRT_FINISH_LENGTH;
-  auto callback = [](int32_t token, void *user) -> int { return (*static_cast<const std::function<bool(int32_t)> *>(user))(token); };
-  qwenrt_code code = qwenrt_session_generate(session.get(), &options, callback, const_cast<std::function<bool(int32_t)> *>(&onToken), &finish, &error);
+  auto callback = [](int32_t token, void *user) -> int {
+    return (*static_cast<const std::function<bool(int32_t)> *>(user))(token);
+  };
+  qwenrt_code code = qwenrt_session_generate(session.get(), &options, callback,
+                                             const_cast<std::function<bool(int32_t)> *>(&onToken), &finish, &error);
   if (code)
     return toStatus(code, error);
   return finish;

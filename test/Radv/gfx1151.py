@@ -1,0 +1,84 @@
+"""Compiles plans of Qwen3-0.6B's exact shape for the Radeon 8060S with RADV, on its null device.
+
+Usage: gfx1151.py BIN_DIR TOOLS_DIR WORK_DIR
+
+RADV is unpacked aside by tools/fetch-radv; nothing is executed, so no GPU is needed. Fails if a kernel does not compile,
+spills registers or uses scratch memory, if RADV does not report the numbers the table is for, or if a matrix-vector product
+of the amd-gfx1151 plan does not keep several 16-byte loads per lane in flight.
+"""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+TARGETS = ["amd-gfx1151", "generic"]
+NEEDED = ["VGPRs", "SGPRs", "Spilled VGPRs", "Spilled SGPRs", "LDS size", "Scratch size", "Subgroups per SIMD", "Code size",
+          "VALU", "VMEM", "SMEM", "Inverse Throughput", "Latency"]
+# ACO's own listing and LLVM's disassembly spell it differently.
+WIDE_LOAD = re.compile(r"global_load_(dwordx4|b128)")
+LEAST_WIDE_LOADS = 4  # the input's own is one; the rest are weights
+
+
+def run(*words, env=None):
+    result = subprocess.run([str(word) for word in words], capture_output=True, text=True, env=env)
+    if result.returncode:
+        sys.exit(f"{' '.join(map(str, words))}\nended with {result.returncode}\n{result.stdout}{result.stderr[-4000:]}")
+    return result.stdout
+
+
+def radv_environment(folder):
+    library = json.loads((folder / "radeon_icd.json").read_text())["ICD"]["library_path"]
+    manifest = str(folder / "radeon_icd.json")
+    return dict(os.environ, LD_LIBRARY_PATH=os.path.dirname(library), VK_DRIVER_FILES=manifest, VK_ICD_FILENAMES=manifest,
+                RADV_FORCE_FAMILY="gfx1151")
+
+
+def make_plans(tools, work):
+    checkpoint, graph = work / "checkpoint", work / "model.json"
+    if not (checkpoint / "config.json").exists():
+        run(tools / "qwen-synth", "--preset", "qwen3-0.6b", "--sparse", "-o", checkpoint)
+    run(tools / "qwen-export", checkpoint, "-o", graph)
+    for target in TARGETS:
+        plan = work / f"{target}.fb"
+        run(tools / "qwenc", graph, "-o", plan, "--target", target)
+        yield target, plan
+
+
+def check_statistics(target, kernels):
+    if not kernels:
+        sys.exit(f"{target}: the plan has no kernels, expected some")
+    for kernel in kernels:
+        missing = [name for name in NEEDED if name not in kernel["statistics"]]
+        if missing:
+            sys.exit(f"{target}: {kernel['name']} has no {', '.join(missing)}, expected RADV to report them")
+
+
+def check_weight_loads(kernels, isa):
+    products = [kernel["name"] for kernel in kernels if kernel["name"].startswith("gemv_")]
+    if not products:
+        sys.exit("found no gemv_ kernel, expected the plan's matrix-vector products to be named so")
+    for name in products:
+        loads = len(WIDE_LOAD.findall((isa / f"{name}.s").read_text()))
+        if loads < LEAST_WIDE_LOADS:
+            sys.exit(f"{name} has {loads} 16-byte loads, expected at least {LEAST_WIDE_LOADS}, see {isa / name}.s")
+
+
+def main():
+    tools, scripts, work = (pathlib.Path(path).resolve() for path in sys.argv[1:4])
+    run(scripts / "fetch-radv", work / "radv")
+    environment = radv_environment(work / "radv")
+    for target, plan in make_plans(tools, work):
+        stats = [tools / "qwen-kernel-stats", plan, "--device", "gfx1151"]
+        print(run(*stats, env=environment))
+        isa = work / f"{target}-isa"
+        kernels = json.loads(run(*stats, "--json", "--isa", isa, env=environment))["kernels"]
+        check_statistics(target, kernels)
+        if target == "amd-gfx1151":
+            check_weight_loads(kernels, isa)
+
+
+if __name__ == "__main__":
+    main()
