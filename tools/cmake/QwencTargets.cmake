@@ -50,12 +50,16 @@ function(qwenc_add_unit_test name)
   add_test(NAME ${name} COMMAND ${name})
 endfunction()
 
-# qwenc_add_fuzzer(NAME sources... [LINK libs...]): a libFuzzer program; its corpus is test/Fuzz/NAME.
+# qwenc_add_fuzzer(NAME sources... [LINK libs...]): a libFuzzer program with QWENC_BUILD_FUZZERS; otherwise the same entry
+# point over its committed corpus, test/Fuzz/NAME, as one CTest entry.
 function(qwenc_add_fuzzer name)
-  if(NOT QWENC_BUILD_FUZZERS)
-    return()
+  if(QWENC_BUILD_FUZZERS)
+    qwenc_add_tool(${name} ${ARGN})
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzzers)
+  elseif(QWENC_BUILD_TESTS)
+    qwenc_add_tool(${name} ${PROJECT_SOURCE_DIR}/test/Fuzz/ReplayCorpus.cpp ${ARGN})
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/unittests)
+    add_test(NAME corpus-${name} COMMAND ${name} ${PROJECT_SOURCE_DIR}/test/Fuzz/${name})
   endif()
-  qwenc_add_tool(${name} ${ARGN})
-  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
-  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzzers)
 endfunction()
