@@ -136,9 +136,8 @@ private:
   void storage(Location loc, StringRef name, plan::Purpose purpose, int64_t bytes) {
     if (!storages.insert(name).second)
       return;
-    plan::StorageOp::create(declarations, loc, b.getStringAttr(name),
-                            plan::PurposeAttr::get(b.getContext(), purpose), b.getI64IntegerAttr(bytes),
-                            FlatSymbolRefAttr(), IntegerAttr());
+    plan::StorageOp::create(declarations, loc, b.getStringAttr(name), plan::PurposeAttr::get(b.getContext(), purpose),
+                            b.getI64IntegerAttr(bytes), FlatSymbolRefAttr(), IntegerAttr());
   }
 
   FailureOr<FlatSymbolRefAttr> weight(qwen::WeightOp op) {
@@ -361,8 +360,7 @@ private:
     if (failed(rows) || failed(table))
       return failure();
     uint32_t width = widthOf(op.getResult().getType());
-    KernelPlan plan =
-        embeddingKernel(*rows, static_cast<uint32_t>(dimOf(op.getTable(), 0)), width, state, target);
+    KernelPlan plan = embeddingKernel(*rows, static_cast<uint32_t>(dimOf(op.getTable(), 0)), width, state, target);
     return dispatch(op.getLoc(), plan, {stateRef(op.getLoc()), *table, destination(op.getResult())},
                     rows->max * weightBytes(1, width));
   }
@@ -455,8 +453,7 @@ private:
     if (linear.prologue != LinearPrologue::None && linear.rows.max != 1)
       return op.emitError("prologues exist only for one row, found ") << linear.rows.max << " rows", failure();
     for (Value extra : op.getExtras())
-      linear.extras.push_back(
-          {cast<RankedTensorType>(extra.getType()).getRank() == 1, elemOf(extra.getType())});
+      linear.extras.push_back({cast<RankedTensorType>(extra.getType()).getRank() == 1, elemOf(extra.getType())});
     return linear;
   }
 
@@ -545,14 +542,13 @@ private:
     if (failed(qkvOperands(op, operands)))
       return failure();
     operands.push_back(destination(op.getPartials()));
-    FailureOr<KernelPlan> plan =
-        decodeAttentionKernel(headsOf(op), rotaryOf(op), op.getScale().convertToDouble(),
-                              static_cast<uint32_t>(op.getSplits()), state, target);
+    FailureOr<KernelPlan> plan = decodeAttentionKernel(headsOf(op), rotaryOf(op), op.getScale().convertToDouble(),
+                                                       static_cast<uint32_t>(op.getSplits()), state, target);
     if (failed(plan))
       return op.emitError("head dim ") << op.getHeadDim() << " with " << op.getNumHeads() / op.getNumKvHeads()
                                        << " query heads per key head does not fit the decode kernel of target "
-                                       << target.name << ", expected a multiple of 4 that fits " << target.maxSharedBytes
-                                       << " bytes of shared memory; choose another target";
+                                       << target.name << ", expected a multiple of 4 that fits "
+                                       << target.maxSharedBytes << " bytes of shared memory; choose another target";
     return dispatch(op.getLoc(), *plan, operands, 0);
   }
 
@@ -581,8 +577,7 @@ private:
     if (failed(rows))
       return failure();
     auto inputRows = static_cast<uint32_t>(dimOf(op.getInput(), 0));
-    return dispatch(op.getLoc(),
-                    headRowsKernel(inputRows, *rows, widthOf(op.getInput().getType()), state, target),
+    return dispatch(op.getLoc(), headRowsKernel(inputRows, *rows, widthOf(op.getInput().getType()), state, target),
                     {range(op.getInput()), stateRef(op.getLoc()), destination(op.getResult())}, 0);
   }
 
@@ -607,13 +602,13 @@ private:
   ModuleOp module;
   const TargetProfile &target;
   SymbolTable symbols;
-  OpBuilder b;                       // inside the entry in work
-  OpBuilder declarations{b};         // weights, storages, cells and kernels, in front of everything
+  OpBuilder b;               // inside the entry in work
+  OpBuilder declarations{b}; // weights, storages, cells and kernels, in front of everything
   StateBlock state;
   llvm::StringMap<qwen::ParameterOp> parameters;
   llvm::MapVector<StringRef, RankedTensorType> states;
   llvm::StringSet<> storages, weights, kernels;
-  DenseMap<Value, Value> ranges;            // tensor -> range
+  DenseMap<Value, Value> ranges;              // tensor -> range
   DenseMap<Value, std::string> outputStorage; // returned tensor -> storage
 };
 

@@ -308,9 +308,7 @@ Val KernelBuilder::subgroupCount() {
     return u32(invocations() / target_.subgroupSize);
   return {this, s.atTop("NumSubgroups", [&] { return s.builtin("NumSubgroups", s.u32); })};
 }
-uint32_t KernelBuilder::invocations() const {
-  return impl_->workgroup[0] * impl_->workgroup[1] * impl_->workgroup[2];
-}
+uint32_t KernelBuilder::invocations() const { return impl_->workgroup[0] * impl_->workgroup[1] * impl_->workgroup[2]; }
 
 //===------------------------------------------------------------------------------------------------------------===//
 // Device memory
@@ -352,8 +350,8 @@ Val packWord(KernelBuilder &k, Elem elem, Val low, Val high) {
   if (elem == Elem::BF16)
     return (roundToBf16(k, low) >> 16) | roundToBf16(k, high);
   auto &s = k.impl();
-  Value pair = spirv::CompositeConstructOp::create(s.b, s.loc, VectorType::get({2}, s.f32),
-                                                   ValueRange{low.value, high.value});
+  Value pair =
+      spirv::CompositeConstructOp::create(s.b, s.loc, VectorType::get({2}, s.f32), ValueRange{low.value, high.value});
   return {&k, spirv::GLPackHalf2x16Op::create(s.b, s.loc, s.u32, pair)};
 }
 } // namespace
@@ -446,9 +444,7 @@ Vals KernelBuilder::widenBf16x8(Value raw) {
 
 Shared KernelBuilder::shared(Elem elem, uint32_t count, unsigned width) {
   auto &s = *impl_;
-  Type access = elem == Elem::F32    ? s.f32
-                : elem == Elem::U32  ? s.u32
-                                     : Type(s.u32);
+  Type access = elem == Elem::F32 ? s.f32 : elem == Elem::U32 ? s.u32 : Type(s.u32);
   if (elem == Elem::BF16)
     access = VectorType::get({4}, s.u32); // eight bf16
   else if (width > 1)
@@ -501,8 +497,7 @@ void KernelBuilder::storeRaw16(const Shared &array, Val access, Value raw) {
 Val KernelBuilder::atomicAdd(const Shared &array, Val access, Val value) {
   auto &s = *impl_;
   return {this, spirv::AtomicIAddOp::create(s.b, s.loc, s.u32, sharedPointer(*this, array, access),
-                                            spirv::Scope::Workgroup,
-                                            spirv::MemorySemantics::None, value.value)};
+                                            spirv::Scope::Workgroup, spirv::MemorySemantics::None, value.value)};
 }
 
 void KernelBuilder::barrier() {
@@ -555,8 +550,8 @@ SmallVector<Value> buildLoop(KernelBuilder &k, Val lower, Val upper, Val step, V
   SmallVector<Location> locs(types.size(), loc);
   auto *header = b.createBlock(&region, region.end(), types, locs);
   auto *bodyBlock = b.createBlock(&region, region.end());
-  // The serializer resolves a value that the header receives over the back edge only if it is not the result of an inner
-  // loop or selection; arguments of the continue block are, whatever they stand for.
+  // The serializer resolves a value that the header receives over the back edge only if it is not the result of an
+  // inner loop or selection; arguments of the continue block are, whatever they stand for.
   auto *continueBlock = b.createBlock(&region, region.end(), init.getTypes(), SmallVector<Location>(init.size(), loc));
   auto *merge = b.createBlock(&region, region.end());
 
@@ -710,8 +705,9 @@ Val workgroupReduce(KernelBuilder &k, Val x, bool add) {
       total = combine(total, k.loadOne(scratch, k.u32(i)));
     return total;
   }
-  return k.forLoop(k.u32(1), k.subgroupCount(), k.u32(1), {k.loadOne(scratch, k.u32(0))},
-                   [&](Val i, ArrayRef<Val> carried) -> Vals { return {combine(carried[0], k.loadOne(scratch, i))}; })[0];
+  return k.forLoop(
+      k.u32(1), k.subgroupCount(), k.u32(1), {k.loadOne(scratch, k.u32(0))},
+      [&](Val i, ArrayRef<Val> carried) -> Vals { return {combine(carried[0], k.loadOne(scratch, i))}; })[0];
 }
 } // namespace
 
@@ -745,10 +741,9 @@ Value KernelBuilder::matrixLoad(const Shared &array, Val access, uint32_t stride
   // W is stored [n][k]; as the B operand [k][n] it is column-major.
   auto layout = use == MatrixUse::B ? spirv::CooperativeMatrixLayoutKHR::ColumnMajor
                                     : spirv::CooperativeMatrixLayoutKHR::RowMajor;
-  return spirv::KHRCooperativeMatrixLoadOp::create(s.b, s.loc, matrixType(*this, use),
-                                                   sharedPointer(*this, array, access), layout,
-                                                   s.constant(strideAccesses), spirv::MemoryAccessAttr(),
-                                                   IntegerAttr());
+  return spirv::KHRCooperativeMatrixLoadOp::create(
+      s.b, s.loc, matrixType(*this, use), sharedPointer(*this, array, access), layout, s.constant(strideAccesses),
+      spirv::MemoryAccessAttr(), IntegerAttr());
 }
 
 Value KernelBuilder::matrixMulAdd(Value a, Value b, Value c) {
@@ -810,12 +805,12 @@ plan::KernelOp KernelBuilder::finish(OpBuilder &builder) {
     names.push_back(builder.getStringAttr(name));
     accesses.push_back(plan::AccessAttr::get(context, access));
   }
-  auto kernel = plan::KernelOp::create(
-      builder, s.loc, builder.getStringAttr(s.name),
-      builder.getDenseI64ArrayAttr({s.workgroup[0], s.workgroup[1], s.workgroup[2]}),
-      builder.getI64IntegerAttr(target_.subgroupSize), builder.getI64IntegerAttr(s.sharedBytes),
-      builder.getArrayAttr(features), builder.getArrayAttr(names), builder.getArrayAttr(accesses),
-      builder.getDenseI64ArrayAttr(s.operandBytes));
+  auto kernel =
+      plan::KernelOp::create(builder, s.loc, builder.getStringAttr(s.name),
+                             builder.getDenseI64ArrayAttr({s.workgroup[0], s.workgroup[1], s.workgroup[2]}),
+                             builder.getI64IntegerAttr(target_.subgroupSize), builder.getI64IntegerAttr(s.sharedBytes),
+                             builder.getArrayAttr(features), builder.getArrayAttr(names),
+                             builder.getArrayAttr(accesses), builder.getDenseI64ArrayAttr(s.operandBytes));
   Block *block = builder.createBlock(&kernel.getBody());
   block->push_back(s.module.release().getOperation());
   builder.setInsertionPointAfter(kernel);

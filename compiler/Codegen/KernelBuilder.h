@@ -7,9 +7,9 @@
 //   Val i = k.workgroupId(0) * 256 + k.localIndex();
 //   k.store(y, Elem::F32, i, {k.load(x, Elem::F32, i) + 1.0f});
 //
-// Values are SSA values of type u32, f32 or bool (`Val`). Operands are 64-bit device addresses in push constants, in the
-// order of declaration. Narrow element types exist only in memory: loads widen to f32, stores round to nearest even.
-// Modules are SPIR-V 1.6 for Vulkan 1.3, addressing PhysicalStorageBuffer64, memory model GLSL450.
+// Values are SSA values of type u32, f32 or bool (`Val`). Operands are 64-bit device addresses in push constants, in
+// the order of declaration. Narrow element types exist only in memory: loads widen to f32, stores round to nearest
+// even. Modules are SPIR-V 1.6 for Vulkan 1.3, addressing PhysicalStorageBuffer64, memory model GLSL450.
 //
 //===------------------------------------------------------------------------------------------------------------===//
 #pragma once
@@ -124,11 +124,11 @@ public:
   Val f32(double number);
   Val boolean(bool truth);
   Val workgroupId(unsigned dim);
-  Val localIndex();     ///< 0 .. invocations of the workgroup - 1
-  Val subgroupIndex();  ///< which subgroup of the workgroup
-  Val lane();           ///< invocation within the subgroup
-  Val subgroupSize();   ///< a constant where the target fixes it
-  Val subgroupCount();  ///< subgroups of the workgroup
+  Val localIndex();    ///< 0 .. invocations of the workgroup - 1
+  Val subgroupIndex(); ///< which subgroup of the workgroup
+  Val lane();          ///< invocation within the subgroup
+  Val subgroupSize();  ///< a constant where the target fixes it
+  Val subgroupCount(); ///< subgroups of the workgroup
   uint32_t invocations() const;
 
   // Device memory. `index` counts elements and is a multiple of `count`; count is 1, 2, 4 or 8 and at most 16 bytes are
@@ -152,7 +152,7 @@ public:
   void store(const Shared &array, Val access, llvm::ArrayRef<Val> values);
   void storeRaw16(const Shared &array, Val access, mlir::Value raw);
   Val atomicAdd(const Shared &array, Val access, Val value); ///< u32; the value before
-  void barrier(); ///< all invocations; orders workgroup memory
+  void barrier();                                            ///< all invocations; orders workgroup memory
   /// All invocations; orders device memory within the workgroup too, for data that passes through a buffer. Apart from
   /// barrier(), because on AMD it waits for every load in flight, also for weights loaded ahead.
   void barrierWithDeviceMemory();
@@ -177,8 +177,8 @@ public:
   Val min(Val a, Val b);
   Val bitcastToU32(Val x);
   Val bitcastToF32(Val x);
-  Val toF32(Val x); ///< u32 -> f32
-  Val toU32(Val x); ///< f32 >= 0 -> u32, truncated
+  Val toF32(Val x);                                                       ///< u32 -> f32
+  Val toU32(Val x);                                                       ///< f32 >= 0 -> u32, truncated
   Val dot(llvm::ArrayRef<Val> a, llvm::ArrayRef<Val> b, Val accumulator); ///< chain of fused multiply-adds
   Val logicalNot(Val a);
   /// table[index] for a small table of constants.

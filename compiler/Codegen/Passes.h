@@ -24,8 +24,8 @@ namespace qwenc {
 ///     %y = plan.alloc "y" : !plan.range<256>
 ///     plan.dispatch @rms_norm_n64_f32 groups [1, 1, 1] (%x, %w, %y) ...
 ///
-/// Kernels of equal name are equal and are written once. Reshapes become nothing; values that an entry returns are written
-/// straight to their output storage.
+/// Kernels of equal name are equal and are written once. Reshapes become nothing; values that an entry returns are
+/// written straight to their output storage.
 std::unique_ptr<mlir::Pass> createConvertQwenToPlanPass(const TargetProfile &target);
 
 /// Registers the pass for qwen-opt, with the option `target`.

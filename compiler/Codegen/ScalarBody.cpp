@@ -19,19 +19,19 @@ FailureOr<Val> emitBody(KernelBuilder &k, Region &body, ArrayRef<Val> arguments)
     if (auto yield = dyn_cast<qwen::YieldOp>(op))
       return known[yield.getValue()];
     auto in = [&](unsigned i) { return known[op.getOperand(i)]; };
-    Val result = TypeSwitch<Operation *, Val>(&op)
-                     .Case<arith::ConstantOp>(
-                         [&](auto c) { return k.f32(cast<FloatAttr>(c.getValue()).getValueAsDouble()); })
-                     .Case<arith::AddFOp>([&](auto) { return in(0) + in(1); })
-                     .Case<arith::SubFOp>([&](auto) { return in(0) - in(1); })
-                     .Case<arith::MulFOp>([&](auto) { return in(0) * in(1); })
-                     .Case<arith::DivFOp>([&](auto) { return in(0) / in(1); })
-                     .Case<arith::NegFOp>([&](auto) { return -in(0); })
-                     .Case<arith::MaximumFOp>([&](auto) { return k.max(in(0), in(1)); })
-                     .Case<arith::MinimumFOp>([&](auto) { return k.min(in(0), in(1)); })
-                     .Case<math::ExpOp>([&](auto) { return k.exp(in(0)); })
-                     .Case<math::RsqrtOp>([&](auto) { return k.inverseSqrt(in(0)); })
-                     .Default([](Operation *) { return Val(); });
+    Val result =
+        TypeSwitch<Operation *, Val>(&op)
+            .Case<arith::ConstantOp>([&](auto c) { return k.f32(cast<FloatAttr>(c.getValue()).getValueAsDouble()); })
+            .Case<arith::AddFOp>([&](auto) { return in(0) + in(1); })
+            .Case<arith::SubFOp>([&](auto) { return in(0) - in(1); })
+            .Case<arith::MulFOp>([&](auto) { return in(0) * in(1); })
+            .Case<arith::DivFOp>([&](auto) { return in(0) / in(1); })
+            .Case<arith::NegFOp>([&](auto) { return -in(0); })
+            .Case<arith::MaximumFOp>([&](auto) { return k.max(in(0), in(1)); })
+            .Case<arith::MinimumFOp>([&](auto) { return k.min(in(0), in(1)); })
+            .Case<math::ExpOp>([&](auto) { return k.exp(in(0)); })
+            .Case<math::RsqrtOp>([&](auto) { return k.inverseSqrt(in(0)); })
+            .Default([](Operation *) { return Val(); });
     if (!result)
       return op.emitError("no kernel form of '")
              << op.getName() << "' inside a fused body, expected scalar arith or math operations; "

@@ -1,7 +1,7 @@
 //===- ScalarBody.h - Bodies of kernels, generated from fused operations ------------------------------*- C++ -*-===//
 //
-// A fused operation of the qwen dialect carries a region of scalar arith and math operations. A kernel skeleton calls it
-// on the values it holds in registers.
+// A fused operation of the qwen dialect carries a region of scalar arith and math operations. A kernel skeleton calls
+// it on the values it holds in registers.
 //
 //===------------------------------------------------------------------------------------------------------------===//
 #pragma once

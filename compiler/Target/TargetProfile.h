@@ -1,8 +1,8 @@
 //===- TargetProfile.h - What a plan may rely on ------------------------------------------------------*- C++ -*-===//
 //
-// Limits and features of the device a plan is compiled for, and the few choices that follow from them. Compiling needs no
-// device: these numbers are all the compiler knows. Built-in profiles: generic, lavapipe, nvidia-h200, amd-gfx1151; a
-// profile file is a JSON object with the same keys over a "base" profile.
+// Limits and features of the device a plan is compiled for, and the few choices that follow from them. Compiling needs
+// no device: these numbers are all the compiler knows. Built-in profiles: generic, lavapipe, nvidia-h200, amd-gfx1151;
+// a profile file is a JSON object with the same keys over a "base" profile.
 //
 //===------------------------------------------------------------------------------------------------------------===//
 #pragma once
@@ -39,8 +39,8 @@ struct TargetProfile {
 
   // Choices.
   KvFormat kvFormat = KvFormat::F32;
-  uint32_t prefillChunk = 64; ///< rows of one prefill run
-  uint32_t decodeSplits = 4;  ///< workgroups over the keys of one key/value head in decode
+  uint32_t prefillChunk = 64;        ///< rows of one prefill run
+  uint32_t decodeSplits = 4;         ///< workgroups over the keys of one key/value head in decode
   bool narrowMatrixOperands = false; ///< prefill activations that only feed matrix units are stored as bf16
 
   // For cost estimates.

@@ -156,9 +156,9 @@ public:
         });
       });
       k.ifThen(upper == visible, [&] { appendKeyValue(position); });
-      Vals state(group, k.f32(kMasked));                  // running maxima
-      state.append(group, k.f32(0));                      // sums of exponentials
-      state.append(group * width, k.f32(0));              // numerators of this invocation
+      Vals state(group, k.f32(kMasked));     // running maxima
+      state.append(group, k.f32(0));         // sums of exponentials
+      state.append(group * width, k.f32(0)); // numerators of this invocation
       state = k.forLoop(lower, upper, k.u32(tileKeys), state,
                         [&](Val key0, ArrayRef<Val> carried) { return processTile(key0, upper, carried); });
       storePartials(state);
@@ -174,12 +174,12 @@ private:
   void rotateHead(Val source, Buffer norm, Val position, llvm::function_ref<void(Val, Val, Val)> write) {
     Val factor = k.f32(1);
     if (rotary.normalise) {
-      Val squares = k.forLoop(k.lane(), k.u32(dim / 2), k.subgroupSize(), {k.f32(0)},
-                              [&](Val i, ArrayRef<Val> c) -> Vals {
-                                Val x1 = k.load(qkv, Elem::F32, source + i);
-                                Val x2 = k.load(qkv, Elem::F32, source + i + dim / 2);
-                                return {k.fma(x2, x2, k.fma(x1, x1, c[0]))};
-                              })[0];
+      Val squares =
+          k.forLoop(k.lane(), k.u32(dim / 2), k.subgroupSize(), {k.f32(0)}, [&](Val i, ArrayRef<Val> c) -> Vals {
+            Val x1 = k.load(qkv, Elem::F32, source + i);
+            Val x2 = k.load(qkv, Elem::F32, source + i + dim / 2);
+            return {k.fma(x2, x2, k.fma(x1, x1, c[0]))};
+          })[0];
       factor = k.inverseSqrt(k.subgroupAdd(squares) / dim + rotary.eps);
     }
     k.forLoop(k.lane(), k.u32(dim / 2), k.subgroupSize(), [&](Val i) {
@@ -252,9 +252,8 @@ private:
 
   /// Every subgroup does the same for all keys of the tile; the first one stores the probabilities.
   void softmax(uint32_t g, Val count, Val maxBefore, Val sumBefore, Vals &newMax, Vals &newSum, Vals &factors) {
-    Val largest = k.forLoop(k.lane(), count, k.subgroupSize(), {maxBefore}, [&](Val j, ArrayRef<Val> c) -> Vals {
-      return {k.max(c[0], score(g, j))};
-    })[0];
+    Val largest = k.forLoop(k.lane(), count, k.subgroupSize(), {maxBefore},
+                            [&](Val j, ArrayRef<Val> c) -> Vals { return {k.max(c[0], score(g, j))}; })[0];
     largest = k.subgroupMax(largest);
     Val sum = k.forLoop(k.lane(), count, k.subgroupSize(), {k.f32(0)}, [&](Val j, ArrayRef<Val> c) -> Vals {
       Val p = k.exp(score(g, j) - largest);
@@ -267,7 +266,8 @@ private:
     factors.push_back(factor);
   }
 
-  /// Invocation t owns access t % accesses of the keys t / accesses, + keySlots, ...; behind the last slot it does nothing.
+  /// Invocation t owns access t % accesses of the keys t / accesses, + keySlots, ...; behind the last slot it does
+  /// nothing.
   Vals accumulate(Val key0, Val count, ArrayRef<Val> factors, ArrayRef<Val> carried) {
     Vals sums;
     for (uint32_t g = 0; g < group; ++g)

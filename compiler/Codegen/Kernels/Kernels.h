@@ -7,8 +7,8 @@
 // Rows are present or not at run time: a RowBound with a cell means that the kernel reads how many there are and that
 // workgroups behind the last row leave at once.
 //
-// Weights are bf16 with rows padded by zeros to a multiple of 8 (`paddedWidth`), so that every weight load has 16 bytes.
-// KV caches are [kv heads][context][head dim].
+// Weights are bf16 with rows padded by zeros to a multiple of 8 (`paddedWidth`), so that every weight load has 16
+// bytes. KV caches are [kv heads][context][head dim].
 //
 //===------------------------------------------------------------------------------------------------------------===//
 #pragma once
@@ -171,7 +171,8 @@ struct SplitShape {
 };
 /// Operands: partials, state, y [h d]. Finishes the softmax where no product could take it as its prologue.
 KernelPlan combineSplitsKernel(const SplitShape &shape, const StateBlock &state, const TargetProfile &target);
-/// Elements index .. index + count - 1 (of one head) of the combined row, for prologues. `active` = splits that hold keys.
+/// Elements index .. index + count - 1 (of one head) of the combined row, for prologues. `active` = splits that hold
+/// keys.
 Vals combinedElements(KernelBuilder &k, Buffer partials, const SplitShape &shape, Val active, Val index,
                       unsigned count);
 /// Splits that hold keys when `keys` keys are visible; decodeAttentionKernel divides the keys in the same way.

@@ -45,8 +45,7 @@ LinearOperands declareOperands(KernelBuilder &k, const Linear &linear) {
   if (linear.needsState())
     ops.state = k.operand("state", Access::Read, linear.state.bytes());
   for (unsigned i = 0; i < linear.accumulators; ++i)
-    ops.weights.push_back(
-        k.operand("weight" + std::to_string(i), Access::Read, weightBytes(linear.n, linear.k)));
+    ops.weights.push_back(k.operand("weight" + std::to_string(i), Access::Read, weightBytes(linear.n, linear.k)));
   for (auto [i, extra] : llvm::enumerate(linear.extras))
     ops.extras.push_back(k.operand("extra" + std::to_string(i), Access::Read,
                                    (extra.broadcast ? linear.n : outputs) * elemBytes(extra.elem)));
@@ -83,9 +82,9 @@ LogicalResult storeResults(KernelBuilder &k, const Linear &linear, const LinearO
 
 namespace {
 
-constexpr uint32_t kTile = 64;      // rows and columns of one workgroup
-constexpr uint32_t kDepth = 16;     // elements of k staged at once
-constexpr uint32_t kThreads = 16;   // invocations along each side; each computes 4x4 outputs, 16 apart
+constexpr uint32_t kTile = 64;    // rows and columns of one workgroup
+constexpr uint32_t kDepth = 16;   // elements of k staged at once
+constexpr uint32_t kThreads = 16; // invocations along each side; each computes 4x4 outputs, 16 apart
 constexpr uint32_t kPerThread = kTile / kThreads;
 constexpr uint32_t kPitch = kDepth / 4 + 1; // vec4 per staged row; the odd pitch keeps 16 rows in different banks
 

@@ -1,8 +1,8 @@
 //===- MatrixLinear.cpp - Matrix products on cooperative matrices ------------------------------------------------===//
 //
 // 64x64 outputs for each workgroup of four subgroups; a subgroup owns 32x32 as 2x2 matrices of 16x16. Both operands are
-// bf16 and are copied through workgroup memory in 16-byte pieces; the accumulators go back through it in f32, so that the
-// epilogue is the same generated body as everywhere.
+// bf16 and are copied through workgroup memory in 16-byte pieces; the accumulators go back through it in f32, so that
+// the epilogue is the same generated body as everywhere.
 //
 //===------------------------------------------------------------------------------------------------------------===//
 
@@ -15,9 +15,9 @@ namespace qwenc {
 namespace {
 
 constexpr uint32_t kTile = 64, kMatrix = 16;
-constexpr uint32_t kDepth = 32;              // elements of k staged at once
-constexpr uint32_t kPieces = kDepth / 8;     // 16-byte pieces per staged row
-constexpr uint32_t kPitch = kPieces + 1;     // against bank conflicts
+constexpr uint32_t kDepth = 32;          // elements of k staged at once
+constexpr uint32_t kPieces = kDepth / 8; // 16-byte pieces per staged row
+constexpr uint32_t kPitch = kPieces + 1; // against bank conflicts
 constexpr uint32_t kSubgroups = 4;
 constexpr uint32_t kResultPitch = kTile / 4; // vec4 of f32 per row of results; unpadded, or two tiles pass 48 KiB
 

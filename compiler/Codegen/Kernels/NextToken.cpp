@@ -134,8 +134,8 @@ private:
                      [&](Val i, ArrayRef<Val> carried) -> Vals { return {body(i, carried[0])}; })[0];
   }
 
-  /// Keskar et al. 2019: logits of tokens in the history are divided (positive) or multiplied (negative) by the penalty.
-  /// Every occurrence writes the same value, so the order of writes does not matter.
+  /// Keskar et al. 2019: logits of tokens in the history are divided (positive) or multiplied (negative) by the
+  /// penalty. Every occurrence writes the same value, so the order of writes does not matter.
   void penalise() {
     forVocabulary([&](Val i) { k.store(scratch, Elem::F32, i, k.load(logits, Elem::F32, i)); });
     k.barrierWithDeviceMemory();
@@ -179,15 +179,15 @@ private:
       k.barrier();
       k.ifThen(t == 0, [&] {
         // From the largest digit down: the digit in which the count reaches what is wanted.
-        Vals found = k.forLoop(k.u32(0), k.u32(256), k.u32(1), {remaining, k.u32(0), k.boolean(false)},
-                               [&](Val step, ArrayRef<Val> c) -> Vals {
-                                 Val digit = k.u32(255) - step;
-                                 Val count = k.loadOne(histogram, digit);
-                                 Val here = k.logicalNot(c[2]) & (count >= c[0]);
-                                 Val passed = k.logicalNot(c[2]) & (count < c[0]);
-                                 return {k.select(passed, c[0] - count, c[0]), k.select(here, digit, c[1]),
-                                         c[2] | here};
-                               });
+        Vals found =
+            k.forLoop(k.u32(0), k.u32(256), k.u32(1), {remaining, k.u32(0), k.boolean(false)},
+                      [&](Val step, ArrayRef<Val> c) -> Vals {
+                        Val digit = k.u32(255) - step;
+                        Val count = k.loadOne(histogram, digit);
+                        Val here = k.logicalNot(c[2]) & (count >= c[0]);
+                        Val passed = k.logicalNot(c[2]) & (count < c[0]);
+                        return {k.select(passed, c[0] - count, c[0]), k.select(here, digit, c[1]), c[2] | here};
+                      });
         k.store(exchange, k.u32(0), {found[1]});
         k.store(exchange, k.u32(1), {found[0]});
       });
@@ -209,23 +209,25 @@ private:
   /// Holtzman et al. 2020: the largest threshold that still keeps `p` of the mass, at least the first token.
   Val topPThreshold(Val lowest) {
     Val p = k.bitcastToF32(loadCell(k, cells, layout::kTopP));
-    return k.ifElse(p < 1.0,
-                    [&]() -> Vals {
-                      Val wanted = mass(lowest) * p;
-                      // Binary search: mass(low) >= wanted always; high is the first key above the largest logit.
-                      Vals range{lowest, key(largest) + 1};
-                      range = k.forLoop(k.u32(0), k.u32(32), k.u32(1), range, [&](Val, ArrayRef<Val> c) -> Vals {
-                        Val middle = c[0] + (c[1] - c[0]) / 2;
-                        Val enough = mass(middle) >= wanted;
-                        return {k.select(enough, middle, c[0]), k.select(enough, c[1], middle)};
-                      });
-                      // With p near 0 nothing would be wanted; the largest logit always stays.
-                      return {k.min(range[0], key(largest))};
-                    },
-                    [&]() -> Vals { return {lowest}; })[0];
+    return k.ifElse(
+        p < 1.0,
+        [&]() -> Vals {
+          Val wanted = mass(lowest) * p;
+          // Binary search: mass(low) >= wanted always; high is the first key above the largest logit.
+          Vals range{lowest, key(largest) + 1};
+          range = k.forLoop(k.u32(0), k.u32(32), k.u32(1), range, [&](Val, ArrayRef<Val> c) -> Vals {
+            Val middle = c[0] + (c[1] - c[0]) / 2;
+            Val enough = mass(middle) >= wanted;
+            return {k.select(enough, middle, c[0]), k.select(enough, c[1], middle)};
+          });
+          // With p near 0 nothing would be wanted; the largest logit always stays.
+          return {k.min(range[0], key(largest))};
+        },
+        [&]() -> Vals { return {lowest}; })[0];
   }
 
-  /// Uniform number in [0, 1) from seed and step: one round of the PCG output function on a mixed counter (O'Neill 2014).
+  /// Uniform number in [0, 1) from seed and step: one round of the PCG output function on a mixed counter (O'Neill
+  /// 2014).
   Val uniform() {
     Val seed = loadCell(k, cells, layout::kSeed), step = loadCell(k, cells, layout::kStep);
     Val x = seed * 747796405u + step * 2891336453u + 277803737u;
@@ -255,9 +257,8 @@ private:
       auto forRuns = [&](Vals init, llvm::function_ref<Vals(Val, ArrayRef<Val>)> body) {
         return k.forLoop(k.u32(0), k.u32(k.invocations()), k.u32(1), init, body);
       };
-      Val total = forRuns({k.f32(0)}, [&](Val i, ArrayRef<Val> c) -> Vals {
-        return {c[0] + k.loadOne(partSums, i)};
-      })[0];
+      Val total =
+          forRuns({k.f32(0)}, [&](Val i, ArrayRef<Val> c) -> Vals { return {c[0] + k.loadOne(partSums, i)}; })[0];
       Val target = uniform() * total;
       // The last run with mass below or at the target's place; rounding can only move to a neighbour with mass.
       Vals run0{k.f32(0), k.u32(0), k.f32(0)}; // sum so far, chosen run, sum before it

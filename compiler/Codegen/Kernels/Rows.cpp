@@ -136,8 +136,7 @@ KernelPlan headRowsKernel(uint32_t inputRows, const RowBound &rows, uint32_t wid
     Val row = k.workgroupId(0);
     k.ifThen(row < rowCount(k, rows, cells), [&] {
       Val from = k.min(loadCell(k, cells, plan::layout::kHeadRow) + row, k.u32(inputRows - 1));
-      forEach(k, width,
-              [&](Val i) { k.store(y, Elem::F32, row * width + i, k.load(x, Elem::F32, from * width + i)); });
+      forEach(k, width, [&](Val i) { k.store(y, Elem::F32, row * width + i, k.load(x, Elem::F32, from * width + i)); });
     });
     return success();
   };
@@ -151,8 +150,7 @@ KernelPlan headRowsKernel(uint32_t inputRows, const RowBound &rows, uint32_t wid
 KernelPlan rmsNormKernel(const RowBound &rows, uint32_t width, double eps, Elem output, const StateBlock &state,
                          const TargetProfile &target) {
   KernelPlan plan;
-  plan.name = "rms_norm_n" + std::to_string(width) + rowsName(rows) + "_" + elemName(output) +
-              parameterTag({eps});
+  plan.name = "rms_norm_n" + std::to_string(width) + rowsName(rows) + "_" + elemName(output) + parameterTag({eps});
   plan.workgroup = {rowWorkgroup(target), 1, 1};
   plan.groups = {rows.max, 1, 1};
   plan.emit = [=](KernelBuilder &k) {
@@ -198,8 +196,7 @@ KernelPlan elementwiseKernel(const RowBound &rows, uint32_t width, ArrayRef<Elem
   plan.emit = [=](KernelBuilder &k) -> LogicalResult {
     SmallVector<Buffer> in;
     for (auto [i, elem] : llvm::enumerate(elems))
-      in.push_back(
-          k.operand("x" + std::to_string(i), Access::Read, uint64_t(rows.max) * width * elemBytes(elem)));
+      in.push_back(k.operand("x" + std::to_string(i), Access::Read, uint64_t(rows.max) * width * elemBytes(elem)));
     Buffer cells;
     if (rows.cellOffset)
       cells = k.operand("state", Access::Read, state.bytes());

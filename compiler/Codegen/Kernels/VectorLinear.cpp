@@ -24,14 +24,14 @@ struct Schedule {
   uint32_t invocations = 0;
   uint32_t outputsPerSubgroup = 1;
   uint32_t outputsPerWorkgroup = 8;
-  uint32_t vectors = 0;        ///< 16-byte weight vectors per row
-  uint32_t stagedVectors = 0;  ///< of them staged at once
-  uint32_t turns = 0;          ///< vectors per lane of one stage, when the subgroup size is fixed
+  uint32_t vectors = 0;       ///< 16-byte weight vectors per row
+  uint32_t stagedVectors = 0; ///< of them staged at once
+  uint32_t turns = 0;         ///< vectors per lane of one stage, when the subgroup size is fixed
   bool preload = false;
 };
 
-constexpr uint32_t kMaxStagedVectors = 512;  // 4096 elements, 16 KiB
-constexpr uint32_t kPreloadVectors = 24;     // 96 registers
+constexpr uint32_t kMaxStagedVectors = 512; // 4096 elements, 16 KiB
+constexpr uint32_t kPreloadVectors = 24;    // 96 registers
 
 Schedule schedule(const Linear &linear, const TargetProfile &target) {
   Schedule s;
@@ -50,8 +50,7 @@ Schedule schedule(const Linear &linear, const TargetProfile &target) {
     s.outputsPerSubgroup *= 2;
   s.outputsPerWorkgroup = subgroups * s.outputsPerSubgroup;
   s.turns = (s.stagedVectors + size - 1) / size;
-  s.preload = s.stagedVectors == s.vectors &&
-              s.turns * s.outputsPerSubgroup * linear.accumulators <= kPreloadVectors;
+  s.preload = s.stagedVectors == s.vectors && s.turns * s.outputsPerSubgroup * linear.accumulators <= kPreloadVectors;
   return s;
 }
 
@@ -280,8 +279,7 @@ private:
       accumulators.push_back({normFactor ? total * normFactor : total});
     }
     LogicalResult result = success();
-    k.ifThen((k.lane() == 0) & present,
-             [&] { result = storeResults(k, linear, ops, k.u32(0), output, accumulators); });
+    k.ifThen((k.lane() == 0) & present, [&] { result = storeResults(k, linear, ops, k.u32(0), output, accumulators); });
     return result;
   }
 

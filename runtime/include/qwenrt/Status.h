@@ -17,13 +17,13 @@ namespace qwenrt {
 /// Why an operation failed. The tools map InvalidUsage to exit status 2 and everything else to 1.
 enum class StatusCode {
   Ok = 0,
-  InvalidUsage,   ///< the caller asked for something that cannot be asked (wrong option, unknown name)
-  InvalidInput,   ///< a file or a value is broken or does not fit (truncated, lying header, wrong hash)
-  NotFound,       ///< a file, entry, tensor or device does not exist
-  Unsupported,    ///< the device or this build cannot do it; the message names the limit
-  OutOfMemory,    ///< host or device memory; the message names the purpose and the bytes
-  DeviceLost,     ///< the driver reports a lost device
-  Io,             ///< the operating system refused a read or a write
+  InvalidUsage, ///< the caller asked for something that cannot be asked (wrong option, unknown name)
+  InvalidInput, ///< a file or a value is broken or does not fit (truncated, lying header, wrong hash)
+  NotFound,     ///< a file, entry, tensor or device does not exist
+  Unsupported,  ///< the device or this build cannot do it; the message names the limit
+  OutOfMemory,  ///< host or device memory; the message names the purpose and the bytes
+  DeviceLost,   ///< the driver reports a lost device
+  Io,           ///< the operating system refused a read or a write
 };
 
 class [[nodiscard]] Status {
