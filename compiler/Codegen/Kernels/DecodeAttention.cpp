@@ -122,25 +122,28 @@ public:
     values = k.operand("v_cache", Access::ReadWrite, heads.cacheBytes());
     partials = k.operand("partials", Access::Write, partialBytes(heads.query, splits, dim));
     // Several invocations per key while there are accesses to share; as many keys as that leaves.
-    parts = std::min<uint32_t>(4, llvm::bit_floor(accesses));
-    while (accesses % parts != 0)
-      parts /= 2;
+    parts = accessWidth(accesses, 4);
     tileKeys = k.invocations() / parts;
-    keySlots = std::max<uint32_t>(1, std::min(k.invocations() / accesses, kMostKeySlots));
+    keySlots = keySlotsOf(accesses, k.invocations());
+    headsPerRound = headsPerRoundOf(heads, keySlots, k.invocations(), k.target().maxSharedBytes);
     rotated = k.shared(Elem::F32, group * dim);
     partDots = k.shared(Elem::F32, group * tileKeys * parts);
     probabilities = k.shared(Elem::F32, group * tileKeys);
-    valueSums = k.shared(Elem::F32, keySlots * group * dim);
+    valueSums = k.shared(Elem::F32, keySlots * headsPerRound * dim);
     t = k.localIndex();
     kvHead = k.workgroupId(0);
     split = k.workgroupId(1);
   }
 
-  static uint32_t sharedBytes(const Heads &heads, uint32_t invocations) {
-    uint32_t group = heads.query / heads.keyValue;
-    uint32_t accesses = heads.dim / accessWidth(heads.dim, heads.cache == Elem::F32 ? 4 : 8);
-    uint32_t slots = std::max<uint32_t>(1, std::min(invocations / accesses, kMostKeySlots));
-    return 4 * group * (heads.dim + 2 * invocations + slots * heads.dim) + 256;
+  /// Workgroup memory without the slots of values.
+  static uint32_t fixedBytes(const Heads &heads, uint32_t invocations) {
+    uint32_t parts = accessWidth(accessesOf(heads), 4);
+    return heads.query / heads.keyValue * (heads.dim + invocations + invocations / parts) * 4 + 256;
+  }
+  /// True if at least one head of values fits beside them.
+  static bool fits(const Heads &heads, uint32_t invocations, uint32_t maxSharedBytes) {
+    uint32_t slotBytes = keySlotsOf(accessesOf(heads), invocations) * heads.dim * 4;
+    return accessesOf(heads) <= invocations && fixedBytes(heads, invocations) + slotBytes <= maxSharedBytes;
   }
 
   void emit() {
@@ -166,7 +169,18 @@ public:
   }
 
 private:
-  static constexpr uint32_t kMostKeySlots = 16;
+  /// Keys whose values are read at the same time.
+  static uint32_t keySlotsOf(uint32_t accesses, uint32_t invocations) {
+    return std::max<uint32_t>(1, std::min<uint32_t>(invocations / accesses, 16));
+  }
+  /// Heads whose slots fit together, at most 16 KiB so that several workgroups share a compute unit.
+  static uint32_t headsPerRoundOf(const Heads &heads, uint32_t slots, uint32_t invocations, uint32_t maxSharedBytes) {
+    uint32_t room = std::min<uint32_t>(16384, maxSharedBytes - fixedBytes(heads, invocations));
+    return std::clamp<uint32_t>(room / (slots * heads.dim * 4), 1, heads.query / heads.keyValue);
+  }
+  static uint32_t accessesOf(const Heads &heads) {
+    return heads.dim / accessWidth(heads.dim, heads.cache == Elem::F32 ? 4 : 8);
+  }
 
   Val cacheRow(Val key) { return (kvHead * heads.context + key) * dim; }
 
@@ -293,21 +307,28 @@ private:
     });
   }
 
+  /// The slots' numerators meet in workgroup memory, a few heads of the group at a time.
   void storePartials(ArrayRef<Val> state) {
     Val slot = t / accesses, column = (t % accesses) * width;
-    k.ifThen(slot < keySlots, [&] {
-      for (uint32_t g = 0; g < group; ++g)
-        for (uint32_t e = 0; e < width; ++e)
-          k.store(valueSums, slot * (group * dim) + column + (g * dim + e), {state[2 * group + g * width + e]});
-    });
-    k.barrier();
     auto record = [&](Val g) { return (kvHead * group + g) * splits + split; };
-    k.forLoop(t, k.u32(group * dim), k.u32(k.invocations()), [&](Val i) {
-      Val sum = k.loadOne(valueSums, i);
-      for (uint32_t s = 1; s < keySlots; ++s)
-        sum = sum + k.loadOne(valueSums, i + s * group * dim);
-      k.store(partials, Elem::F32, record(i / dim) * dim + i % dim, sum);
-    });
+    for (uint32_t g0 = 0; g0 < group; g0 += headsPerRound) {
+      uint32_t here = std::min(headsPerRound, group - g0);
+      if (g0)
+        k.barrier();
+      k.ifThen(slot < keySlots, [&] {
+        for (uint32_t g = 0; g < here; ++g)
+          for (uint32_t e = 0; e < width; ++e)
+            k.store(valueSums, slot * (headsPerRound * dim) + column + (g * dim + e),
+                    {state[2 * group + (g0 + g) * width + e]});
+      });
+      k.barrier();
+      k.forLoop(t, k.u32(here * dim), k.u32(k.invocations()), [&](Val i) {
+        Val sum = k.loadOne(valueSums, i);
+        for (uint32_t s = 1; s < keySlots; ++s)
+          sum = sum + k.loadOne(valueSums, i + s * headsPerRound * dim);
+        k.store(partials, Elem::F32, record(i / dim + g0) * dim + i % dim, sum);
+      });
+    }
     k.ifThen(t == 0, [&] {
       for (uint32_t g = 0; g < group; ++g)
         k.store(partials, Elem::F32, record(k.u32(g)) * 2 + statisticsBase(heads.query, splits, dim),
@@ -320,7 +341,7 @@ private:
   const Rotary &rotary;
   double scale;
   uint32_t splits, group, dim, width, accesses;
-  uint32_t parts = 1, tileKeys = 0, keySlots = 1;
+  uint32_t parts = 1, tileKeys = 0, keySlots = 1, headsPerRound = 1;
   std::vector<float> frequencies;
   Buffer qkv, qNorm, kNorm, cells, keys, values, partials;
   Shared rotated, partDots, probabilities, valueSums;
@@ -332,8 +353,7 @@ private:
 FailureOr<KernelPlan> decodeAttentionKernel(const Heads &heads, const Rotary &rotary, double scale, uint32_t splits,
                                             const StateBlock &state, const TargetProfile &target) {
   uint32_t invocations = std::min<uint32_t>(256, target.maxWorkgroupInvocations);
-  if (heads.dim % 4 != 0 || heads.dim / accessWidth(heads.dim, heads.cache == Elem::F32 ? 4 : 8) > invocations ||
-      DecodeAttention::sharedBytes(heads, invocations) > target.maxSharedBytes)
+  if (heads.dim % 4 != 0 || !DecodeAttention::fits(heads, invocations, target.maxSharedBytes))
     return failure();
   KernelPlan plan;
   plan.name = std::string("decode_attention") + (rotary.normalise ? "_norm" : "") + heads.suffix() + "_s" +
