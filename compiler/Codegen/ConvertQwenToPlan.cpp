@@ -64,6 +64,11 @@ std::optional<int64_t> layerOf(StringRef name) {
   return std::nullopt;
 }
 
+/// What a dispatch costs, for estimates: bytes of weights, bytes for each cached position, arithmetic of all rows.
+struct Work {
+  int64_t readBytes = 0, bytesPerPosition = 0, flops = 0;
+};
+
 class Converter {
 public:
   Converter(ModuleOp module, const TargetProfile &target)
@@ -325,14 +330,16 @@ private:
     return Value(plan::WeightsOp::create(b, loc, plan::RangeType::get(b.getContext(), bytes), b.getArrayAttr(names)));
   }
 
-  LogicalResult dispatch(Location loc, const KernelPlan &plan, ArrayRef<Value> operands, int64_t readBytes) {
+  LogicalResult dispatch(Location loc, const KernelPlan &plan, ArrayRef<Value> operands, Work work = {}) {
     if (failed(kernel(loc, plan)))
       return failure();
     plan::DispatchOp::create(b, loc, FlatSymbolRefAttr::get(b.getContext(), plan.name),
                              b.getDenseI64ArrayAttr(plan.groups), operands, b.getStringAttr(labelOf(loc)),
-                             b.getI64IntegerAttr(readBytes), IntegerAttr());
+                             b.getI64IntegerAttr(work.readBytes), optional(work.bytesPerPosition), optional(work.flops),
+                             IntegerAttr());
     return success();
   }
+  IntegerAttr optional(int64_t number) { return number ? b.getI64IntegerAttr(number) : IntegerAttr(); }
 
   //===----------------------------------------------------------------------------------------------------------===//
   // Operations
@@ -362,7 +369,7 @@ private:
     uint32_t width = widthOf(op.getResult().getType());
     KernelPlan plan = embeddingKernel(*rows, static_cast<uint32_t>(dimOf(op.getTable(), 0)), width, state, target);
     return dispatch(op.getLoc(), plan, {stateRef(op.getLoc()), *table, destination(op.getResult())},
-                    rows->max * weightBytes(1, width));
+                    {.readBytes = int64_t(rows->max * weightBytes(1, width))});
   }
 
   LogicalResult lower(qwen::RmsNormOp op) {
@@ -378,7 +385,7 @@ private:
     if (rows->cellOffset)
       operands.push_back(stateRef(op.getLoc()));
     operands.push_back(destination(op.getResult()));
-    return dispatch(op.getLoc(), plan, operands, weightBytes(1, widthOf(type)));
+    return dispatch(op.getLoc(), plan, operands, {.readBytes = int64_t(weightBytes(1, widthOf(type)))});
   }
 
   LogicalResult lower(qwen::FusedLinearOp op) {
@@ -421,7 +428,10 @@ private:
     KernelPlan plan = linear->rows.max == 1 ? vectorLinearKernel(*linear, target)
                       : matrices            ? matrixLinearKernel(*linear, target)
                                             : tileLinearKernel(*linear, target);
-    return dispatch(loc, plan, operands, linear->accumulators * weightBytes(linear->n, linear->k));
+    int64_t products = int64_t(linear->accumulators) * linear->n * linear->k;
+    return dispatch(loc, plan, operands,
+                    {.readBytes = int64_t(linear->accumulators * weightBytes(linear->n, linear->k)),
+                     .flops = 2 * products * linear->rows.max});
   }
 
   FailureOr<Linear> describe(qwen::FusedLinearOp op) {
@@ -472,7 +482,7 @@ private:
     operands.push_back(destination(op.getResult()));
     Type type = op.getResult().getType();
     KernelPlan plan = elementwiseKernel(*rows, widthOf(type), elems, elemOf(type), op.getBody(), state, target);
-    return dispatch(op.getLoc(), plan, operands, 0);
+    return dispatch(op.getLoc(), plan, operands);
   }
 
   template <typename QkvOp> Heads headsOf(QkvOp op) {
@@ -510,7 +520,14 @@ private:
     if (failed(rows) || failed(qkvOperands(op, operands)))
       return failure();
     operands.push_back(destination(op.getQuery()));
-    return dispatch(op.getLoc(), ropeAppendKernel(*rows, headsOf(op), rotaryOf(op), state, target), operands, 0);
+    return dispatch(op.getLoc(), ropeAppendKernel(*rows, headsOf(op), rotaryOf(op), state, target), operands);
+  }
+
+  /// Keys and values are read once for each position; every row meets all of them, at the end of the context.
+  static Work attentionWork(const Heads &heads, int64_t rows) {
+    int64_t elements = int64_t(heads.keyValue) * heads.dim;
+    return {.bytesPerPosition = 2 * elements * elemBytes(heads.cache),
+            .flops = 4 * rows * heads.context * heads.query * heads.dim};
   }
 
   LogicalResult lower(qwen::AttentionOp op) {
@@ -534,7 +551,7 @@ private:
     return dispatch(op.getLoc(), *plan,
                     {range(op.getQuery()), stateRef(op.getLoc()), range(op.getKeys()), range(op.getValues()),
                      destination(op.getResult())},
-                    0);
+                    attentionWork(heads, rows->max));
   }
 
   LogicalResult lower(qwen::DecodeAttentionOp op) {
@@ -549,7 +566,7 @@ private:
                                        << " query heads per key head does not fit the decode kernel of target "
                                        << target.name << ", expected a multiple of 4 that fits "
                                        << target.maxSharedBytes << " bytes of shared memory; choose another target";
-    return dispatch(op.getLoc(), *plan, operands, 0);
+    return dispatch(op.getLoc(), *plan, operands, attentionWork(headsOf(op), 1));
   }
 
   LogicalResult lower(qwen::CombineSplitsOp op) {
@@ -557,20 +574,20 @@ private:
     auto splits = static_cast<uint32_t>(dimOf(op.getPartials(), 1));
     auto dim = static_cast<uint32_t>(dimOf(op.getPartials(), 2)) - 2;
     return dispatch(op.getLoc(), combineSplitsKernel({heads, splits, dim}, state, target),
-                    {range(op.getPartials()), stateRef(op.getLoc()), destination(op.getResult())}, 0);
+                    {range(op.getPartials()), stateRef(op.getLoc()), destination(op.getResult())});
   }
 
   LogicalResult lower(qwen::BeginChunkOp op) {
     return dispatch(op.getLoc(), beginChunkKernel(static_cast<uint32_t>(op.getRows()), state, target),
-                    {stateRef(op.getLoc())}, 0);
+                    {stateRef(op.getLoc())});
   }
   LogicalResult lower(qwen::AdvanceOp op) {
-    return dispatch(op.getLoc(), advanceKernel(state, target), {stateRef(op.getLoc())}, 0);
+    return dispatch(op.getLoc(), advanceKernel(state, target), {stateRef(op.getLoc())});
   }
   LogicalResult lower(qwen::LastRowOp op) {
     auto rows = static_cast<uint32_t>(dimOf(op.getInput(), 0));
     return dispatch(op.getLoc(), lastRowKernel(rows, widthOf(op.getInput().getType()), state, target),
-                    {range(op.getInput()), stateRef(op.getLoc()), destination(op.getResult())}, 0);
+                    {range(op.getInput()), stateRef(op.getLoc()), destination(op.getResult())});
   }
   LogicalResult lower(qwen::HeadRowsOp op) {
     FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getResult().getType());
@@ -578,7 +595,7 @@ private:
       return failure();
     auto inputRows = static_cast<uint32_t>(dimOf(op.getInput(), 0));
     return dispatch(op.getLoc(), headRowsKernel(inputRows, *rows, widthOf(op.getInput().getType()), state, target),
-                    {range(op.getInput()), stateRef(op.getLoc()), destination(op.getResult())}, 0);
+                    {range(op.getInput()), stateRef(op.getLoc()), destination(op.getResult())});
   }
 
   LogicalResult lower(qwen::NextTokenOp op) {
@@ -590,13 +607,13 @@ private:
     if (op.getSampling() == qwen::Sampling::Sample) {
       Value scratch = alloc(loc, "sampling scratch", uint64_t(vocab) * 4);
       return dispatch(loc, sampleKernel(vocab, op.getAdvances(), state, target),
-                      {logits, scratch, stateRef(loc), mailboxRef(loc)}, 0);
+                      {logits, scratch, stateRef(loc), mailboxRef(loc)});
     }
     Value partials = alloc(loc, "argmax partials", uint64_t(argmaxGroups(vocab)) * 8);
-    if (failed(dispatch(loc, argmaxKernel(vocab, target), {logits, partials}, 0)))
+    if (failed(dispatch(loc, argmaxKernel(vocab, target), {logits, partials})))
       return failure();
     return dispatch(loc, appendArgmaxKernel(vocab, op.getAdvances(), state, target),
-                    {partials, stateRef(loc), mailboxRef(loc)}, 0);
+                    {partials, stateRef(loc), mailboxRef(loc)});
   }
 
   ModuleOp module;

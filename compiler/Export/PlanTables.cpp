@@ -161,7 +161,7 @@ private:
     auto label = writeString(builder_, dispatch.getLabel());
     dispatches_.push_back(fb::CreateDispatch(builder_, ordinals_.kernels.at(lookup_.kernelOf(dispatch)), &groups,
                                              operandTable, barrierBefore_, label, dispatch.getCostNs().value_or(0),
-                                             dispatch.getReadBytes()));
+                                             dispatch.getReadBytes(), dispatch.getReadBytesPerPosition().value_or(0)));
     barrierBefore_ = false;
     return success();
   }

@@ -84,6 +84,7 @@ static void populatePlan(OpPassManager &passes, const CompileOptions &options) {
   passes.addPass(createInsertBarriers());
   EstimateCostsOptions costs;
   costs.readBytesPerNs = target.readBytesPerNs;
+  costs.flopsPerNs = target.flopsPerNs;
   costs.stepOverheadNs = target.stepOverheadNs;
   passes.addPass(createEstimateCosts(costs));
   // Nothing checks an address on the device: the proof stands here, against the target's limits.

@@ -105,8 +105,9 @@ def InsertBarriers : PlanningPass<"plan-insert-barriers"> {
 def EstimateCosts : PlanningPass<"plan-estimate-costs"> {
   let summary = "estimates the time of each dispatch from the bytes it reads";
   let description = [{
-    `cost_ns = step-overhead-ns + read_bytes / read-bytes-per-ns`, rounded. Decode is bound by reading weights and by
-    the number of dependent steps; the runtime splits submissions by the sum.
+    `cost_ns = step-overhead-ns + max(bytes / read-bytes-per-ns, flops / flops-per-ns)`, rounded; bytes are `read_bytes` and
+    `read_bytes_per_position` at the end of the context. Decode is bound by reading weights and caches and by the number of
+    dependent steps, prefill by arithmetic; the runtime splits submissions by the sum, so it should not be too small.
 
     ```mlir
     plan.dispatch @gemv ... label "layers.0.down" reads 44500000
@@ -118,6 +119,8 @@ def EstimateCosts : PlanningPass<"plan-estimate-costs"> {
   }];
   let options = [Option<"readBytesPerNs", "read-bytes-per-ns", "double", /*default=*/"10.0",
                         "rate of reading device memory in bytes per ns (GB/s)">,
+                 Option<"flopsPerNs", "flops-per-ns", "double", /*default=*/"500.0",
+                        "arithmetic the kernels reach in flops per ns (GFLOP/s)">,
                  Option<"stepOverheadNs", "step-overhead-ns", "double", /*default=*/"5000.0",
                         "time of one dependent dispatch that reads nothing, in ns">];
   let statistics = [Statistic<"numDispatches", "dispatches", "Dispatches estimated">];

@@ -24,6 +24,7 @@ TargetProfile lavapipe() {
   profile.maxWorkgroupInvocations = 1024;
   profile.maxAllocationBytes = uint64_t(1) << 31;
   profile.readBytesPerNs = 0.7;
+  profile.flopsPerNs = 2;
   profile.stepOverheadNs = 50000;
   return profile;
 }
@@ -45,6 +46,7 @@ TargetProfile nvidiaH200() {
   profile.decodeSplits = 16;
   profile.narrowMatrixOperands = true;
   profile.readBytesPerNs = 4450;
+  profile.flopsPerNs = 40000;
   profile.stepOverheadNs = 2900;
   return profile;
 }
@@ -64,6 +66,7 @@ TargetProfile amdGfx1151() {
   profile.prefillChunk = 256;
   profile.decodeSplits = 8;
   profile.readBytesPerNs = 212;
+  profile.flopsPerNs = 2000; // f32 tiles; a guess below what the chip can do, so that submissions stay short
   profile.stepOverheadNs = 5000;
   return profile;
 }

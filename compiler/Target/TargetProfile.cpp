@@ -109,6 +109,10 @@ const Key kKeys[] = {
      [](TargetProfile &p, const json &v) {
        return setNumber(p.readBytesPerNs, v, 0.001, 1e6, "a number from 0.001 to 1000000");
      }},
+    {"flops_per_ns",
+     [](TargetProfile &p, const json &v) {
+       return setNumber(p.flopsPerNs, v, 0.001, 1e6, "a number from 0.001 to 1000000");
+     }},
     {"step_overhead_ns",
      [](TargetProfile &p, const json &v) {
        return setNumber(p.stepOverheadNs, v, 0, 1e9, "a number from 0 to 1000000000");

@@ -45,6 +45,7 @@ struct TargetProfile {
 
   // For cost estimates.
   double readBytesPerNs = 10.0; ///< device memory, GB/s
+  double flopsPerNs = 500;      ///< what the prefill kernels reach, GFLOP/s
   double stepOverheadNs = 5000; ///< one dependent dispatch
 };
 

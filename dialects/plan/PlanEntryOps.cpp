@@ -139,8 +139,10 @@ LogicalResult DispatchOp::verify() {
   ArrayRef<int64_t> groups = getGroups(); // (C12)
   if (groups.size() != 3 || llvm::any_of(groups, [](int64_t count) { return count <= 0 || count > UINT32_MAX; }))
     return emitOpError("has groups [") << groups << "], expected three positive 32-bit numbers";
-  if (static_cast<int64_t>(getReadBytes()) < 0 || static_cast<int64_t>(getCostNs().value_or(0)) < 0) // (C28)
-    return emitOpError("has a negative estimate of bytes or cost, expected none below 0");
+  for (uint64_t estimate : {getReadBytes(), getReadBytesPerPosition().value_or(0), getFlops().value_or(0),
+                            getCostNs().value_or(0)}) // (C28)
+    if (static_cast<int64_t>(estimate) < 0)
+      return emitOpError("has a negative estimate of bytes or cost, expected none below 0");
   for (Value range : getOperands()) // (C33)
     if (!isa_and_nonnull<AllocOp, WeightsOp, RefOp>(range.getDefiningOp()))
       return emitOpError("has an operand that is no plan.alloc, plan.weights or plan.ref, expected one of these");

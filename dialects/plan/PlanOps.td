@@ -151,13 +151,16 @@ def Plan_RefOp : Plan_Op<"ref", [HasParent<"EntryOp">, Pure, DeclareOpInterfaceM
 def Plan_DispatchOp : Plan_Op<"dispatch", [HasParent<"EntryOp">, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "one step: a kernel over a grid of workgroups";
   let description = [{
-    Operands stand in the kernel's order. `read_bytes` estimates the device memory read (weights and caches), `cost_ns`
-    is filled by `plan-estimate-costs`.
+    Operands stand in the kernel's order. Estimates: `read_bytes` of device memory (weights), `read_bytes_per_position`
+    for each cached position (attention over caches), `flops` of arithmetic at the entry's largest number of rows;
+    `cost_ns` is filled from them by `plan-estimate-costs`.
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, DenseI64ArrayAttr:$groups, Variadic<Plan_Range>:$operands,
-                       StrAttr:$label, I64Attr:$read_bytes, OptionalAttr<I64Attr>:$cost_ns);
+                       StrAttr:$label, I64Attr:$read_bytes, OptionalAttr<I64Attr>:$read_bytes_per_position,
+                       OptionalAttr<I64Attr>:$flops, OptionalAttr<I64Attr>:$cost_ns);
   let assemblyFormat = [{
-    $kernel `groups` $groups `(` $operands `)` `label` $label `reads` $read_bytes (`cost` $cost_ns^)? attr-dict
+    $kernel `groups` $groups `(` $operands `)` `label` $label `reads` $read_bytes
+    (`per_position` $read_bytes_per_position^)? (`flops` $flops^)? (`cost` $cost_ns^)? attr-dict
     `:` type($operands)
   }];
   let hasVerifier = 1;

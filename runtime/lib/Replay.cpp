@@ -47,10 +47,11 @@ uint64_t Replay::costNs(uint32_t entry) const {
   return total;
 }
 
-uint64_t Replay::readBytes(uint32_t entry) const {
+uint64_t Replay::readBytes(uint32_t entry, uint64_t positions) const {
   uint64_t total = 0;
   for (const fb::Dispatch *dispatch : *plan_.root().entries()->Get(entry)->dispatches())
-    total += dispatch->read_bytes(); // a report: wrapping around would only look silly
+    // A report: wrapping around would only look silly.
+    total += dispatch->read_bytes() + positions * dispatch->read_bytes_per_position();
   return total;
 }
 

@@ -49,7 +49,7 @@ public:
   bool mapped() const { return mapped_; }
   /// Sum of the cost and read estimates of one run of \p entry.
   uint64_t costNs(uint32_t entry) const;
-  uint64_t readBytes(uint32_t entry) const;
+  uint64_t readBytes(uint32_t entry, uint64_t positions) const;
   /// Runs the plain reading kernel over \p buffer and returns its best bandwidth in bytes per second.
   Result<double> measureReadBandwidth(const DeviceBuffer &buffer);
 

@@ -235,14 +235,17 @@ uint64_t Session::prefillReadBytes(uint32_t tokens) const {
   if (!entry)
     return 0;
   uint32_t rows = state_->entry(*entry).rows();
-  return (uint64_t(tokens) + rows - 1) / rows * state_->replay->readBytes(*entry);
+  uint64_t total = 0;
+  for (uint64_t done = 0; done < tokens; done += rows)
+    total += state_->replay->readBytes(*entry, std::min<uint64_t>(done + rows, tokens));
+  return total;
 }
 
-uint64_t Session::decodeReadBytes() const {
+uint64_t Session::decodeReadBytes(uint32_t positions) const {
   std::optional<uint32_t> entry = state_->role(fb::Role::DecodeGreedy);
   if (!entry)
     entry = state_->role(fb::Role::DecodeSample);
-  return entry ? state_->replay->readBytes(*entry) : 0;
+  return entry ? state_->replay->readBytes(*entry, positions) : 0;
 }
 
 Result<double> Session::measureReadBandwidth() {

@@ -97,7 +97,7 @@ TEST(ProfileFile, EveryKey) {
       "max_workgroup_invocations": 512, "max_shared_bytes": 16384, "max_push_constant_bytes": 200,
       "max_workgroup_count": [65535, 70000, 80000], "max_allocation_bytes": 1048576, "bf16_cooperative_matrix": true,
       "compute_units": 7, "kv_format": "bf16", "prefill_chunk": 128, "decode_splits": 3,
-      "narrow_matrix_operands": true, "read_bytes_per_ns": 100.5, "step_overhead_ns": 4000})");
+      "narrow_matrix_operands": true, "read_bytes_per_ns": 100.5, "step_overhead_ns": 4000, "flops_per_ns": 750})");
   ASSERT_TRUE(profile.isOk()) << profile.status().message();
   EXPECT_EQ(profile->name, "my-card");
   EXPECT_EQ(profile->subgroupSize, 32u);
@@ -114,6 +114,7 @@ TEST(ProfileFile, EveryKey) {
   EXPECT_TRUE(profile->narrowMatrixOperands);
   EXPECT_EQ(profile->readBytesPerNs, 100.5);
   EXPECT_EQ(profile->stepOverheadNs, 4000.0);
+  EXPECT_EQ(profile->flopsPerNs, 750.0);
 }
 
 TEST(ProfileFile, MissingKeysComeFromTheBase) {

@@ -160,17 +160,18 @@ private:
   }
 
   void entry(const fb::Entry &entry) {
-    uint64_t barriers = 0, readBytes = 0, costNs = 0;
+    uint64_t barriers = 0, readBytes = 0, bytesPerPosition = 0, costNs = 0;
     for (const fb::Dispatch *dispatch : *entry.dispatches()) {
       barriers += dispatch->barrier_before();
       readBytes += dispatch->read_bytes();
+      bytesPerPosition += dispatch->read_bytes_per_position();
       costNs += dispatch->cost_ns();
     }
     line("  {} role {}, rows {}", quoteText(viewOf(entry.name())), snakeCase(fb::EnumNameRole(entry.role())),
          entry.rows());
     line("    dispatches {}, barriers {}", entry.dispatches()->size(), barriers);
-    line("    reads {} bytes ({}) per {}, estimate {} ns", readBytes, roundedBytes(readBytes), unitOf(entry.role()),
-         costNs);
+    line("    reads {} bytes ({}) per {}, {} more per cached position, estimate {} ns", readBytes,
+         roundedBytes(readBytes), unitOf(entry.role()), bytesPerPosition, costNs);
     for (const fb::SymbolCell *symbol : *entry.symbols())
       line("    symbol {} in cell {}, at most {}", quoteText(viewOf(symbol->symbol())),
            snakeCase(fb::EnumNameCellKind(symbol->cell())), symbol->max());
@@ -204,8 +205,11 @@ private:
     const fb::Kernel &kernel = *plan_.kernels()->Get(dispatch.kernel());
     if (dispatch.barrier_before())
       line("    -------- barrier");
-    line("    {} {} groups {} label {} reads {} cost {} ns", ordinal, viewOfPlain(kernel.name()),
-         extents(*dispatch.groups()), quoteText(viewOf(dispatch.label())), dispatch.read_bytes(), dispatch.cost_ns());
+    line("    {} {} groups {} label {} reads {}{} cost {} ns", ordinal, viewOfPlain(kernel.name()),
+         extents(*dispatch.groups()), quoteText(viewOf(dispatch.label())), dispatch.read_bytes(),
+         dispatch.read_bytes_per_position() ? fmt::format(" + {} per position", dispatch.read_bytes_per_position())
+                                            : "",
+         dispatch.cost_ns());
     for (uint32_t i = 0; i < dispatch.operands()->size(); ++i) {
       const fb::Operand &operand = *dispatch.operands()->Get(i);
       const fb::KernelOperand &expected = *kernel.operands()->Get(i);

@@ -97,8 +97,9 @@ Result<uint64_t> measure(Session &session, const Item &item, const std::vector<i
 
 void printLine(const Session &session, const Item &item, uint64_t ns, double bandwidth) {
   double seconds = double(ns) / 1e9;
-  double bytes =
-      item.generation ? double(session.decodeReadBytes()) * item.tokens : double(session.prefillReadBytes(item.tokens));
+  // The caches grow by one position per step; the middle of the item stands for all.
+  double bytes = item.generation ? double(session.decodeReadBytes(item.depth + item.tokens / 2)) * item.tokens
+                                 : double(session.prefillReadBytes(item.tokens));
   std::string share = bandwidth > 0 ? text(", ", formatFixed(100 * bytes / seconds / bandwidth, 1), " % of ",
                                            formatFixed(bandwidth / 1e9, 1), " GB/s")
                                     : "";

@@ -23,10 +23,12 @@ constexpr uint32_t kResultPitch = kTile / 4; // vec4 of f32 per row of results; 
 
 class MatrixLinear {
 public:
-  MatrixLinear(KernelBuilder &k, const Linear &linear) : k(k), linear(linear), ops(declareOperands(k, linear)) {
-    tileX = k.shared(Elem::BF16, kTile * kPitch, 8);
+  MatrixLinear(KernelBuilder &k, const Linear &linear)
+      : k(k), linear(linear), ops(declareOperands(k, linear)), depth(linear.accumulators == 1 ? 64 : 32),
+        pieces(depth / 8), pitch(pieces + 1) {
+    tileX = k.shared(Elem::BF16, kTile * pitch, 8);
     for (unsigned a = 0; a < linear.accumulators; ++a) {
-      tileW.push_back(k.shared(Elem::BF16, kTile * kPitch, 8));
+      tileW.push_back(k.shared(Elem::BF16, kTile * pitch, 8));
       results.push_back(k.shared(Elem::F32, kTile * kResultPitch, 4));
     }
   }
@@ -51,53 +53,77 @@ private:
   Val quarterColumn() { return (k.subgroupIndex() % 2) * 32; }
 
   void multiply() {
-    SmallVector<Value> acc(linear.accumulators * 4, Value());
-    for (Value &matrix : acc)
-      matrix = k.matrixZero();
-    k.forLoopMatrices(k.u32(0), k.u32(linear.k / 8), k.u32(kPieces), acc,
-                      [&](Val piece0, SmallVectorImpl<Value> &carried) {
+    const size_t count = linear.accumulators * 4;
+    SmallVector<Value> carried;
+    for (size_t i = 0; i < count; ++i)
+      carried.push_back(k.matrixZero());
+    carried.append(load(k.u32(0)));
+    k.forLoopMatrices(k.u32(0), k.u32(rowPieces()), k.u32(pieces), carried,
+                      [&](Val piece0, SmallVectorImpl<Value> &values) {
                         k.barrier();
-                        stage(piece0);
+                        store(ArrayRef<Value>(values).drop_front(count));
                         k.barrier();
-                        for (uint32_t depth = 0; depth < kDepth / kMatrix; ++depth)
-                          step(depth, carried);
+                        SmallVector<Value> next = load(piece0 + pieces);
+                        MutableArrayRef<Value> sums = MutableArrayRef<Value>(values).take_front(count);
+                        for (uint32_t step = 0; step < depth / kMatrix; ++step)
+                          multiplyStep(step, sums);
+                        std::copy(next.begin(), next.end(), values.begin() + count);
                       });
     for (unsigned a = 0; a < linear.accumulators; ++a)
       for (uint32_t i = 0; i < 2; ++i)
         for (uint32_t j = 0; j < 2; ++j) {
           Val row = quarterRow() + i * kMatrix, column = quarterColumn() + j * kMatrix;
-          k.matrixStore(results[a], row * kResultPitch + column / 4, kResultPitch, acc[(a * 2 + i) * 2 + j]);
+          k.matrixStore(results[a], row * kResultPitch + column / 4, kResultPitch, carried[(a * 2 + i) * 2 + j]);
         }
   }
 
-  void stage(Val piece0) {
-    const uint32_t pieces = linear.k / 8;
-    for (uint32_t part = 0; part < kTile * kPieces; part += k.invocations()) {
+  uint32_t rowPieces() const { return linear.k / 8; }
+
+  /// For each piece this invocation stages: body(place in the tile, row of the tile, piece of the row).
+  void forPieces(llvm::function_ref<void(Val, Val, Val)> body) {
+    for (uint32_t part = 0; part < kTile * pieces; part += k.invocations()) {
       Val slot = t + part;
-      Val row = slot / kPieces, piece = piece0 + slot % kPieces;
-      Val inside = piece < pieces;
-      Val safePiece = k.min(piece, k.u32(pieces - 1));
-      Val at = row * kPitch + slot % kPieces;
-      auto copy = [&](Buffer from, const Shared &to, Val sourceRow) {
-        Value raw = k.loadRaw16(from, sourceRow * pieces + safePiece);
-        k.storeRaw16(to, at, linear.k % kDepth == 0 ? raw : k.zeroUnless16(inside, raw));
-      };
-      copy(ops.x, tileX, k.min(row0 + row, rows - 1));
-      for (unsigned a = 0; a < linear.accumulators; ++a)
-        copy(ops.weights[a], tileW[a], k.min(column0 + row, k.u32(linear.n - 1)));
+      body(slot / pieces * pitch + slot % pieces, slot / pieces, slot % pieces);
     }
   }
 
-  void step(uint32_t depth, SmallVectorImpl<Value> &acc) {
-    const uint32_t piece = depth * kMatrix / 8;
+  /// The pieces of the stage that begins at `piece0`, in the order in which store() takes them; zero behind the row's
+  /// end.
+  SmallVector<Value> load(Val piece0) {
+    SmallVector<Value> raw;
+    forPieces([&](Val, Val row, Val piece) {
+      Val at = piece0 + piece;
+      Val safe = k.min(at, k.u32(rowPieces() - 1));
+      auto add = [&](Buffer from, Val sourceRow) {
+        Value value = k.loadRaw16(from, sourceRow * rowPieces() + safe);
+        raw.push_back(linear.k % depth == 0 ? value : k.zeroUnless16(at < rowPieces(), value));
+      };
+      add(ops.x, k.min(row0 + row, rows - 1));
+      for (unsigned a = 0; a < linear.accumulators; ++a)
+        add(ops.weights[a], k.min(column0 + row, k.u32(linear.n - 1)));
+    });
+    return raw;
+  }
+
+  void store(ArrayRef<Value> raw) {
+    size_t next = 0;
+    forPieces([&](Val place, Val, Val) {
+      k.storeRaw16(tileX, place, raw[next++]);
+      for (const Shared &tile : tileW)
+        k.storeRaw16(tile, place, raw[next++]);
+    });
+  }
+
+  void multiplyStep(uint32_t step, MutableArrayRef<Value> sums) {
+    const uint32_t piece = step * kMatrix / 8;
     SmallVector<Value> x;
     for (uint32_t i = 0; i < 2; ++i)
-      x.push_back(k.matrixLoad(tileX, (quarterRow() + i * kMatrix) * kPitch + piece, kPitch, MatrixUse::A));
+      x.push_back(k.matrixLoad(tileX, (quarterRow() + i * kMatrix) * pitch + piece, pitch, MatrixUse::A));
     for (unsigned a = 0; a < linear.accumulators; ++a)
       for (uint32_t j = 0; j < 2; ++j) {
-        Value w = k.matrixLoad(tileW[a], (quarterColumn() + j * kMatrix) * kPitch + piece, kPitch, MatrixUse::B);
+        Value w = k.matrixLoad(tileW[a], (quarterColumn() + j * kMatrix) * pitch + piece, pitch, MatrixUse::B);
         for (uint32_t i = 0; i < 2; ++i) {
-          Value &sum = acc[(a * 2 + i) * 2 + j];
+          Value &sum = sums[(a * 2 + i) * 2 + j];
           sum = k.matrixMulAdd(x[i], w, sum);
         }
       }
@@ -126,6 +152,9 @@ private:
   KernelBuilder &k;
   const Linear &linear;
   LinearOperands ops;
+  uint32_t depth;  // elements of k staged at once: two accumulators leave workgroup memory for fewer
+  uint32_t pieces; // 16-byte pieces per staged row
+  uint32_t pitch;  // of a staged row in pieces; odd, against bank conflicts
   Shared tileX;
   SmallVector<Shared> tileW, results;
   Val row0, column0, t, rows;

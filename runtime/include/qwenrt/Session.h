@@ -158,10 +158,10 @@ public:
   void enableTrace();
   const std::vector<TraceEvent> &trace() const;
 
-  /// Bytes that processing \p tokens appended tokens, or one decode step, reads from device memory by the plan's
-  /// estimate.
+  /// Bytes that processing \p tokens tokens of an empty history, or one decode step with \p positions in the caches, reads
+  /// from device memory by the plan's estimate.
   uint64_t prefillReadBytes(uint32_t tokens) const;
-  uint64_t decodeReadBytes() const;
+  uint64_t decodeReadBytes(uint32_t positions) const;
   /// Bytes per second that a plain reading kernel reaches over the largest weight buffer.
   Result<double> measureReadBandwidth();
 
