@@ -161,25 +161,33 @@ def tiny_chat(suite):
 
 
 def determinism(suite):
-    """100 runs of one prompt give the same tokens; sampling with a seed too, and another seed gives others."""
+    """100 runs of one prompt give the same bits."""
     plan = suite.plan(SOURCE / "models" / "tiny-qwen3-chat", "determinism", "--target", "lavapipe")
-    story = {"prompt": "Tell me a story about a fox.", "max_new_tokens": 24, "logits": str(suite.work / "again.safetensors")}
-    logits = set()
-    results = suite.run(plan, [dict(story, logits=str(suite.work / f"again{i}.safetensors")) for i in range(100)])
-    for i in range(100):
-        path = suite.work / f"again{i}.safetensors"
-        logits.add(path.read_bytes())
+    paths = [suite.work / f"again{i}.safetensors" for i in range(100)]
+    results = suite.run(plan, [{"prompt": "Hello!", "max_new_tokens": 6, "logits": str(path)} for path in paths])
+    logits = {path.read_bytes() for path in paths}
+    for path in paths:
         path.unlink()
     suite.check(len(logits) == 1, f"{len(logits)} different logits in 100 runs")
     suite.check(len({json.dumps(r.get("ids")) for r in results}) == 1, "different tokens in 100 runs")
-    sampled = {"prompt": "Tell me a story about a fox.", "max_new_tokens": 24, "temperature": 3.0, "top_k": 50, "top_p": 0.95}
-    seeds = [dict(sampled, seed=s) for s in (1, 1, 2, 3, 4)]
-    ids = [json.dumps(r.get("ids")) for r in suite.run(plan, seeds)]
-    suite.check(ids[0] == ids[1], "one seed gave two answers")
-    suite.check(len(set(ids)) > 2, "different seeds gave the same answer")
 
 
-SUITES = {f.__name__: f for f in (tiny_qwen3, tiny_qwen3_sharded, context_limit, tiny_chat, determinism)}
+def sampling(suite):
+    """A seed fixes the answer, seeds differ, and the narrowest settings are greedy. The model is sure of itself: only a high
+    temperature makes it waver."""
+    plan = suite.plan(SOURCE / "models" / "tiny-qwen3-chat", "sampling", "--target", "lavapipe")
+    story = {"prompt": "Tell me a story about a fox.", "max_new_tokens": 8}
+    hot = dict(story, temperature=8.0)
+    cases = [story, dict(hot, top_k=1), dict(hot, top_p=0.001)]
+    cases += [dict(hot, top_k=50, top_p=0.99, seed=seed) for seed in (1, 1, 2, 3, 4)]
+    greedy, one, nucleus, *seeds = [json.dumps(r.get("ids")) for r in suite.run(plan, cases)]
+    suite.check(one == greedy, f"top-k 1 gave {one}, greedy {greedy}")
+    suite.check(nucleus == greedy, f"top-p 0.001 gave {nucleus}, greedy {greedy}")
+    suite.check(seeds[0] == seeds[1], "one seed gave two answers")
+    suite.check(len(set(seeds)) > 2, f"four seeds gave {len(set(seeds))} answers")
+
+
+SUITES = {f.__name__: f for f in (tiny_qwen3, tiny_qwen3_sharded, context_limit, tiny_chat, determinism, sampling)}
 
 
 def main():
