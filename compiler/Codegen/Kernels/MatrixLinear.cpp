@@ -15,9 +15,6 @@ namespace qwenc {
 namespace {
 
 constexpr uint32_t kTile = 64, kMatrix = 16;
-constexpr uint32_t kDepth = 32;          // elements of k staged at once
-constexpr uint32_t kPieces = kDepth / 8; // 16-byte pieces per staged row
-constexpr uint32_t kPitch = kPieces + 1; // against bank conflicts
 constexpr uint32_t kSubgroups = 4;
 constexpr uint32_t kResultPitch = kTile / 4; // vec4 of f32 per row of results; unpadded, or two tiles pass 48 KiB
 
