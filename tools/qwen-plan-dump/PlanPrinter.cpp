@@ -170,8 +170,9 @@ private:
     line("  {} role {}, rows {}", quoteText(viewOf(entry.name())), snakeCase(fb::EnumNameRole(entry.role())),
          entry.rows());
     line("    dispatches {}, barriers {}", entry.dispatches()->size(), barriers);
-    line("    reads {} bytes ({}) per {}, {} more per cached position, estimate {} ns", readBytes,
-         roundedBytes(readBytes), unitOf(entry.role()), bytesPerPosition, costNs);
+    std::string more = bytesPerPosition ? fmt::format(", {} more per cached position", bytesPerPosition) : "";
+    line("    reads {} bytes ({}) per {}{}, estimate {} ns", readBytes, roundedBytes(readBytes), unitOf(entry.role()),
+         more, costNs);
     for (const fb::SymbolCell *symbol : *entry.symbols())
       line("    symbol {} in cell {}, at most {}", quoteText(viewOf(symbol->symbol())),
            snakeCase(fb::EnumNameCellKind(symbol->cell())), symbol->max());
