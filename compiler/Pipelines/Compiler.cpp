@@ -4,6 +4,7 @@
 
 #include "compiler/Support/Diagnostics.h"
 #include "dialects/plan/PlanOps.h"
+#include "models/Checkpoint/File.h"
 
 #include "mlir/Dialect/SPIRV/IR/SPIRVOps.h"
 #include "mlir/Target/SPIRV/Serialization.h"
@@ -90,30 +91,9 @@ Status qwenc::runPhases(ModuleOp module, const CompileOptions &options, const Ru
 }
 
 Status qwenc::writeFile(const std::string &path, StringRef bytes) {
-  auto failure = [&](const std::string &reason) {
-    return Status(StatusCode::Io,
-                  "cannot write '" + path + "': " + reason + ", expected a folder to write to, choose another path");
-  };
-  SmallString<128> temporary;
-  int descriptor = -1;
-  if (std::error_code error = llvm::sys::fs::createUniqueFile(path + ".%%%%%%%%.tmp", descriptor, temporary))
-    return failure(error.message());
-  {
-    llvm::raw_fd_ostream stream(descriptor, /*shouldClose=*/true);
-    stream << bytes;
-    stream.close();
-    if (stream.has_error()) {
-      std::string reason = stream.error().message();
-      stream.clear_error();
-      llvm::sys::fs::remove(temporary);
-      return failure(reason);
-    }
-  }
-  if (std::error_code error = llvm::sys::fs::rename(temporary, path)) {
-    llvm::sys::fs::remove(temporary);
-    return failure(error.message());
-  }
-  return Status::ok();
+  QWENRT_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(path));
+  QWENRT_RETURN_IF_ERROR(file.write({bytes.data(), bytes.size()}));
+  return file.commit();
 }
 
 std::string qwenc::printModule(ModuleOp module) {

@@ -29,6 +29,18 @@ static std::string oneLine(const Diagnostic &diagnostic) {
   return name.empty() ? text : "'" + name + "': " + text;
 }
 
+/// Verifiers say what they found and often what they expected; the reader of the program's error also wants to know
+/// what to do.
+static std::string completed(std::string error) {
+  constexpr StringRef expected = ", expected ";
+  StringRef rest = StringRef(error).split(expected).second;
+  if (rest.empty())
+    error += ", expected a graph that the compiler's verifiers accept";
+  if (!rest.contains(','))
+    error += ", correct the graph";
+  return error;
+}
+
 qwenc::DiagnosticCollector::DiagnosticCollector(MLIRContext *context)
     : handler(context, [this](Diagnostic &diagnostic) {
         // Notes are part of their error; warnings and remarks are MLIR's own business.
@@ -42,5 +54,5 @@ qwenc::DiagnosticCollector::DiagnosticCollector(MLIRContext *context)
 
 qwenrt::Status qwenc::DiagnosticCollector::status(const std::string &what) const {
   return {qwenrt::StatusCode::InvalidInput,
-          firstError.empty() ? what + " is refused without a message, expected one, report this" : firstError};
+          firstError.empty() ? what + " is refused without a message, expected one, report this" : completed(firstError)};
 }

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
@@ -108,10 +109,15 @@ Result<AtomicFile> AtomicFile::create(const std::string &path) {
       return file.failure("cannot write");
     return file;
   }
+  // The file behind a link is replaced, not the link: /dev/stdout is one.
+  std::error_code error;
+  std::string target = exists ? std::filesystem::canonical(path, error).string() : path;
+  if (error)
+    target = path;
   static std::atomic<unsigned> serial{0};
-  std::string temporary = path + ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(serial++);
+  std::string temporary = target + ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(serial++);
   int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  AtomicFile file(path, fd < 0 ? std::string() : temporary, fd);
+  AtomicFile file(std::move(target), fd < 0 ? std::string() : temporary, fd);
   if (fd < 0)
     return file.failure("cannot write");
   return file;

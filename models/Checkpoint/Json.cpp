@@ -2,6 +2,8 @@
 #include "models/Checkpoint/Json.h"
 
 #include "models/Checkpoint/File.h"
+#include "models/Checkpoint/Message.h"
+#include "runtime/frontend/Utf8.h"
 
 #include <cmath>
 #include <cstdio>
@@ -161,25 +163,12 @@ const std::string *qwenc::asString(const json &value) { return value.get_ptr<con
 std::string qwenc::inQuotes(std::string_view text) {
   constexpr size_t maxShown = 120;
   std::string result = "'";
-  for (char character : text.substr(0, maxShown)) {
-    unsigned char byte = static_cast<unsigned char>(character);
-    if (byte < 0x20 || byte == 0x7f) {
-      char escape[8];
-      std::snprintf(escape, sizeof(escape), "\\x%02x", byte);
-      result += escape;
-    } else {
-      result += character;
-    }
+  for (size_t at = 0; at < text.size();) {
+    at += appendPrintable(text, at, result);
+    if (at >= maxShown && at < text.size())
+      return result + "...'";
   }
-  if (text.size() > maxShown)
-    result += "...";
   return result + "'";
 }
 
-bool qwenc::isUtf8(std::string_view text) {
-  // dump() drops ill-formed bytes in this mode, and only those.
-  std::string kept = json(std::string(text)).dump(-1, ' ', false, json::error_handler_t::ignore);
-  json again = json::parse(kept, nullptr, false);
-  const std::string *same = asString(again);
-  return same && *same == text;
-}
+bool qwenc::isUtf8(std::string_view text) { return !qwenrt::firstInvalidUtf8(text); }

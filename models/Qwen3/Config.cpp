@@ -1,6 +1,8 @@
 //===- Config.cpp - Numbers of a Qwen3 text decoder -------------------------------------------------------------===//
 #include "models/Qwen3/Config.h"
 
+#include <algorithm>
+
 using namespace qwenc;
 using nlohmann::json;
 
@@ -135,8 +137,12 @@ Status qwenc::reportProblems(const std::string &what, const std::vector<std::str
     return Status::ok();
   std::string message = std::to_string(problems.size()) + (problems.size() == 1 ? " problem" : " problems") + " in " +
                         what + ": " + problems.front();
+  // All at once, as far as a person reads: headers may hold a million unknown tensors.
+  constexpr size_t maxShown = 200;
   if (problems.size() > 1)
-    for (const std::string &problem : problems)
-      message += "\n  " + problem;
+    for (size_t i = 0; i < std::min(problems.size(), maxShown); ++i)
+      message += "\n  " + problems[i];
+  if (problems.size() > maxShown)
+    message += "\n  and " + std::to_string(problems.size() - maxShown) + " more";
   return Status(StatusCode::InvalidInput, message);
 }

@@ -27,7 +27,8 @@ struct DecoderConfig {
 /// Reads a dense decoder's sizes; everything that is wrong goes to \p problems, one line each.
 DecoderConfig readDecoderConfig(const nlohmann::json &config, std::vector<std::string> &problems);
 
-/// All problems as one error: the first line has the count and the first problem, then follows one line per problem.
+/// All problems as one error: the first line has the count and the first problem, then follows one line per problem,
+/// 200 at most.
 /// \p what says what they are about. Ok when there are none.
 Status reportProblems(const std::string &what, const std::vector<std::string> &problems);
 

@@ -13,10 +13,13 @@ using namespace qwenrt;
 
 namespace {
 
-Status ioError(const std::string &path, const char *what) {
+Status ioError(const std::string &path, const char *what,
+               const char *expected = "a file that can be read, check the path") {
   StatusCode code = errno == ENOENT || errno == ENOTDIR ? StatusCode::NotFound : StatusCode::Io;
-  return {code, text("cannot ", what, " '", printable(path), "': ", std::strerror(errno))};
+  return {code, text("cannot ", what, " '", printable(path), "': ", std::strerror(errno), ", expected ", expected)};
 }
+
+constexpr const char *kWritable = "a writable place with enough space, choose another";
 
 } // namespace
 
@@ -79,7 +82,7 @@ Status qwenrt::writeFileAtomically(const std::string &path, std::string_view con
   std::string temporary = text(path, ".", getpid(), ".tmp");
   int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (descriptor < 0)
-    return ioError(path, "write");
+    return ioError(path, "write", kWritable);
   bool good = true;
   for (size_t done = 0; good && done < content.size();) {
     ssize_t wrote = ::write(descriptor, content.data() + done, content.size() - done);
@@ -88,13 +91,12 @@ Status qwenrt::writeFileAtomically(const std::string &path, std::string_view con
     else if (errno != EINTR)
       good = false;
   }
-  int saved = errno;
+  int reason = good ? 0 : errno;
   good = ::close(descriptor) == 0 && good;
   if (good && ::rename(temporary.c_str(), path.c_str()) == 0)
     return Status::ok();
-  if (saved)
-    errno = saved;
-  Status status = ioError(path, "write");
+  errno = reason ? reason : errno;
+  Status status = ioError(path, "write", kWritable);
   ::unlink(temporary.c_str());
   return status;
 }

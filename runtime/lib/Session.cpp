@@ -132,6 +132,15 @@ Result<uint32_t> Session::State::readCell(fb::CellKind kind) {
   return value;
 }
 
+Status Session::State::checkTokens(std::span<const int32_t> tokens) const {
+  uint32_t vocabulary = plan->root().vocab_size();
+  for (int32_t token : tokens)
+    if (token < 0 || (vocabulary && uint32_t(token) >= vocabulary))
+      return {StatusCode::InvalidInput,
+              text("token id ", token, " is unknown, expected 0 to ", vocabulary - 1, ", check the ids")};
+  return Status::ok();
+}
+
 Status Session::State::writeTokens(uint32_t index, std::span<const int32_t> tokens) {
   const fb::Cell *cell = plan->findCell(fb::CellKind::Tokens);
   return replay->transfer().write(replay->buffer(cell->buffer()), cell->offset() + uint64_t(index) * 4,
@@ -190,11 +199,7 @@ Status Session::append(std::span<const int32_t> tokens) {
     return {StatusCode::InvalidInput,
             text("history of ", state.length, " tokens gets ", tokens.size(), " more, expected at most ", maxContext(),
                  " in all, shorten it or compile with a larger --max-context")};
-  uint32_t vocabulary = state.plan->root().vocab_size();
-  for (int32_t token : tokens)
-    if (token < 0 || (vocabulary && uint32_t(token) >= vocabulary))
-      return {StatusCode::InvalidInput,
-              text("token id ", token, " is unknown, expected 0 to ", vocabulary - 1, ", check the ids")};
+  QWENRT_RETURN_IF_ERROR(state.checkTokens(tokens));
   QWENRT_RETURN_IF_ERROR(state.writeTokens(state.length, tokens));
   state.length += uint32_t(tokens.size());
   return state.writeProgress();
@@ -210,6 +215,7 @@ uint32_t Session::maxContext() const { return state_->plan->root().max_context()
 
 Result<GenerateResult> Session::generate(const GenerateOptions &options, const TokenCallback &onToken) {
   QWENRT_RETURN_IF_ERROR(state_->requireText());
+  QWENRT_RETURN_IF_ERROR(state_->checkTokens(options.forceIds));
   Generator generator(*state_, options);
   Status status = generator.generate(onToken);
   if (!status.isOk()) {

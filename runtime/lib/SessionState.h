@@ -34,6 +34,8 @@ struct Session::State {
   Status writeCell(fb::CellKind kind, uint32_t value) { return writeCell(kind, static_cast<const void *>(&value)); }
   Result<uint32_t> readCell(fb::CellKind kind);
   /// Writes history elements from \p index on.
+  /// Refuses ids that the vocabulary has not: kernels take them as row numbers.
+  Status checkTokens(std::span<const int32_t> tokens) const;
   Status writeTokens(uint32_t index, std::span<const int32_t> tokens);
   /// Writes Length, Position and Step to their cells.
   Status writeProgress();

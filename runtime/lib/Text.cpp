@@ -1,6 +1,8 @@
 //===- Text.cpp ------------------------------------------------------------------------------------------------===//
 #include "Text.h"
 
+#include "runtime/frontend/Utf8.h"
+
 #include <cstdio>
 
 using namespace qwenrt;
@@ -24,19 +26,29 @@ std::string qwenrt::formatBytes(uint64_t sizeBytes) {
 
 std::string qwenrt::printable(std::string_view text) {
   constexpr size_t kLongest = 200;
-  std::string result(text.substr(0, kLongest));
-  for (char &c : result)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
-      c = '?';
-  if (text.size() > kLongest)
-    result += "...";
+  std::string result;
+  for (size_t at = 0; at < text.size();) {
+    Utf8Part part = utf8PartAt(text, at);
+    if (at + part.length > kLongest)
+      return result + "...";
+    bool control = static_cast<unsigned char>(text[at]) < 0x20 || text[at] == 0x7f;
+    if (control || part.kind != Utf8Part::Kind::Valid)
+      result += '?';
+    else
+      result += text.substr(at, part.length);
+    at += part.length;
+  }
   return result;
 }
 
 std::string qwenrt::jsonString(std::string_view text) {
   std::string result = "\"";
-  for (char c : text) {
-    if (c == '"' || c == '\\') {
+  for (size_t at = 0; at < text.size();) {
+    Utf8Part part = utf8PartAt(text, at);
+    char c = text[at];
+    if (part.kind != Utf8Part::Kind::Valid) {
+      result += "\\ufffd";
+    } else if (c == '"' || c == '\\') {
       result += '\\';
       result += c;
     } else if (static_cast<unsigned char>(c) < 0x20) {
@@ -44,8 +56,9 @@ std::string qwenrt::jsonString(std::string_view text) {
       std::snprintf(escaped, sizeof(escaped), "\\u%04x", unsigned(static_cast<unsigned char>(c)));
       result += escaped;
     } else {
-      result += c;
+      result += text.substr(at, part.length);
     }
+    at += part.length;
   }
   return result + "\"";
 }

@@ -30,10 +30,11 @@ std::string formatBytes(uint64_t sizeBytes);
 /// \p value with \p digits digits behind the point.
 std::string formatFixed(double value, int digits);
 
-/// \p text with everything that could disturb a terminal or a message of one line replaced by '?'.
+/// \p text with everything that could disturb a terminal or a message of one line replaced by '?': control characters and
+/// what is no UTF-8. Cut after 200 bytes.
 std::string printable(std::string_view text);
 
-/// \p text as a JSON string with its quotes.
+/// \p text as a JSON string with its quotes; what is no UTF-8 becomes U+FFFD.
 std::string jsonString(std::string_view text);
 
 /// FNV-1a, 64 bit, continued from \p hash.

@@ -77,6 +77,21 @@ TEST(AtomicFile, WritesADeviceInPlace) {
   EXPECT_TRUE(std::filesystem::is_character_file("/dev/null"));
 }
 
+TEST(AtomicFile, ReplacesTheFileBehindALink) {
+  TemporaryFolder folder;
+  folder.write("target", "old");
+  std::filesystem::create_symlink("target", folder.path("link"));
+  Result<AtomicFile> file = AtomicFile::create(folder.path("link"));
+  ASSERT_TRUE(file.isOk());
+  ASSERT_TRUE(file->write("new").isOk());
+  ASSERT_TRUE(file->commit().isOk());
+  EXPECT_TRUE(std::filesystem::is_symlink(folder.path("link")));
+  Result<std::string> target = readWholeFile(folder.path("target"), 100);
+  ASSERT_TRUE(target.isOk());
+  EXPECT_EQ(*target, "new");
+  EXPECT_EQ(folder.fileCount(), 2u);
+}
+
 TEST(AtomicFile, ReportsAFullDisk) {
   Result<AtomicFile> file = AtomicFile::create("/dev/full");
   ASSERT_TRUE(file.isOk());

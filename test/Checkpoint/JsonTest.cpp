@@ -51,6 +51,11 @@ TEST(Json, AccessIsTypeChecked) {
 TEST(Json, NamesInMessagesAreShortAndPrintable) {
   EXPECT_EQ(inQuotes("a\nb\x7f"), "'a\\x0ab\\x7f'");
   EXPECT_EQ(inQuotes(std::string(500, 'x')).size(), 120 + 2 + 3u);
+  EXPECT_EQ(inQuotes("a\xff\xc3z天"), "'a\\xff\\xc3z天'");
+  std::string accents;
+  for (int i = 0; i < 300; ++i)
+    accents += "天";
+  EXPECT_TRUE(isUtf8(inQuotes(accents))) << inQuotes(accents);
 }
 
 TEST(Json, RecognisesUtf8) {

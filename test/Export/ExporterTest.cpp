@@ -53,6 +53,15 @@ TEST_F(Exporter, ExportsATiedModel) {
   EXPECT_TRUE(again.isOk()) << again.status().message();
 }
 
+TEST_F(Exporter, ListsAsManyProblemsAsOneReads) {
+  for (int i = 0; i < 1000; ++i)
+    tiny.tensors.push_back({"unknown." + std::to_string(i), StoredDType::BF16, {1}});
+  std::string message = tiny.exported().status().message();
+  EXPECT_TRUE(message.starts_with("1000 problems")) << message.substr(0, 100);
+  EXPECT_TRUE(message.ends_with("\n  and 800 more")) << message.substr(message.size() - 100);
+  EXPECT_EQ(std::count(message.begin(), message.end(), '\n'), 201);
+}
+
 TEST_F(Exporter, IgnoresARedundantHead) {
   tiny.tensors.push_back({"lm_head.weight", StoredDType::BF16, {10, 6}});
   Result<Graph> graph = tiny.exported();

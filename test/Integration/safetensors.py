@@ -1,4 +1,4 @@
-"""Reads safetensors files with the standard library only, for the integration tests."""
+"""Reads and writes safetensors files with the standard library only, for the integration tests."""
 
 import array
 import json
@@ -22,6 +22,18 @@ def read(path):
         values.frombytes(data[8 + size + begin : 8 + size + end])
         tensors[name] = (info["shape"], values)
     return tensors
+
+
+def write(path, tensors):
+    """The opposite of read(): name -> (dtype, shape, flat array)."""
+    header, data = {}, b""
+    for name, (dtype, shape, values) in tensors.items():
+        part = values.tobytes()
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(part)]}
+        data += part
+    text = json.dumps(header).encode()
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text + data)
 
 
 def relative_l2(got, want):

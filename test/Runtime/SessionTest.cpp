@@ -191,6 +191,14 @@ TEST_P(SessionTest, ForcedTokensAreFed) {
   EXPECT_EQ(generate({.maxNewTokens = 3}).tokens, expectTokens(history, 3));
 }
 
+TEST_P(SessionTest, RefusesForcedTokensOutsideTheVocabulary) {
+  ASSERT_NO_FATAL_FAILURE(open());
+  append(prompt);
+  for (int32_t token : {-1, int32_t(0x7fffffff)})
+    EXPECT_REFUSED(session->generate({.forceIds = {7, token, 8}}).status(), "is unknown, expected 0 to");
+  EXPECT_EQ(generate({.maxNewTokens = 3}).tokens, expectTokens(prompt, 3));
+}
+
 TEST_P(SessionTest, LogitsOfEveryPositionAndStep) {
   ASSERT_NO_FATAL_FAILURE(open());
   append(prompt);

@@ -94,14 +94,51 @@ TEST_F(ToolTest, WrongUsageIsExitStatusTwo) {
   EXPECT_FAILS(run("--prompt a --raw --system b"), 2, "--system given beside --raw");
   EXPECT_FAILS(run("--input-ids 1 --system b"), 2, "--system given beside --input-ids");
   EXPECT_FAILS(run("--entry list --repeat 2"), 2, "--repeat given without");
+  for (const char *option : {"--max-new-tokens", "--top-k", "--seed"}) {
+    EXPECT_FAILS(run(std::string("--prompt a ") + option + " ''"), 2, "expected a command line");
+    EXPECT_FAILS(run(std::string("--prompt a ") + option + " 4294967296"), 2, "expected a command line");
+  }
+  EXPECT_FAILS(run("--prompt a $'--\\x1b\\xff'"), 2, "--??, expected a command line");
+  EXPECT_FAILS(run("--prompt a --max-new-tokens -1"), 2, "error: --max-new-tokens: ");
+  EXPECT_FAILS(run("--prompt a b"), 2, "error: the following argument was not expected: b, expected a command line");
   EXPECT_FAILS(run("--bench pp5,xx"), 2, "bench item 'xx' is unknown");
   EXPECT_FAILS(run("--bench tg0"), 2, "bench item 'tg0' is unknown");
   EXPECT_FAILS(run("--bench tg1@"), 2, "bench item 'tg1@' is unknown");
   EXPECT_FAILS(run("--input-ids 1 --force-ids ''"), 2, "--force-ids is empty");
 }
 
+TEST_F(ToolTest, OptionsThatDoNothingAreRefused) {
+  EXPECT_FAILS(run("--interactive --raw"), 2, "--raw given without --prompt, --input-ids or --cases, expected");
+  EXPECT_FAILS(run("--bench pp5 --temperature 1"), 2, "--temperature given without --prompt, --input-ids, --inter");
+  EXPECT_FAILS(run("--tokenize a --stats"), 2, "--stats given without");
+  EXPECT_FAILS(run("--tokenize a --audio b"), 2, "--audio given without --prompt, --input-ids or --interactive");
+  EXPECT_FAILS(run("--input-ids 1 --thinking on"), 2, "--thinking given beside --input-ids");
+  EXPECT_FAILS(run("--prompt a --raw --thinking off"), 2, "--thinking given beside --raw");
+  EXPECT_FAILS(run("--prompt a --sampling greedy --top-k 2"), 2, "--top-k given beside --sampling greedy");
+}
+
+TEST_F(ToolTest, ComponentsThatThePlanDoesNotHave) {
+  auto missing = [](const char *component, const char *option) {
+    return std::string("plan of Fake has no ") + component + ", expected one for " + option + ", leave it";
+  };
+  for (const char *option : {"--audio a.wav", "--use-audio-in-video"})
+    EXPECT_FAILS(run(std::string("--prompt a ") + option), 1,
+                 missing("audio encoder", std::string(option, strcspn(option, " ")).c_str()));
+  for (const char *option : {"--image", "--video", "--fps", "--min-pixels", "--max-pixels"})
+    EXPECT_FAILS(run(std::string("--prompt a ") + option + " 2 " + option + " 4"), 1,
+                 missing("vision encoder", option));
+  for (const char *option :
+       {"--speech", "--speaker", "--speech-temperature", "--speech-top-k", "--speech-top-p",
+        "--speech-repetition-penalty", "--speech-max-frames", "--vocoder-chunk", "--vocoder-context"})
+    EXPECT_FAILS(run(std::string("--prompt a ") + option + " 1"), 1, missing("speech decoder", option));
+  for (const char *option : {"--speech-greedy", "--speech-ignore-eos", "--print-codes"})
+    EXPECT_FAILS(run(std::string("--prompt a ") + option), 1, missing("speech decoder", option));
+  EXPECT_FAILS(run("--prompt a --fps x"), 2, "--fps");
+}
+
 TEST_F(ToolTest, BrokenInputIsExitStatusOne) {
-  EXPECT_FAILS(shell("qwenrt none.fb --prompt a"), 1, "cannot open 'none.fb'");
+  EXPECT_FAILS(shell("qwenrt none.fb --prompt a"), 1,
+               "cannot open 'none.fb': No such file or directory, expected a file that can be read");
   EXPECT_FAILS(shell("head -c 100 plan.fb >cut.fb; qwenrt cut.fb --prompt a"), 1, "does not end with the plan magic");
   EXPECT_FAILS(run("--input-ids 1,x"), 1, "'1,x' is no list of token ids");
   EXPECT_FAILS(run("--input-ids @none.json"), 1, "none.json");
@@ -126,6 +163,8 @@ TEST_F(ToolTest, TokenizerNeedsNoDevice) {
   EXPECT_PRINTS(shell(none + "printf 'hi' >t; qwenrt $plan --tokenize @t"), "[104,105]\n");
   EXPECT_PRINTS(shell(none + "qwenrt $plan --detokenize 104,105"), "hi\n");
   EXPECT_PRINTS(shell(none + "echo '[104, 105]' >ids.json; qwenrt $plan --detokenize @ids.json"), "hi\n");
+  EXPECT_PRINTS(shell(none + "echo '104,105' >ids.txt; qwenrt $plan --detokenize @ids.txt"), "hi\n");
+  EXPECT_FAILS(shell("qwenrt $plan --detokenize 104,258"), 1, "token id 258 is unknown, expected 0 to 257");
   EXPECT_FAILS(shell("printf '\\xff' >t; qwenrt $plan --tokenize @t"), 1, "UTF-8");
 }
 
@@ -142,6 +181,17 @@ TEST_F(ToolTest, HelpAndVersion) {
   for (const char *option : {"--prompt", "--input-ids", "--interactive", "--logits", "--force-ids", "--bench",
                              "--profile", "--list-devices", "--upload", "--cases"})
     EXPECT_NE(help.out.find(option), std::string::npos) << option;
+  // Every option says its default.
+  for (size_t at = 0, end; (end = help.out.find('\n', at)) != std::string::npos; at = end + 1) {
+    std::string line = help.out.substr(at, end - at);
+    if (line.rfind("    --", 0) != 0)
+      continue;
+    bool wrapped = line.find("  ", 6) == std::string::npos;
+    if (wrapped)
+      line += help.out.substr(end + 1, help.out.find('\n', end + 1) - end - 1);
+    EXPECT_TRUE(line.find("(default: ") != std::string::npos || line.find("(required with it)") != std::string::npos)
+        << line;
+  }
   EXPECT_EQ(shell("qwenrt --version").out.rfind("qwenrt 0.", 0), 0u);
 }
 
@@ -234,13 +284,16 @@ TEST_F(ToolDeviceTest, RunsCases) {
 }
 
 TEST_F(ToolDeviceTest, HoldsAChat) {
-  Outcome outcome =
-      run("--interactive --max-new-tokens 2", "a\n/reset\na\n/image x\nwhat is this long question\n/quit\nnever\n");
+  Outcome outcome = run("--interactive --max-new-tokens 2", "a\r\n/reset \na\n/image x\n/audio\nb\xff\nwhat is this "
+                                                            "long question\n/quit\t\r\nnever\n");
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   size_t half = outcome.out.find('\n') + 1;
   EXPECT_EQ(outcome.out.substr(0, half),
             outcome.out.substr(half)); // the same answer after /reset, then a question too long for the context
-  EXPECT_NE(outcome.err.find("note: the model has no media inputs"), std::string::npos) << outcome.err;
+  EXPECT_EQ(outcome.err.rfind("qwenrt: error: plan of Fake has no vision encoder, expected one for /image", 0), 0u)
+      << outcome.err;
+  EXPECT_NE(outcome.err.find("has no audio encoder, expected one for /audio"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("qwenrt: error: invalid UTF-8"), std::string::npos) << outcome.err; // the chat goes on
   EXPECT_NE(outcome.err.find("/reset starts a new chat"), std::string::npos) << outcome.err;
 }
 
@@ -267,6 +320,31 @@ TEST_F(ToolDeviceTest, RunsAnEntry) {
                "input 'x' has 36 bytes, expected f32[S<=8]");
 }
 
+TEST_F(ToolDeviceTest, AnInterruptedRunIsNoSuccess) {
+  EXPECT_FAILS(shell("'" QWENRT_TOOL "' $plan --allow-cpu --input-ids 5,6 --ignore-eos --repeat 1000000 >text & "
+                     "until test -s text; do sleep 0.01; done; kill -INT $!; wait $!"),
+               1, " tokens, expected the answer to end");
+}
+
+TEST_F(ToolDeviceTest, EntriesTakeIdsOf64Bits) {
+  source.entries[kScale].inputs[0].dtype = fb::DType::I32; // the kernel sees the same bits
+  writePlan();
+  int64_t x[2] = {0x40400000, 0x40800000}; // 3 and 4 as float
+  qwenc::TensorData tensor = {{"x", qwenc::StoredDType::I64, {2}}, std::as_bytes(std::span(x))};
+  ASSERT_TRUE(qwenc::writeSafetensors(folder.path("i.safetensors"), {&tensor, 1}).isOk());
+  EXPECT_PRINTS(run("--entry scale --inputs i.safetensors --outputs o.safetensors"), "");
+  auto header = qwenc::readSafetensorsHeader(folder.path("o.safetensors"));
+  ASSERT_TRUE(header.isOk());
+  float y[2];
+  std::memcpy(y, folder.read("o.safetensors").data() + header->tensors.at("y").offsetBytes, 8);
+  EXPECT_EQ(y[0], 4);
+  EXPECT_EQ(y[1], 9);
+  x[1] = int64_t(1) << 32;
+  ASSERT_TRUE(qwenc::writeSafetensors(folder.path("i.safetensors"), {&tensor, 1}).isOk());
+  EXPECT_FAILS(run("--entry scale --inputs i.safetensors --outputs o.safetensors"), 1,
+               "input 'x' holds 4294967296, expected numbers of 32 bits");
+}
+
 TEST_F(ToolDeviceTest, Benchmarks) {
   source.buffers[kWeights].sizeBytes = 1 << 20;
   writePlan();
@@ -286,9 +364,11 @@ TEST_F(ToolDeviceTest, ProfilesAndPrintsStatistics) {
   EXPECT_EQ(trace["traceEvents"].size(), 6u);
   for (const char *part :
        {"device memory: Weights 48 B, Arena 64 B, Cache 128 B, State 196 B, Output 416 B, Mailbox 64 B",
-        "weights: 32 B in", "pipelines: 3 in", "cache cold", "time to first token: ", "host memory: peak ",
-        "fake_sample"})
+        "load: ", "weights: 32 B in", "pipelines: 3 in", "cache cold", "time to first token: ", "(load ",
+        "host memory: peak ", "fake_sample"})
     EXPECT_NE(outcome.err.find(part), std::string::npos) << part << "\n" << outcome.err;
+  // Notes never come before an error.
+  EXPECT_FAILS(run("--input-ids 258 --stats"), 1, "token id 258 is unknown");
 }
 
 TEST_F(ToolDeviceTest, ListsDevices) {
@@ -314,8 +394,12 @@ TEST_F(ToolDeviceTest, OutputThatCannotBeWritten) {
       shell("qwenrt $plan --allow-cpu --input-ids 5,6 --ignore-eos --max-new-tokens 20 | true; exit ${PIPESTATUS[0]}");
   EXPECT_EQ(outcome.code, 1);
   EXPECT_EQ(outcome.err, "");
-  EXPECT_FAILS(run("--input-ids 5,6 --max-new-tokens 3 --logits /nonexistent/l.safetensors"), 1,
-               "/nonexistent/l.safetensors");
+  for (const char *option : {"--logits", "--profile"}) {
+    Outcome early = run(std::string("--input-ids 5,6 --max-new-tokens 3 --print-ids ") + option + " /nonexistent/x");
+    EXPECT_FAILS(early, 1, "cannot write '/nonexistent/x'");
+    EXPECT_EQ(early.out, ""); // said before the run
+  }
+  EXPECT_FAILS(run("--input-ids 5 --max-new-tokens 1 --logits cache"), 1, "'cache' is a folder");
 }
 
 TEST_F(ToolDeviceTest, ValidationOfACleanRun) {

@@ -39,9 +39,17 @@ TEST(Text, FormatsBytes) {
   EXPECT_EQ(formatBytes(1'230'000'000), "1.23 GB");
 }
 
+TEST(Text, JsonStringsHoldAnyBytes) {
+  EXPECT_EQ(jsonString("a\"\\\n"), "\"a\\\"\\\\\\u000a\"");
+  EXPECT_EQ(jsonString("\xe5\xa4\xa9\xff"), "\"\xe5\xa4\xa9\\ufffd\"");
+}
+
 TEST(Text, MessagesStayOneLine) {
   EXPECT_EQ(printable("a\nb\x1b[0m"), "a?b?[0m");
   EXPECT_EQ(printable(std::string(300, 'x')), std::string(200, 'x') + "...");
+  EXPECT_EQ(printable("a\xff\xc3z\xe5\xa4\xa9\xe5"), "a??z\xe5\xa4\xa9?");
+  // A character across the cut is left out as a whole.
+  EXPECT_EQ(printable(std::string(199, 'x') + "\xc3\xa9\xc3\xa9"), std::string(199, 'x') + "...");
 }
 
 } // namespace

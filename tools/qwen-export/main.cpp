@@ -1,4 +1,5 @@
 //===- main.cpp - qwen-export: checkpoint folder to model.json --------------------------------------------------===//
+#include "models/Checkpoint/Message.h"
 #include "models/Graph/GraphWriter.h"
 #include "models/Qwen3/Exporter.h"
 
@@ -20,7 +21,7 @@ struct Arguments {
 };
 
 int fail(const Status &status) {
-  std::fprintf(stderr, "qwen-export: error: %s\n", status.message().c_str());
+  std::fputs(errorText("qwen-export", status).c_str(), stderr);
   return status.code() == StatusCode::InvalidUsage ? 2 : 1;
 }
 

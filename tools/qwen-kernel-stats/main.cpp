@@ -1,5 +1,6 @@
 //===- main.cpp - qwen-kernel-stats: what a driver makes of a plan's kernels --------------------------------------===//
 #include "models/Checkpoint/File.h"
+#include "models/Checkpoint/Message.h"
 #include "qwenrt/Plan.h"
 #include "tools/qwen-kernel-stats/StatisticsDevice.h"
 
@@ -22,7 +23,7 @@ struct Arguments {
 };
 
 int fail(const Status &status) {
-  std::fprintf(stderr, "qwen-kernel-stats: error: %s\n", status.message().c_str());
+  std::fputs(errorText("qwen-kernel-stats", status).c_str(), stderr);
   return status.code() == StatusCode::InvalidUsage ? 2 : 1;
 }
 

@@ -1,5 +1,6 @@
 //===- main.cpp - qwen-plan-dump: a plan file as text -------------------------------------------------------------===//
 #include "models/Checkpoint/File.h"
+#include "models/Checkpoint/Message.h"
 #include "qwenrt/Plan.h"
 #include "tools/qwen-plan-dump/PlanPrinter.h"
 
@@ -21,7 +22,7 @@ struct Arguments {
 };
 
 int fail(const Status &status) {
-  std::fprintf(stderr, "qwen-plan-dump: error: %s\n", status.message().c_str());
+  std::fputs(errorText("qwen-plan-dump", status).c_str(), stderr);
   return status.code() == StatusCode::InvalidUsage ? 2 : 1;
 }
 

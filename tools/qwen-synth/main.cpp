@@ -1,4 +1,5 @@
 //===- main.cpp - qwen-synth: synthetic checkpoints for tests and measurements ----------------------------------===//
+#include "models/Checkpoint/Message.h"
 #include "tools/qwen-synth/SyntheticCheckpoint.h"
 
 #include <CLI/CLI.hpp>
@@ -19,7 +20,7 @@ struct Arguments {
 };
 
 int fail(const Status &status) {
-  std::fprintf(stderr, "qwen-synth: error: %s\n", status.message().c_str());
+  std::fputs(errorText("qwen-synth", status).c_str(), stderr);
   return status.code() == StatusCode::InvalidUsage ? 2 : 1;
 }
 

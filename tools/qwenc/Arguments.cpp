@@ -46,6 +46,28 @@ std::string targetHelp() {
   return "Built-in profile (" + llvm::join(builtinTargetNames(), ", ") + ") or a profile file (default: generic)";
 }
 
+/// Limits of inputs that text models do not have.
+constexpr struct {
+  const char *name, *type, *help;
+} mediaLimits[] = {
+    {"--max-audio-seconds", "S", "Longest audio input, in seconds (default: the model's; text models have none)"},
+    {"--max-image-pixels", "N", "Largest image input, in pixels (default: the model's; text models have none)"},
+    {"--max-video-frames", "N", "Longest video input, in frames (default: the model's; text models have none)"},
+};
+
+void declareMediaLimits(CLI::App &app, Arguments &arguments) {
+  for (const auto &limit : mediaLimits)
+    app.add_option_function<double>(
+           limit.name,
+           [&arguments, name = limit.name](double) {
+             if (arguments.mediaLimit.empty())
+               arguments.mediaLimit = name;
+           },
+           limit.help)
+        ->type_name(limit.type)
+        ->check(CLI::PositiveNumber.description(""));
+}
+
 void declareOptions(CLI::App &app, Arguments &arguments) {
   app.add_option("MODEL", arguments.graphPath, "model.json, as qwen-export writes it")->required()->type_name("FILE");
   app.add_option("-o,--output", arguments.outputPath,
@@ -62,6 +84,7 @@ void declareOptions(CLI::App &app, Arguments &arguments) {
       ->type_name("bf16");
   app.add_option("--kv-format", arguments.kvFormat, "Element type of the KV cache (default: as the target says)")
       ->type_name("f32|f16|bf16");
+  declareMediaLimits(app, arguments);
   app.add_option("--compile-to", arguments.compileTo, "Stop behind this phase and print the IR (default: write a plan)")
       ->type_name("PHASE");
   app.add_option("--dump-intermediates-to", arguments.dumpFolder,
@@ -133,6 +156,14 @@ Result<std::optional<Arguments>> qwenc::parseArguments(int argc, char **argv) {
   if (arguments.compileTo.empty() && (arguments.outputPath.empty() || arguments.outputPath == "-"))
     return usage("no file to write the plan to, expected -o FILE, add it or look inside with --compile-to");
   return std::optional(std::move(arguments));
+}
+
+Status qwenc::checkMediaLimits(const Arguments &arguments, const std::string &architecture) {
+  if (arguments.mediaLimit.empty())
+    return Status::ok();
+  return Status(StatusCode::Unsupported, "model of " + architecture +
+                                             " has text inputs only, expected media inputs for " +
+                                             arguments.mediaLimit + ", leave the option out");
 }
 
 Result<CompileOptions> qwenc::compileOptions(const Arguments &arguments, uint64_t modelMaxPositions) {

@@ -22,11 +22,15 @@ struct Arguments {
   std::string kvFormat;  ///< empty: as the target says
   std::string compileTo; ///< name of a phase; empty: a plan file
   std::string dumpFolder;
+  std::string mediaLimit; ///< the first limit of media inputs that was given; empty: none
 };
 
 /// Reads the command line; options that start with --mlir- go to MLIR. Empty when a help or version text was printed.
 /// Errors: InvalidUsage.
 qwenrt::Result<std::optional<Arguments>> parseArguments(int argc, char **argv);
+
+/// Refuses limits of media inputs for a model that has none. Errors: Unsupported.
+qwenrt::Status checkMediaLimits(const Arguments &arguments, const std::string &architecture);
 
 /// What the passes need, from the arguments, the target and the model's limit (0: none). Errors: InvalidUsage, those of
 /// loadTargetProfile().

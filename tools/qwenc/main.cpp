@@ -6,13 +6,15 @@
 #include "compiler/Import/Import.h"
 #include "compiler/Pipelines/Compiler.h"
 #include "compiler/Pipelines/Registration.h"
+#include "models/Checkpoint/Message.h"
 #include "models/Graph/GraphReader.h"
 
 #include "mlir/IR/MLIRContext.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/raw_ostream.h"
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 
 using namespace qwenc;
@@ -25,9 +27,10 @@ namespace {
 Status writeText(const std::string &path, const std::string &text) {
   if (!path.empty() && path != "-")
     return writeFile(path, text);
-  llvm::outs() << text;
-  llvm::outs().flush();
-  return Status::ok();
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0)
+    return Status::ok();
+  return Status(StatusCode::Io, "cannot write to standard output (" + std::string(std::strerror(errno)) +
+                                    "), expected room for the text, redirect it elsewhere");
 }
 
 Status createDumpFolder(const std::string &folder) {
@@ -45,6 +48,7 @@ std::string absoluteFolderOf(const std::string &path) {
 
 Status compile(const Arguments &arguments) {
   QWENRT_ASSIGN_OR_RETURN(graph::Graph graph, graph::readGraphFile(arguments.graphPath));
+  QWENRT_RETURN_IF_ERROR(checkMediaLimits(arguments, graph.model.architecture));
   QWENRT_ASSIGN_OR_RETURN(CompileOptions options, compileOptions(arguments, graph.model.maxPositions));
   QWENRT_RETURN_IF_ERROR(createDumpFolder(arguments.dumpFolder));
 
@@ -75,7 +79,7 @@ Status compile(const Arguments &arguments) {
 }
 
 int fail(const Status &status) {
-  std::fprintf(stderr, "qwenc: error: %s\n", status.message().c_str());
+  std::fputs(errorText("qwenc", status).c_str(), stderr);
   return status.code() == StatusCode::InvalidUsage ? 2 : 1;
 }
 

@@ -5,6 +5,8 @@
 #include "runtime/lib/File.h"
 #include "runtime/lib/Text.h"
 
+#include <cstring>
+
 using namespace qwenrt;
 using namespace qwenrt::tool;
 
@@ -46,6 +48,22 @@ void listEntries(const fb::Plan &plan) {
   writeOutput(lines);
 }
 
+/// What PyTorch and NumPy write for token ids; InvalidInput if a value needs more than 32 bits.
+Status narrowToI32(HostTensor &tensor) {
+  size_t count = tensor.data.size() / sizeof(int64_t);
+  for (size_t i = 0; i < count; ++i) {
+    int64_t wide = 0;
+    std::memcpy(&wide, tensor.data.data() + i * sizeof(wide), sizeof(wide));
+    int32_t narrow = int32_t(wide);
+    if (narrow != wide)
+      return {StatusCode::InvalidInput,
+              text("input '", printable(tensor.name), "' holds ", wide, ", expected numbers of 32 bits, correct it")};
+    std::memcpy(tensor.data.data() + i * sizeof(narrow), &narrow, sizeof(narrow));
+  }
+  tensor.data.resize(count * sizeof(int32_t));
+  return Status::ok();
+}
+
 /// Reads those tensors of \p path that \p entry takes; types that plans do not have are left for the entry to miss.
 Result<std::vector<HostTensor>> readInputs(const std::string &path, const fb::Entry &entry) {
   QWENRT_ASSIGN_OR_RETURN(qwenc::SafetensorsHeader header, qwenc::readSafetensorsHeader(path));
@@ -63,15 +81,20 @@ Result<std::vector<HostTensor>> readInputs(const std::string &path, const fb::En
         input.dtype = dtype.plan;
         known = true;
       }
-    if (!known)
+    bool narrow = stored.dtype == qwenc::StoredDType::I64 && wanted->dtype() == fb::DType::I32;
+    if (narrow)
+      input.dtype = fb::DType::I32;
+    if (!known && !narrow)
       return Status(StatusCode::InvalidInput,
                     text("input '", printable(at->first), "' has dtype ", qwenc::storedDTypeName(stored.dtype),
                          ", expected ", typeText(*wanted), ", convert it"));
-    if (stored.sizeBytes > wanted->size_bytes())
+    if (stored.sizeBytes > wanted->size_bytes() * (narrow ? 2 : 1))
       return Status(StatusCode::InvalidInput, text("input '", printable(at->first), "' has ", stored.sizeBytes,
                                                    " bytes, expected ", typeText(*wanted), ", make it smaller"));
     input.data.resize(stored.sizeBytes);
     QWENRT_RETURN_IF_ERROR(file.readAt(stored.offsetBytes, input.data.data(), stored.sizeBytes));
+    if (narrow)
+      QWENRT_RETURN_IF_ERROR(narrowToI32(input));
     inputs.push_back(std::move(input));
   }
   return inputs;

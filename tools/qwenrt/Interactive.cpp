@@ -4,6 +4,7 @@
 // lose their reasoning in later turns, as the template has it; their history is then rendered and processed again.
 //
 //===------------------------------------------------------------------------------------------------------------===//
+#include "MediaOptions.h"
 #include "Terminal.h"
 #include "TextMode.h"
 #include "runtime/lib/Text.h"
@@ -33,10 +34,15 @@ public:
     return runtime_.session->reset();
   }
 
-  /// Answers \p line; a context that is too full is a note, no failure.
+  /// Answers \p line. A line that is no text and a context that is too full cost the turn, not the chat.
   Status answer(const std::string &line) {
-    QWENRT_ASSIGN_OR_RETURN(std::vector<int32_t> ids, turnIds(line));
-    if (Status status = runtime_.session->append(ids); !status.isOk()) {
+    Result<std::vector<int32_t>> ids = turnIds(line);
+    if (!ids.isOk() && ids.status().code() == StatusCode::InvalidInput) {
+      printError(ids.status().message());
+      return Status::ok();
+    }
+    QWENRT_RETURN_IF_ERROR(ids.status());
+    if (Status status = runtime_.session->append(*ids); !status.isOk()) {
       printNote(text("note: ", status.message(), "; /reset starts a new chat"));
       return Status::ok();
     }
@@ -54,7 +60,7 @@ public:
     QWENRT_ASSIGN_OR_RETURN(GenerateResult result, runtime_.session->generate(generate_, onToken));
     reply += decoder.finish();
     writeOutput("\n");
-    reportFinish(result, *runtime_.session);
+    reportFinish(result, *runtime_.plan);
     if (stats_)
       printGenerationStats(result);
     turns_.push_back({"assistant", reply});
@@ -100,15 +106,27 @@ bool readLine(std::string &line, bool showPrompt) {
   return bool(std::getline(std::cin, line));
 }
 
-Status converse(Conversation &conversation) {
+/// The command that \p line is: its first word, if that is one of them.
+std::string commandOf(const std::string &line) {
+  std::string word = line.substr(0, line.find_first_of(" \t"));
+  bool alone = line.find_first_not_of(" \t", word.size()) == std::string::npos;
+  bool known =
+      word == "/audio" || word == "/image" || word == "/video" || (alone && (word == "/quit" || word == "/reset"));
+  return known ? word : "";
+}
+
+Status converse(Conversation &conversation, const Plan &plan) {
   bool showPrompt = isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
   for (std::string line; !outputBroken() && readLine(line, showPrompt);) {
-    if (line == "/quit")
+    if (line.ends_with('\r'))
+      line.pop_back();
+    std::string command = commandOf(line);
+    if (command == "/quit")
       break;
-    if (line == "/reset")
+    if (command == "/reset")
       QWENRT_RETURN_IF_ERROR(conversation.reset());
-    else if (line.starts_with("/audio") || line.starts_with("/image") || line.starts_with("/video"))
-      printNote("note: the model has no media inputs, expected text");
+    else if (!command.empty())
+      printError(checkComponent(command, plan).message());
     else if (!line.empty())
       QWENRT_RETURN_IF_ERROR(conversation.answer(line));
   }
@@ -124,7 +142,7 @@ Status hold(const Options &options, std::shared_ptr<const Plan> plan) {
   QWENRT_ASSIGN_OR_RETURN(GenerateOptions generate, generateOptions(options, *plan, /*checkpointByDefault=*/true));
   QWENRT_ASSIGN_OR_RETURN(Runtime runtime, openRuntime(options, plan));
   Conversation conversation(options, runtime, std::move(tokenizer), std::move(generate), chat);
-  QWENRT_RETURN_IF_ERROR(converse(conversation));
+  QWENRT_RETURN_IF_ERROR(converse(conversation, *plan));
   return closeRuntime(options, runtime);
 }
 

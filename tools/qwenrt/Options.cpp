@@ -1,11 +1,14 @@
 //===- Options.cpp -----------------------------------------------------------------------------------------------===//
 #include "Options.h"
 
+#include "MediaOptions.h"
 #include "Terminal.h"
 #include "runtime/lib/Text.h"
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
+#include <cctype>
 #include <cstdio>
 
 using namespace qwenrt;
@@ -13,96 +16,136 @@ using namespace qwenrt::tool;
 
 namespace {
 
+/// Values from \p least to \p most; --help says so in words. Without a check an empty text would count as a number that
+/// was not given.
+template <typename T> CLI::Validator range(T least, T most) { return CLI::Range(least, most).description(""); }
+CLI::Validator anyCount() { return range(0u, UINT32_MAX); }
+
 void addDeviceOptions(CLI::App &app, Options &options, std::string &upload) {
   auto *group = app.add_option_group("Device and weights");
   group->add_option("--weights", options.weightsFolder, "Folder of the checkpoint (default: where the plan says)")
       ->type_name("DIR");
   group->add_option("--device", options.device.selector, "Device by index or part of its name (default: the best GPU)")
       ->type_name("INDEX|NAME");
-  group->add_flag("--allow-cpu", options.device.allowCpu, "Accept a Vulkan device of type CPU");
+  group->add_flag("--allow-cpu", options.device.allowCpu, "Accept a Vulkan device of type CPU (default: off)");
   group->add_option("--upload", upload, "Write device memory through a mapping or by staging copies (default: auto)")
-      ->check(CLI::IsMember({"auto", "direct", "staging"}));
-  group->add_option("--load-threads", options.session.loaderThreads, "Threads that read weights (default: 4)")
-      ->check(CLI::Range(1u, 16u));
-  group->add_flag("!--no-pipeline-cache", options.session.pipelineCache, "Do not keep compiled kernels on disk");
+      ->type_name("auto|direct|staging")
+      ->check(CLI::IsMember({"auto", "direct", "staging"}).description(""));
+  group->add_option("--load-threads", options.session.loaderThreads, "Threads that read weights, 1 to 16 (default: 4)")
+      ->type_name("N")
+      ->check(range(1u, 16u));
+  group->add_flag_callback(
+      "--no-pipeline-cache", [&options] { options.session.pipelineCache = false; },
+      "Do not keep compiled kernels on disk (default: off)");
   group->add_flag("--validate", options.device.validate,
-                  "Switch the Vulkan validation layer on; any message ends in exit status 1");
-  group->add_flag("--stats", options.stats, "Print times, memory and rates to standard error");
+                  "Switch the Vulkan validation layer on; any message ends in exit status 1 (default: off)");
+  group->add_flag("--stats", options.stats, "Print times, memory and rates to standard error (default: off)");
   group
       ->add_option("--profile", options.profilePath,
-                   "Write a trace of every dispatch and print the top kernels to standard error")
+                   "Write a trace of every dispatch, in microseconds, and print the top kernels to standard error "
+                   "(default: none)")
       ->type_name("TRACE.json");
-  group->add_flag("--quiet", options.quiet, "No progress bars");
+  group->add_flag("--quiet", options.quiet, "No progress bars (default: off)");
 }
 
 void addTextOptions(CLI::App &app, Options &options) {
   auto *group = app.add_option_group("Text generation");
-  group->add_option("--prompt", options.prompt, "Text of the user's turn, or @FILE")->type_name("TEXT|@FILE");
-  group->add_option("--system", options.system, "Text of a system turn before it")->type_name("TEXT");
+  group->add_option("--prompt", options.prompt, "Text of the user's turn, or @FILE (default: none)")
+      ->type_name("TEXT|@FILE");
+  group->add_option("--system", options.system, "Text of a system turn before it (default: no such turn)")
+      ->type_name("TEXT");
   group->add_flag("--raw", options.raw,
-                  "The prompt is the whole text, without chat template; special tokens in it are recognised");
-  group->add_option("--input-ids", options.inputIds, "Token ids of the prompt: 1,2,3 or @FILE.json")
+                  "The prompt is the whole text, without chat template; special tokens in it are recognised "
+                  "(default: off)");
+  group->add_option("--input-ids", options.inputIds, "Token ids of the prompt: 1,2,3 or @FILE.json (default: none)")
       ->type_name("IDS|@FILE");
-  group->add_flag("--interactive", options.interactive, "Hold a chat: a line per turn; /reset, /quit");
+  group->add_flag("--interactive", options.interactive,
+                  "Hold a chat: a line per turn; /reset, /quit; /audio F, /image F, /video F attach (default: off)");
   group
       ->add_option("--cases", options.casesPath,
-                   "Run the prompts of a JSON file one after another; one JSON line per case")
+                   "Run the prompts of a JSON file one after another; one JSON line per case (default: none)")
       ->type_name("FILE.json");
   group
       ->add_option("--max-new-tokens", options.maxNewTokens,
                    "Tokens to generate at most (default: until a stop token or a full context)")
-      ->type_name("N");
-  group->add_flag("--ignore-eos", options.ignoreEos, "Do not stop at stop tokens");
-  group->add_option("--stop-ids", options.stopIds, "Stop tokens in place of the checkpoint's")->type_name("IDS");
-  group->add_flag("--print-ids", options.printIds, "Print the new token ids as a JSON array instead of text");
+      ->type_name("N")
+      ->check(anyCount());
+  group->add_flag("--ignore-eos", options.ignoreEos, "Do not stop at stop tokens (default: off)");
+  group->add_option("--stop-ids", options.stopIds, "Token ids that end the answer (default: the checkpoint's)")
+      ->type_name("IDS|@FILE");
+  group->add_flag("--print-ids", options.printIds,
+                  "Print the new token ids as a JSON array instead of text (default: off)");
   group
       ->add_option("--thinking", options.thinking,
                    "The model's reasoning, where its template has the switch (default: on)")
-      ->check(CLI::IsMember({"on", "off"}));
+      ->type_name("on|off")
+      ->check(CLI::IsMember({"on", "off"}).description(""));
   group
       ->add_option("--logits", options.logitsPath,
-                   "Write f32 logits: 'logits' of the prompt's positions, 'step_logits' of the steps")
+                   "Write f32 logits: 'logits' of the prompt's positions, 'step_logits' of the steps (default: none)")
       ->type_name("FILE.safetensors");
-  group->add_option("--force-ids", options.forceIds, "Feed these tokens in place of the sampled ones")
+  group->add_option("--force-ids", options.forceIds, "Feed these tokens in place of the sampled ones (default: none)")
       ->type_name("IDS|@FILE");
   group
       ->add_option("--repeat", options.repeat,
-                   "Generate N times and fail unless all runs agree; with --bench: measured runs per item (default: 5)")
+                   "Generate N times and fail unless all runs agree (default: 1); with --bench: measured runs per item "
+                   "(default: 5, fewer of long ones)")
       ->type_name("N")
-      ->check(CLI::Range(1u, 1000000u));
+      ->check(range(1u, 1000000u));
 }
 
 void addSamplingOptions(CLI::App &app, Options &options) {
-  auto *group = app.add_option_group("Sampling (default: greedy; --interactive: as the checkpoint says)");
-  group->add_option("--sampling", options.sampling, "Settings to start from")
-      ->check(CLI::IsMember({"checkpoint", "greedy"}));
-  group->add_option("--temperature", options.temperature, "0 is greedy (default: 1)")->check(CLI::Range(0.0f, 1e6f));
-  group->add_option("--top-k", options.topK, "Keep the k best tokens, 0 is off (default: 0)");
+  auto *group = app.add_option_group("Sampling");
   group
-      ->add_option("--top-p", options.topP, "Keep the best tokens that make up this probability, 1 is off (default: 1)")
-      ->check(CLI::Range(0.0f, 1.0f));
+      ->add_option("--sampling", options.sampling,
+                   "Settings to start from (default: greedy; with --interactive: checkpoint)")
+      ->type_name("checkpoint|greedy")
+      ->check(CLI::IsMember({"checkpoint", "greedy"}).description(""));
+  group->add_option("--temperature", options.temperature, "Divides the logits, 0 to 1e6; 0 is greedy (default: 1)")
+      ->type_name("T")
+      ->check(range(0.0f, 1e6f));
+  group->add_option("--top-k", options.topK, "Keep the k best tokens, 0 is off (default: 0)")
+      ->type_name("K")
+      ->check(anyCount());
+  group
+      ->add_option("--top-p", options.topP,
+                   "Keep the best tokens that make up this probability, 0 to 1; 1 is off (default: 1)")
+      ->type_name("P")
+      ->check(range(0.0f, 1.0f));
   group
       ->add_option("--repetition-penalty", options.repetitionPenalty,
-                   "Divide the logits of tokens already seen, 1 is off (default: 1)")
-      ->check(CLI::Range(1e-3f, 1e6f));
-  group->add_option("--seed", options.seed, "Seed of the random draws (default: 0)");
+                   "Divide the positive logits of tokens already seen, multiply the negative; 0.001 to 1e6, 1 is off "
+                   "(default: 1)")
+      ->type_name("X")
+      ->check(range(1e-3f, 1e6f));
+  group->add_option("--seed", options.seed, "Seed of the random draws, 0 to 4294967295 (default: 0)")
+      ->type_name("N")
+      ->check(anyCount());
 }
 
 void addOtherModes(CLI::App &app, Options &options) {
   auto *group = app.add_option_group("Other modes");
-  group->add_option("--tokenize", options.text, "Print the token ids of a text as a JSON array; needs no device")
+  group
+      ->add_option("--tokenize", options.text,
+                   "Print the token ids of a text as a JSON array; needs no device (default: none)")
       ->type_name("TEXT|@FILE");
-  group->add_option("--detokenize", options.ids, "Print the text of token ids; needs no device")
+  group->add_option("--detokenize", options.ids, "Print the text of token ids; needs no device (default: none)")
       ->type_name("IDS|@FILE");
-  group->add_option("--entry", options.entry, "Run one entry of the plan on given tensors; 'list' prints the entries")
+  group
+      ->add_option("--entry", options.entry,
+                   "Run one entry of the plan on given tensors; 'list' prints the entries (default: none)")
       ->type_name("NAME|list");
-  group->add_option("--inputs", options.inputsPath, "Input tensors of --entry")->type_name("IN.safetensors");
-  group->add_option("--outputs", options.outputsPath, "Where --entry writes its outputs")->type_name("OUT.safetensors");
+  group->add_option("--inputs", options.inputsPath, "Input tensors of --entry (required with it)")
+      ->type_name("IN.safetensors");
+  group->add_option("--outputs", options.outputsPath, "Where --entry writes its outputs (required with it)")
+      ->type_name("OUT.safetensors");
   group
       ->add_option("--bench", options.bench,
-                   "Measure prompt processing and token generation: pp512,tg128@1024 (tokens, @tokens before)")
+                   "Measure, numbers in tokens: prompt processing (pp512), generation (tg128), both behind a history "
+                   "(tg128@1024), joined by commas (default: none)")
       ->type_name("ITEMS");
-  group->add_flag("--list-devices", options.listDevices, "Print the devices and whether they can run the plan");
+  group->add_flag("--list-devices", options.listDevices,
+                  "Print the devices and whether they can run the plan (default: off)");
 }
 
 int usageError(const std::string &message) {
@@ -110,16 +153,17 @@ int usageError(const std::string &message) {
   return 2;
 }
 
+constexpr struct {
+  const char *option;
+  Mode mode;
+} kModes[] = {{"--prompt", Mode::Generate}, {"--input-ids", Mode::Generate}, {"--interactive", Mode::Interactive},
+              {"--cases", Mode::Cases},     {"--tokenize", Mode::Tokenize},  {"--detokenize", Mode::Detokenize},
+              {"--entry", Mode::Entry},     {"--bench", Mode::Bench},        {"--list-devices", Mode::ListDevices}};
+
 /// Which of the modes was asked for; exactly one must be.
 int chooseMode(const CLI::App &app, Options &options) {
-  static constexpr struct {
-    const char *option;
-    Mode mode;
-  } modes[] = {{"--prompt", Mode::Generate}, {"--input-ids", Mode::Generate}, {"--interactive", Mode::Interactive},
-               {"--cases", Mode::Cases},     {"--tokenize", Mode::Tokenize},  {"--detokenize", Mode::Detokenize},
-               {"--entry", Mode::Entry},     {"--bench", Mode::Bench},        {"--list-devices", Mode::ListDevices}};
   const char *first = nullptr;
-  for (const auto &candidate : modes) {
+  for (const auto &candidate : kModes) {
     if (app.get_option(candidate.option)->count() == 0)
       continue;
     if (first)
@@ -135,7 +179,43 @@ int chooseMode(const CLI::App &app, Options &options) {
   return -1;
 }
 
-/// Options that make no sense with the chosen mode.
+/// "--prompt, --input-ids or --cases"
+std::string optionsOf(const std::vector<Mode> &modes) {
+  std::vector<const char *> names;
+  for (const auto &candidate : kModes)
+    if (std::find(modes.begin(), modes.end(), candidate.mode) != modes.end())
+      names.push_back(candidate.option);
+  std::string result;
+  for (size_t i = 0; i < names.size(); ++i)
+    result += text(i == 0 ? "" : i + 1 == names.size() ? " or " : ", ", names[i]);
+  return result;
+}
+
+/// Options that do nothing in the chosen mode are refused: whoever gave one expected something of it.
+int checkModes(const CLI::App &app, const Options &options) {
+  const struct {
+    std::vector<Mode> modes;
+    std::vector<std::string> options;
+  } rules[] = {
+      {{Mode::Generate}, {"--logits", "--force-ids", "--print-ids"}},
+      {{Mode::Generate, Mode::Bench}, {"--repeat"}},
+      {{Mode::Generate, Mode::Cases}, {"--raw"}},
+      {{Mode::Generate, Mode::Interactive}, options.media},
+      {{Mode::Generate, Mode::Interactive, Mode::Cases},
+       {"--system", "--thinking", "--max-new-tokens", "--ignore-eos", "--stop-ids", "--sampling", "--temperature",
+        "--top-k", "--top-p", "--repetition-penalty", "--seed"}},
+      {{Mode::Generate, Mode::Interactive, Mode::Cases, Mode::Entry, Mode::Bench}, {"--profile", "--stats"}},
+  };
+  for (const auto &rule : rules)
+    for (const std::string &option : rule.options)
+      if (app.get_option(option)->count() > 0 &&
+          std::find(rule.modes.begin(), rule.modes.end(), options.mode) == rule.modes.end())
+        return usageError(
+            text(option, " given without ", optionsOf(rule.modes), ", expected one of them, add it or leave it out"));
+  return -1;
+}
+
+/// Options that contradict each other or need each other.
 int checkCombinations(const CLI::App &app, const Options &options) {
   auto given = [&app](const char *option) { return app.get_option(option)->count() > 0; };
   bool runsEntry = options.mode == Mode::Entry && options.entry != "list";
@@ -144,16 +224,23 @@ int checkCombinations(const CLI::App &app, const Options &options) {
   for (const char *option : {"--inputs", "--outputs"})
     if (given(option) && !runsEntry)
       return usageError(text(option, " given without --entry NAME, expected both, add it"));
-  for (const char *option : {"--logits", "--force-ids", "--print-ids"})
-    if (given(option) && options.mode != Mode::Generate)
-      return usageError(text(option, " given without --prompt or --input-ids, expected one of them, add it"));
-  if (given("--raw") && given("--system"))
-    return usageError("--system given beside --raw, expected a chat, leave one out");
-  if (given("--system") && given("--input-ids"))
-    return usageError("--system given beside --input-ids, expected a text prompt, leave one out");
-  if (given("--repeat") && options.mode != Mode::Generate && options.mode != Mode::Bench)
-    return usageError("--repeat given without --prompt, --input-ids or --bench, expected one of them, add it");
+  for (const char *option : {"--system", "--thinking"})
+    for (const char *without : {"--raw", "--input-ids"})
+      if (given(option) && given(without))
+        return usageError(text(option, " given beside ", without, ", expected a chat, leave one out"));
+  if (given("--sampling") && options.sampling == "greedy")
+    for (const char *option : {"--temperature", "--top-k", "--top-p"})
+      if (given(option))
+        return usageError(text(option, " given beside --sampling greedy, expected one of them, leave one out"));
   return -1;
+}
+
+/// What CLI11 says, as the other messages: lower case, one line.
+std::string messageOf(const CLI::Error &error) {
+  std::string message = printable(error.what());
+  if (message.size() > 1 && std::islower(static_cast<unsigned char>(message[1])))
+    message[0] = char(std::tolower(static_cast<unsigned char>(message[0])));
+  return message;
 }
 
 } // namespace
@@ -168,6 +255,7 @@ Options tool::parseOptions(int argc, char **argv, int &exitCode) {
   app.add_option("plan", options.planPath, "The plan, as qwenc writes it")->type_name("plan.fb");
   addTextOptions(app, options);
   addSamplingOptions(app, options);
+  addMediaOptions(app);
   addOtherModes(app, options);
   addDeviceOptions(app, options, upload);
   try {
@@ -176,15 +264,17 @@ Options tool::parseOptions(int argc, char **argv, int &exitCode) {
     exitCode = app.exit(help);
     return options;
   } catch (const CLI::Error &error) {
-    std::string message = printable(error.what());
-    exitCode = usageError(text(message, ", expected a command line as --help shows it, correct it"));
+    exitCode = usageError(text(messageOf(error), ", expected a command line as --help shows it, correct it"));
     return options;
   }
   options.session.upload = upload == "direct"    ? UploadPath::Direct
                            : upload == "staging" ? UploadPath::Staging
                                                  : UploadPath::Auto;
   options.hasSystem = app.get_option("--system")->count() > 0;
+  options.media = givenMediaOptions(app);
   exitCode = chooseMode(app, options);
+  if (exitCode < 0)
+    exitCode = checkModes(app, options);
   if (exitCode < 0)
     exitCode = checkCombinations(app, options);
   return options;

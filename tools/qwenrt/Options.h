@@ -37,6 +37,8 @@ struct Options {
   std::string logitsPath;
   uint32_t repeat = 0; ///< 0: not given
 
+  std::vector<std::string> media; ///< options of components beyond text that were given
+
   // Other modes
   bool interactive = false, listDevices = false;
   std::string casesPath, text, ids, entry, inputsPath, outputsPath, bench;

@@ -6,6 +6,7 @@
 #include "runtime/lib/Text.h"
 
 #include <chrono>
+#include <filesystem>
 #include <sys/resource.h>
 
 using namespace qwenrt;
@@ -30,8 +31,30 @@ std::string rate(double amount, uint64_t ns, double unit, int digits) {
   return ns ? formatFixed(amount / (double(ns) / 1e9) / unit, digits) : "0";
 }
 
-void printLoadStats(const Runtime &runtime) {
+uint64_t nowNs() {
+  return uint64_t(std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count());
+}
+
+/// Nobody should wait for a run whose result has no place. Devices and pipes are opened only once, at the end.
+Status checkOutputs(const Options &options) {
+  for (const std::string &path : {options.logitsPath, options.outputsPath, options.profilePath}) {
+    std::error_code error;
+    std::filesystem::file_status status = std::filesystem::status(path, error);
+    bool special = std::filesystem::exists(status) && !std::filesystem::is_regular_file(status) &&
+                   !std::filesystem::is_directory(status);
+    if (!path.empty() && !special)
+      QWENRT_RETURN_IF_ERROR(qwenc::AtomicFile::create(path).status());
+  }
+  return Status::ok();
+}
+
+void printRuntimeStats(const Runtime &runtime) {
+  const DeviceInfo &device = runtime.device->info();
+  printNote(text("device: ", printable(device.name), " (", deviceKindName(device.kind), "), ", device.driver));
+  printNote(text("device memory: ", budgetText(*runtime.plan)));
   const LoadStatistics &load = runtime.session->loadStatistics();
+  printNote(text("load: ", milliseconds(runtime.openNs + runtime.loadNs), " (device and buffers ",
+                 milliseconds(runtime.openNs), ", weights beside pipelines ", milliseconds(runtime.loadNs), ")"));
   printNote(text("weights: ", formatBytes(load.weightBytes), " in ", milliseconds(load.weightNs), ", ",
                  rate(double(load.weightBytes), load.weightNs, 1e9, 2), " GB/s, ",
                  load.mappedUpload ? "mapped" : "staged"));
@@ -39,39 +62,44 @@ void printLoadStats(const Runtime &runtime) {
                  load.warmPipelines ? "warm" : "cold"));
 }
 
+Status writeTrace(const Options &options, const Runtime &runtime) {
+  QWENRT_ASSIGN_OR_RETURN(qwenc::AtomicFile file, qwenc::AtomicFile::create(options.profilePath));
+  QWENRT_RETURN_IF_ERROR(file.write(chromeTrace(runtime.session->trace())));
+  QWENRT_RETURN_IF_ERROR(file.commit());
+  constexpr size_t kRows = 15;
+  printNote(kernelTable(runtime.session->trace(), kRows));
+  return Status::ok();
+}
+
 } // namespace
 
 Result<Runtime> tool::openRuntime(const Options &options, std::shared_ptr<const Plan> plan) {
+  QWENRT_RETURN_IF_ERROR(checkOutputs(options));
   Runtime runtime;
   runtime.plan = std::move(plan);
+  uint64_t start = nowNs();
   QWENRT_ASSIGN_OR_RETURN(runtime.device, Device::open(options.device, &runtime.plan->root()));
-  if (options.stats) {
-    printNote(text("device: ", runtime.device->info().name, " (", deviceKindName(runtime.device->info().kind), "), ",
-                   runtime.device->info().driver));
-    printNote(text("device memory: ", budgetText(*runtime.plan)));
-  }
   QWENRT_ASSIGN_OR_RETURN(runtime.session, Session::create(runtime.plan, runtime.device, options.session));
+  uint64_t opened = nowNs();
   {
     ProgressLine line(options.quiet);
     QWENRT_RETURN_IF_ERROR(
         runtime.session->load(options.weightsFolder, [&line](const LoadProgress &progress) { line.show(progress); }));
   }
+  runtime.openNs = opened - start;
+  runtime.loadNs = nowNs() - opened;
   if (!options.profilePath.empty())
     runtime.session->enableTrace();
-  if (options.stats)
-    printLoadStats(runtime);
   return runtime;
 }
 
-Status tool::closeRuntime(const Options &options, Runtime &runtime) {
-  if (!options.profilePath.empty()) {
-    QWENRT_ASSIGN_OR_RETURN(qwenc::AtomicFile file, qwenc::AtomicFile::create(options.profilePath));
-    QWENRT_RETURN_IF_ERROR(file.write(chromeTrace(runtime.session->trace())));
-    QWENRT_RETURN_IF_ERROR(file.commit());
-    constexpr size_t kRows = 15;
-    printNote(kernelTable(runtime.session->trace(), kRows));
-  }
-  if (options.stats) {
+Status tool::closeRuntime(const Options &options, Runtime &runtime, const GenerateResult *result) {
+  if (!options.profilePath.empty())
+    QWENRT_RETURN_IF_ERROR(writeTrace(options, runtime));
+  if (options.stats) { // behind everything that can fail: an error is the first line
+    printRuntimeStats(runtime);
+    if (result)
+      printGenerationStats(*result, &runtime);
     rusage usage = {};
     getrusage(RUSAGE_SELF, &usage);
     printNote(text("host memory: peak ", formatBytes(uint64_t(usage.ru_maxrss) * 1024)));
@@ -90,13 +118,16 @@ Result<Tokenizer> tool::openTokenizer(const Plan &plan) {
   return Tokenizer::fromPlan(*plan.root().tokenizer());
 }
 
-void tool::printGenerationStats(const GenerateResult &result) {
+void tool::printGenerationStats(const GenerateResult &result, const Runtime *runtime) {
   size_t steps = result.tokens.size() > 1 ? result.tokens.size() - 1 : 0;
   printNote(text("prompt: ", result.promptTokens, " tokens in ", milliseconds(result.prefillNs), ", ",
                  rate(double(result.promptTokens), result.prefillNs, 1, 1), " tokens/s"));
-  printNote(text("time to first token: ", milliseconds(result.firstTokenNs), " (prompt ",
-                 milliseconds(result.prefillNs), ", first token ",
-                 milliseconds(result.firstTokenNs - std::min(result.firstTokenNs, result.prefillNs)), ")"));
+  uint64_t loadNs = runtime ? runtime->openNs + runtime->loadNs : 0;
+  if (!result.tokens.empty())
+    printNote(text("time to first token: ", milliseconds(loadNs + result.firstTokenNs), " (",
+                   runtime ? text("load ", milliseconds(loadNs), ", ") : std::string(), "prompt ",
+                   milliseconds(result.prefillNs), ", first token ",
+                   milliseconds(result.firstTokenNs - std::min(result.firstTokenNs, result.prefillNs)), ")"));
   printNote(text("generation: ", steps, " further tokens in ", milliseconds(result.decodeNs), ", ",
                  rate(double(steps), result.decodeNs, 1, 1), " tokens/s"));
 }

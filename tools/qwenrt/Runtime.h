@@ -11,18 +11,23 @@ struct Runtime {
   std::shared_ptr<const Plan> plan;
   std::shared_ptr<Device> device;
   std::unique_ptr<Session> session;
+  uint64_t openNs = 0; ///< device and buffers
+  uint64_t loadNs = 0; ///< weights and kernels, side by side
 };
 
-/// Opens the device, makes the buffers, loads weights and kernels, with a progress line.
+/// Refuses output files that cannot be written, opens the device, makes the buffers, loads weights and kernels, with a
+/// progress line.
 Result<Runtime> openRuntime(const Options &options, std::shared_ptr<const Plan> plan);
 
-/// The end of every run on a device: trace, statistics, validation messages.
-Status closeRuntime(const Options &options, Runtime &runtime);
+/// The end of every run on a device: trace, statistics, validation messages. \p result is the only generation of the
+/// run, null if there was none or more.
+Status closeRuntime(const Options &options, Runtime &runtime, const GenerateResult *result = nullptr);
 
 /// The plan's tokenizer; Unsupported if it has none.
 Result<Tokenizer> openTokenizer(const Plan &plan);
 
-/// Prints what a generation took.
-void printGenerationStats(const GenerateResult &result);
+/// Prints what a generation took. With \p runtime the time to the first token includes
+/// loading.
+void printGenerationStats(const GenerateResult &result, const Runtime *runtime = nullptr);
 
 } // namespace qwenrt::tool

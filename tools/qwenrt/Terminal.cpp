@@ -1,6 +1,7 @@
 //===- Terminal.cpp ----------------------------------------------------------------------------------------------===//
 #include "Terminal.h"
 
+#include "models/Checkpoint/Message.h"
 #include "runtime/lib/Text.h"
 
 #include <cerrno>
@@ -31,7 +32,9 @@ void setHandler(void (*handler)(int)) {
 
 } // namespace
 
-void tool::printError(std::string_view message) { printNote(text("qwenrt: error: ", message)); }
+void tool::printError(std::string_view message) {
+  std::fputs(qwenc::errorText("qwenrt", Status(StatusCode::InvalidInput, std::string(message))).c_str(), stderr);
+}
 
 int tool::reportFailure(const Status &status) {
   printError(status.message());
@@ -53,7 +56,8 @@ bool tool::outputBroken() { return outputError != 0; }
 Status tool::finishOutput() {
   if (outputError == 0 || outputError == EPIPE)
     return Status::ok();
-  return {StatusCode::Io, text("cannot write to standard output: ", std::strerror(outputError))};
+  return {StatusCode::Io, text("cannot write to standard output: ", std::strerror(outputError),
+                               ", expected room for the results, redirect it elsewhere")};
 }
 
 const std::atomic<bool> &tool::interrupted() { return interruptFlag; }

@@ -119,8 +119,6 @@ struct LogitsRows {
   }
 };
 
-const char *const kContextFull = " tokens is full";
-
 } // namespace
 
 Result<GenerateResult> tool::generateOnce(Session &session, std::span<const int32_t> prompt, GenerateOptions options,
@@ -133,14 +131,14 @@ Result<GenerateResult> tool::generateOnce(Session &session, std::span<const int3
     return Status(StatusCode::InvalidInput, "prompt has no tokens, expected at least one, give a longer prompt");
   QWENRT_RETURN_IF_ERROR(session.append(prompt));
   QWENRT_ASSIGN_OR_RETURN(GenerateResult result, session.generate(options, onToken));
-  if (!logitsPath.empty())
+  if (!logitsPath.empty() && result.finish != Finish::Cancelled)
     QWENRT_RETURN_IF_ERROR(rows.write(logitsPath));
   return result;
 }
 
-void tool::reportFinish(const GenerateResult &result, const Session &session) {
+void tool::reportFinish(const GenerateResult &result, const Plan &plan) {
   if (result.finish == Finish::Context)
-    printNote(text("stopped: context of ", session.maxContext(), kContextFull));
+    printNote(text("stopped: context of ", plan.root().max_context(), " tokens is full"));
 }
 
 namespace {
@@ -213,11 +211,14 @@ int tool::runTextMode(const Options &options, std::shared_ptr<const Plan> plan) 
     return reportFailure(result.status());
   if (options.printIds)
     writeOutput(formatIds(result->tokens) + "\n");
-  reportFinish(*result, *runtime->session);
-  if (options.stats)
-    printGenerationStats(*result);
-  Status closed = closeRuntime(options, *runtime);
-  return closed.isOk() ? 0 : reportFailure(closed);
+  if (interrupted() && (result->finish == Finish::Cancelled || options.repeat > 1))
+    return reportFailure({StatusCode::InvalidInput, text("interrupted after ", result->tokens.size(),
+                                                         " tokens, expected the answer to end, run it again")});
+  Status closed = closeRuntime(options, *runtime, &*result);
+  if (!closed.isOk())
+    return reportFailure(closed);
+  reportFinish(*result, *plan); // a note: errors come first
+  return 0;
 }
 
 //===----------------------------------------------------------------------===//
@@ -245,6 +246,11 @@ int tool::runDetokenize(const Options &options, const Plan &plan) {
   Result<std::vector<int32_t>> ids = parseIds(options.ids);
   if (!ids.isOk())
     return reportFailure(ids.status());
+  for (int32_t id : *ids)
+    if (uint32_t(id) >= std::max(tokenizer->idBound(), plan.root().vocab_size()))
+      return reportFailure({StatusCode::InvalidInput,
+                            text("token id ", id, " is unknown, expected 0 to ",
+                                 std::max(tokenizer->idBound(), plan.root().vocab_size()) - 1, ", check the ids")});
   writeOutput(tokenizer->decode(*ids) + "\n");
   return 0;
 }

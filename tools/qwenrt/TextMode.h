@@ -15,12 +15,12 @@ Result<ChatOptions> chatOptions(const Options &options, const Plan &plan);
 /// The ids of the prompt that \p options give.
 Result<std::vector<int32_t>> promptIds(const Options &options, const Plan &plan);
 
-/// Generates once and writes \p logitsPath if it is not empty. \p onToken may be empty.
+/// Generates once and writes \p logitsPath, unless it is empty or generation was cancelled. \p onToken may be empty.
 Result<GenerateResult> generateOnce(Session &session, std::span<const int32_t> prompt, GenerateOptions options,
                                     const std::string &logitsPath, const TokenCallback &onToken);
 
 /// Says on standard error why generation ended, if that is worth a line.
-void reportFinish(const GenerateResult &result, const Session &session);
+void reportFinish(const GenerateResult &result, const Plan &plan);
 
 int runTextMode(const Options &options, std::shared_ptr<const Plan> plan);
 int runInteractive(const Options &options, std::shared_ptr<const Plan> plan);

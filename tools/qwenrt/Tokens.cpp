@@ -32,13 +32,12 @@ Result<std::vector<int32_t>> tool::parseIds(const std::string &argument) {
   qwenc::JsonLimits limits;
   limits.maxValues = 16'000'000;
   limits.maxBytes = kLongestFile;
-  if (!argument.empty() && argument.front() == '@') {
-    QWENRT_ASSIGN_OR_RETURN(nlohmann::json document, qwenc::readJsonFile(argument.substr(1), limits));
-    return idsOf(document, text("'", printable(argument.substr(1)), "'"));
-  }
-  bool bracketed = !argument.empty() && argument.front() == '[';
-  Result<nlohmann::json> document = qwenc::parseJson(bracketed ? argument : "[" + argument + "]", limits);
-  return idsOf(document.isOk() ? *document : nlohmann::json(), text("'", printable(argument), "'"));
+  QWENRT_ASSIGN_OR_RETURN(std::string list, textOrFile(argument));
+  size_t first = list.find_first_not_of(" \t\r\n");
+  bool bracketed = first != std::string::npos && list[first] == '[';
+  Result<nlohmann::json> document = qwenc::parseJson(bracketed ? list : "[" + list + "]", limits);
+  std::string source = argument.starts_with('@') ? argument.substr(1) : argument;
+  return idsOf(document.isOk() ? *document : nlohmann::json(), text("'", printable(source), "'"));
 }
 
 Result<std::string> tool::textOrFile(const std::string &argument) {

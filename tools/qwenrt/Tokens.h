@@ -10,7 +10,7 @@
 
 namespace qwenrt::tool {
 
-/// "1,2,3", "[1,2,3]" or "@FILE.json" (a JSON array). InvalidInput if it is none of these.
+/// "1,2,3" or "[1,2,3]", also in the file that a leading @ names. InvalidInput if it is none of these.
 Result<std::vector<int32_t>> parseIds(const std::string &argument);
 
 /// \p argument, or the content of the file that it names with a leading @.

@@ -1,4 +1,5 @@
 //===- main.cpp - qwenrt -----------------------------------------------------------------------------------------===//
+#include "MediaOptions.h"
 #include "Options.h"
 #include "Terminal.h"
 #include "TextMode.h"
@@ -20,6 +21,9 @@ int runMode(const Options &options) {
       return reportFailure(opened.status());
     plan = *opened;
   }
+  for (const std::string &option : options.media)
+    if (Status status = checkComponent(option, *plan); !status.isOk())
+      return reportFailure(status);
   switch (options.mode) {
   case Mode::Generate:
     return runTextMode(options, plan);
