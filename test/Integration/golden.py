@@ -6,6 +6,7 @@ Each suite exports one checkpoint, compiles it in one or more ways and runs all 
 the validation layers on. A failure names the suite, the plan and the case; the exit status is the number of failures.
 """
 
+import array
 import json
 import pathlib
 import subprocess
@@ -187,7 +188,54 @@ def sampling(suite):
     suite.check(len(set(seeds)) > 2, f"four seeds gave {len(set(seeds))} answers")
 
 
-SUITES = {f.__name__: f for f in (tiny_qwen3, tiny_qwen3_sharded, context_limit, tiny_chat, determinism, sampling)}
+def sampling_ranks(suite):
+    """The repetition penalty and top-k against the ranks computed from the logits of the same tokens."""
+    plan = suite.plan(SOURCE / "models" / "tiny-qwen3-chat", "ranks", "--target", "lavapipe", "--prefill-chunk", "16")
+    prompt = [1063, 268, 198, 318, 270, 220, 16, 22, 347, 220, 17, 20, 30, 1064, 198, 1063, 267, 198]  # What is 17 plus 25?
+    settings = [{"repetition_penalty": p} for p in (1.3, 2.0, 0.5)] + [{"temperature": 9.0, "top_k": 3, "seed": s} for s in range(3)]
+    results = suite.run(plan, [dict(s, input_ids=prompt, max_new_tokens=8, ignore_eos=True) for s in settings])
+    ids = [r["ids"] for r in results]
+    paths = [str(suite.work / f"forced{i}.safetensors") for i in range(len(settings))]
+    suite.run(plan, [{"input_ids": prompt, "force_ids": got, "logits": path} for got, path in zip(ids, paths)])
+    ranks = set()
+    for setting, got, path in zip(settings, ids, paths):
+        (_, vocab), logits = safetensors.read(path)["step_logits"]
+        penalty, history = setting.get("repetition_penalty", 1.0), list(prompt)
+        for step, token in enumerate(got):
+            row = list(logits[step * vocab : (step + 1) * vocab])
+            for seen in set(history):
+                row[seen] = row[seen] / penalty if row[seen] > 0 else row[seen] * penalty
+            rank = sum(value > row[token] for value in row)
+            suite.check(rank < setting.get("top_k", 1), f"{setting}: token {token} of step {step} has rank {rank}")
+            ranks.add(rank)
+            history.append(token)
+    suite.check(ids[0] != ids[1], "repetition penalties of 1.3 and 2 gave the same tokens")
+    suite.check(ranks == {0, 1, 2}, f"top-k 3 at a high temperature gave only the ranks {ranks}")
+
+
+def entries(suite):
+    """Entries by hand give what a run gives; 16-bit caches give the same tokens."""
+    chat = SOURCE / "models" / "tiny-qwen3-chat"
+    plan = suite.plan(chat, "entries", "--target", "lavapipe")
+    prompt = [1063, 268, 198, 318, 270, 220, 16, 22]
+    tool, work = (suite.bin / "qwenrt", plan, "--allow-cpu"), suite.work
+    suite.command(*tool, "--input-ids", json.dumps(prompt), "--max-new-tokens", "1", "--logits", work / "run.st", "--print-ids")
+    safetensors.write(work / "ids.st", {"input_ids": ("I64", [len(prompt)], array.array("q", prompt))})
+    suite.command(*tool, "--entry", "prefill", "--inputs", work / "ids.st", "--outputs", work / "hidden.st")
+    shape, hidden = safetensors.read(work / "hidden.st")["hidden"]
+    safetensors.write(work / "head.st", {"hidden": ("F32", shape, hidden)})
+    suite.command(*tool, "--entry", "logits", "--inputs", work / "head.st", "--outputs", work / "logits.st")
+    suite.check(safetensors.read(work / "logits.st")["logits"] == safetensors.read(work / "run.st")["logits"], "logits by hand differ")
+    for kv in ("f16", "bf16"):
+        plan = suite.plan(chat, kv, "--target", "lavapipe", "--kv-format", kv)
+        result = suite.command(suite.bin / "qwenrt", plan, "--allow-cpu", "--prompt", "What is 17 plus 25?")
+        suite.check(result.stdout == "17 plus 25 is 42.\n", f"{kv} cache: {result.stdout!r}")
+
+
+SUITES = {
+    f.__name__: f
+    for f in (tiny_qwen3, tiny_qwen3_sharded, context_limit, tiny_chat, determinism, sampling, sampling_ranks, entries)
+}
 
 
 def main():
