@@ -145,11 +145,10 @@ private:
                             b.getI64IntegerAttr(bytes), FlatSymbolRefAttr(), IntegerAttr());
   }
 
-  FailureOr<FlatSymbolRefAttr> weight(qwen::WeightOp op) {
-    StringRef name = op.getParameter();
+  FailureOr<FlatSymbolRefAttr> weight(Operation *op, StringRef name) {
     auto found = parameters.find(name);
     if (found == parameters.end())
-      return op.emitError("no qwen.parameter of this name"), failure();
+      return op->emitError("no qwen.parameter of this name"), failure();
     std::string symbol = "weight." + name.str();
     if (weights.insert(symbol).second) {
       auto type = cast<RankedTensorType>(found->second.getType());
@@ -316,13 +315,20 @@ private:
     SmallVector<Attribute> names;
     int64_t bytes = 0;
     for (Value value : values) {
-      auto op = value.getDefiningOp<qwen::WeightOp>();
-      if (!op)
+      SmallVector<StringRef> members;
+      if (auto op = value.getDefiningOp<qwen::WeightOp>())
+        members.push_back(op.getParameter());
+      else if (auto stack = value.getDefiningOp<qwen::WeightStackOp>())
+        for (auto member : stack.getParameters().getAsRange<FlatSymbolRefAttr>())
+          members.push_back(member.getValue());
+      else
         return emitError(loc) << "operand is no qwen.weight", failure();
-      FailureOr<FlatSymbolRefAttr> name = weight(op);
-      if (failed(name))
-        return failure();
-      names.push_back(*name);
+      for (StringRef member : members) {
+        FailureOr<FlatSymbolRefAttr> name = weight(value.getDefiningOp(), member);
+        if (failed(name))
+          return failure();
+        names.push_back(*name);
+      }
       auto type = cast<RankedTensorType>(value.getType());
       int64_t width = type.getShape().back();
       bytes += weightBytes(type.getNumElements() / width, width);
@@ -347,11 +353,13 @@ private:
 
   LogicalResult convert(Operation *op) {
     return TypeSwitch<Operation *, LogicalResult>(op)
-        .Case<qwen::WeightOp, qwen::PositionIdsOp, qwen::ReshapeOp, func::ReturnOp>([](auto) { return success(); })
+        .Case<qwen::WeightOp, qwen::WeightStackOp, qwen::PositionIdsOp, qwen::ReshapeOp, func::ReturnOp>(
+            [](auto) { return success(); })
         .Case<qwen::ReadStateOp>([&](auto op) { return convertReadState(op); })
         .Case<qwen::EmbeddingOp, qwen::RmsNormOp, qwen::FusedLinearOp, qwen::ElementwiseOp, qwen::RopeAppendOp,
-              qwen::AttentionOp, qwen::DecodeAttentionOp, qwen::CombineSplitsOp, qwen::BeginChunkOp, qwen::AdvanceOp,
-              qwen::LastRowOp, qwen::HeadRowsOp, qwen::NextTokenOp>([&](auto op) { return lower(op); })
+              qwen::AttentionOp, qwen::DecodeAttentionOp, qwen::CombineSplitsOp, qwen::RouteOp, qwen::GroupExpertsOp,
+              qwen::FusedExpertsOp, qwen::WeightedSumOp, qwen::BeginChunkOp, qwen::AdvanceOp, qwen::LastRowOp,
+              qwen::HeadRowsOp, qwen::NextTokenOp>([&](auto op) { return lower(op); })
         .Default([](Operation *op) { return op->emitError("has no kernel; run the fusion passes first"); });
   }
 
@@ -423,15 +431,128 @@ private:
       }
     }
     operands.push_back(destination(op.getResult()));
+    return dispatch(loc, linearKernel(*linear), operands, linearWork(*linear));
+  }
 
-    bool matrices = target.bf16CooperativeMatrix && linear->input == Elem::BF16 && linear->k % 8 == 0;
-    KernelPlan plan = linear->rows.max == 1 ? vectorLinearKernel(*linear, target)
-                      : matrices            ? matrixLinearKernel(*linear, target)
-                                            : tileLinearKernel(*linear, target);
-    int64_t products = int64_t(linear->accumulators) * linear->n * linear->k;
-    return dispatch(loc, plan, operands,
-                    {.readBytes = int64_t(linear->accumulators * weightBytes(linear->n, linear->k)),
-                     .flops = 2 * products * linear->rows.max});
+  KernelPlan linearKernel(const Linear &linear) {
+    bool matrices = target.bf16CooperativeMatrix && linear.input == Elem::BF16 && linear.k % 8 == 0;
+    return linear.rows.max == 1 ? vectorLinearKernel(linear, target)
+           : matrices           ? matrixLinearKernel(linear, target)
+                                : tileLinearKernel(linear, target);
+  }
+
+  static Work linearWork(const Linear &linear) {
+    int64_t choices = linear.experts ? int64_t(linear.rows.max) * linear.experts->choices : 1;
+    int64_t read = linear.experts ? std::min<int64_t>(choices, linear.experts->count) : 1;
+    int64_t products = int64_t(linear.accumulators) * linear.n * linear.k;
+    return {.readBytes = int64_t(read * linear.accumulators * weightBytes(linear.n, linear.k)),
+            .flops = 2 * products * (linear.experts ? choices : linear.rows.max)};
+  }
+
+  //===----------------------------------------------------------------------------------------------------------===//
+  // Mixtures of experts
+  //===----------------------------------------------------------------------------------------------------------===//
+
+  LogicalResult lower(qwen::RouteOp op) {
+    FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getLogits().getType());
+    if (failed(rows))
+      return failure();
+    SmallVector<Value> operands{range(op.getLogits())};
+    if (rows->cellOffset)
+      operands.push_back(stateRef(op.getLoc()));
+    operands.append({destination(op.getWeights()), destination(op.getExperts())});
+    KernelPlan plan = routeKernel(*rows, widthOf(op.getLogits().getType()), widthOf(op.getWeights().getType()),
+                                  op.getNormalize(), state, target);
+    return dispatch(op.getLoc(), plan, operands);
+  }
+
+  LogicalResult lower(qwen::GroupExpertsOp op) {
+    constexpr int64_t maxExperts = 2048; // their counters lie in workgroup memory
+    if (op.getCount() > maxExperts)
+      return op.emitError("sorts by ") << op.getCount() << " experts, expected at most " << maxExperts;
+    FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getExperts().getType());
+    if (failed(rows))
+      return failure();
+    SmallVector<Value> operands{range(op.getExperts())};
+    if (rows->cellOffset)
+      operands.push_back(stateRef(op.getLoc()));
+    operands.append({destination(op.getOrder()), destination(op.getTiles())});
+    KernelPlan plan = groupExpertsKernel(*rows, op.getCount(), widthOf(op.getExperts().getType()), op.getTile(),
+                                         dimOf(op.getTiles(), 0), state, target);
+    return dispatch(op.getLoc(), plan, operands);
+  }
+
+  LogicalResult lower(qwen::WeightedSumOp op) {
+    FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getResult().getType());
+    if (failed(rows))
+      return failure();
+    SmallVector<Value> operands{range(op.getInput()), range(op.getWeights())};
+    if (rows->cellOffset)
+      operands.push_back(stateRef(op.getLoc()));
+    operands.push_back(destination(op.getResult()));
+    KernelPlan plan =
+        weightedSumKernel(*rows, widthOf(op.getWeights().getType()), widthOf(op.getResult().getType()), state, target);
+    return dispatch(op.getLoc(), plan, operands);
+  }
+
+  FailureOr<Linear> describe(qwen::FusedExpertsOp op) {
+    FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getExperts().getType());
+    if (failed(rows))
+      return failure();
+    Linear linear;
+    linear.rows = *rows;
+    linear.n = static_cast<uint32_t>(dimOf(op.getWeights().front(), 1));
+    linear.k = static_cast<uint32_t>(dimOf(op.getWeights().front(), 2));
+    linear.accumulators = op.getWeights().size();
+    linear.input = elemOf(op.getInput().getType());
+    linear.output = elemOf(op.getResult().getType());
+    linear.eps = op.getEps() ? op.getEps()->convertToDouble() : 0;
+    linear.prologue = op.getNormWeight() ? LinearPrologue::RmsNorm : LinearPrologue::None;
+    linear.state = state;
+    linear.epilogue = &op.getEpilogue();
+    linear.extras.assign(op.getExtras().size(), {});
+    Experts &experts = linear.experts.emplace();
+    experts.count = static_cast<uint32_t>(dimOf(op.getWeights().front(), 0));
+    experts.choices = widthOf(op.getExperts().getType());
+    experts.ownInput = cast<RankedTensorType>(op.getInput().getType()).getRank() == 3;
+    experts.sum = op.getRouteWeights() != nullptr;
+    experts.tiles = op.getTiles() ? dimOf(op.getTiles(), 0) : 0;
+    bool oneRow = rows->max == 1 && !rows->cellOffset;
+    if (oneRow == (experts.tiles > 0))
+      return op.emitError("has ") << (oneRow ? "grouped choices of one row" : "many rows without grouped choices")
+                                  << "; run qwen-group-experts on what was not grouped before",
+             failure();
+    return linear;
+  }
+
+  LogicalResult lower(qwen::FusedExpertsOp op) {
+    Location loc = op.getLoc();
+    FailureOr<Linear> linear = describe(op);
+    if (failed(linear))
+      return failure();
+    SmallVector<Value> operands{range(op.getInput())};
+    auto addWeight = [&](Value value) -> LogicalResult {
+      FailureOr<Value> weight = weightRange(loc, value);
+      if (succeeded(weight))
+        operands.push_back(*weight);
+      return weight;
+    };
+    if (op.getNormWeight() && failed(addWeight(op.getNormWeight())))
+      return failure();
+    if (linear->needsState())
+      operands.push_back(stateRef(loc));
+    operands.push_back(range(op.getExperts()));
+    if (op.getRouteWeights())
+      operands.push_back(range(op.getRouteWeights()));
+    if (op.getTiles())
+      operands.append({range(op.getOrder()), range(op.getTiles())});
+    for (Value weight : op.getWeights())
+      if (failed(addWeight(weight)))
+        return failure();
+    for (Value extra : op.getExtras())
+      operands.push_back(range(extra));
+    operands.push_back(destination(op.getResult()));
+    return dispatch(loc, linearKernel(*linear), operands, linearWork(*linear));
   }
 
   FailureOr<Linear> describe(qwen::FusedLinearOp op) {

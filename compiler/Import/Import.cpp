@@ -35,8 +35,7 @@ private:
   Status importGenerate();
 
   Result<Value> operand(const doc::Op &op, size_t index);
-  Result<Value> weight(StringRef name);
-  Result<Value> state(StringRef name);
+  Value weightStack(const doc::WeightStack &stack);
 
   Type elementType(doc::DType dtype);
   Result<RankedTensorType> rowsType(const doc::ValueType &type);
@@ -51,6 +50,7 @@ private:
   ModuleOp module;
   llvm::StringMap<std::string> symbols; ///< what each symbol of the module names
   llvm::StringMap<RankedTensorType> weightTypes, stateTypes;
+  llvm::StringMap<const doc::WeightStack *> stacks;
   llvm::StringMap<Value> values; ///< of the function in work; weights and states with their '@' or '$'
 };
 
@@ -122,6 +122,8 @@ Status Importer::claimSymbol(StringRef name, StringRef what) {
 //===------------------------------------------------------------------------------------------------------------===//
 
 Status Importer::importWeights() {
+  for (const doc::WeightStack &stack : graph.stacks)
+    stacks[stack.name] = &stack;
   for (const doc::Weight &weight : graph.weights) {
     QWENRT_RETURN_IF_ERROR(claimSymbol(weight.name, "weight"));
     if (weight.dtype != doc::DType::BF16)
@@ -186,13 +188,25 @@ Status Importer::importGenerate() {
 // Operations
 //===------------------------------------------------------------------------------------------------------------===//
 
+Value Importer::weightStack(const doc::WeightStack &stack) {
+  SmallVector<Attribute> members;
+  for (const std::string &name : stack.weights)
+    members.push_back(FlatSymbolRefAttr::get(builder.getContext(), name));
+  RankedTensorType member = weightTypes.lookup(stack.weights.front());
+  SmallVector<int64_t> shape = {static_cast<int64_t>(members.size())};
+  llvm::append_range(shape, member.getShape());
+  return WeightStackOp::create(builder, location(stack.name), member.clone(shape), builder.getArrayAttr(members));
+}
+
 /// A weight or state becomes a value where the function first uses it.
 Result<Value> Importer::operand(const doc::Op &op, size_t index) {
   StringRef name = op.inputs[index];
   Value &value = values[name];
   if (value)
     return value;
-  if (name.starts_with("@"))
+  if (name.starts_with("@") && stacks.contains(name.drop_front()))
+    value = weightStack(*stacks.lookup(name.drop_front()));
+  else if (name.starts_with("@"))
     value = WeightOp::create(builder, location(name.drop_front()), weightTypes.lookup(name.drop_front()),
                              name.drop_front());
   else if (name.starts_with("$"))
@@ -212,6 +226,10 @@ Status Importer::importOp(const doc::Op &op) {
   Location loc = location(op.outputs.front());
   bool isAppend = op.kind == doc::OpKind::KvAppend;
   QWENRT_ASSIGN_OR_RETURN(RankedTensorType type, isAppend ? stateType(op.types.front()) : rowsType(op.types.front()));
+  RankedTensorType furtherType;
+  if (op.types.size() > 1) {
+    QWENRT_ASSIGN_OR_RETURN(furtherType, rowsType(op.types[1]));
+  }
   auto create = [&]() -> Value {
     switch (op.kind) {
     case doc::OpKind::Embedding:
@@ -238,10 +256,22 @@ Status Importer::importOp(const doc::Op &op) {
       return MulOp::create(builder, loc, type, operands[0], operands[1]);
     case doc::OpKind::Add:
       return AddOp::create(builder, loc, type, operands[0], operands[1]);
+    case doc::OpKind::Softmax:
+      return SoftmaxOp::create(builder, loc, type, operands[0]);
+    case doc::OpKind::TopK:
+      return TopKOp::create(builder, loc, type, furtherType, operands[0]).getValues();
+    case doc::OpKind::SumNormalize:
+      return SumNormalizeOp::create(builder, loc, type, operands[0]);
+    case doc::OpKind::ExpertLinear:
+      return ExpertLinearOp::create(builder, loc, type, operands[0], operands[1], operands[2]);
+    case doc::OpKind::WeightedSum:
+      return WeightedSumOp::create(builder, loc, type, operands[0], operands[1]);
     }
     llvm_unreachable("every operation of the document is listed");
   };
-  values[op.outputs.front()] = create();
+  Operation *created = create().getDefiningOp();
+  for (auto [name, result] : llvm::zip_equal(op.outputs, created->getResults()))
+    values[name] = result;
   return Status::ok();
 }
 

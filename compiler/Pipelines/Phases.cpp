@@ -51,6 +51,9 @@ static void populateFusion(OpPassManager &passes, const CompileOptions &options)
   passes.addNestedPass<func::FuncOp>(createFuseLinearsPass());
   // Now every product can take what follows it: residual additions, activations.
   passes.addNestedPass<func::FuncOp>(createFuseEpiloguePass());
+  // The router's choice, then the products that take it; behind the other epilogues, whose trees end at a residual.
+  passes.addNestedPass<func::FuncOp>(createFuseRoutePass());
+  passes.addNestedPass<func::FuncOp>(createFuseExpertsPass());
   // Needs the merged q/k/v row.
   passes.addNestedPass<func::FuncOp>(createFuseRopeAppendPass());
   // Needs the fused cache write, and leaves combine_splits for the prologue of the output projection.
@@ -59,6 +62,8 @@ static void populateFusion(OpPassManager &passes, const CompileOptions &options)
   passes.addNestedPass<func::FuncOp>(createSplitDecodeAttentionPass(attention));
   // After all products exist, so that a norm with several readers can disappear.
   passes.addNestedPass<func::FuncOp>(createFuseProloguePass());
+  // Products of many rows need their choices sorted.
+  passes.addNestedPass<func::FuncOp>(createGroupExpertsPass());
   // Whatever found no product.
   passes.addNestedPass<func::FuncOp>(createFuseElementwisePass());
   // Last: it asks who reads a value, which the fusions above still change.

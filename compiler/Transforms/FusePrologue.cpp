@@ -50,10 +50,36 @@ private:
   Pass::Statistic &fusedCount;
 };
 
+/// The norm of one row joins the products of its experts.
+class FusePrologueIntoExperts : public OpRewritePattern<FusedExpertsOp> {
+public:
+  FusePrologueIntoExperts(MLIRContext *context, Pass::Statistic &fusedCount)
+      : OpRewritePattern(context), fusedCount(fusedCount) {}
+
+  LogicalResult matchAndRewrite(FusedExpertsOp op, PatternRewriter &rewriter) const override {
+    auto norm = op.getInput().getDefiningOp<RmsNormOp>();
+    auto type = cast<RankedTensorType>(op.getInput().getType());
+    if (!norm || op.getNormWeight() || type.getRank() != 2 || type.getDimSize(0) != 1 || getRows(type))
+      return rewriter.notifyMatchFailure(op, "the input is no norm of one row");
+    rewriter.modifyOpInPlace(op, [&] {
+      op.getInputMutable().assign(norm.getInput());
+      op.getNormWeightMutable().assign(norm.getWeight());
+      op.setEpsAttr(norm.getEpsAttr());
+    });
+    if (norm->use_empty())
+      rewriter.eraseOp(norm);
+    ++fusedCount;
+    return success();
+  }
+
+private:
+  Pass::Statistic &fusedCount;
+};
+
 struct FusePrologue : qwen::impl::FuseProloguePassBase<FusePrologue> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<FusePrologueIntoLinear>(&getContext(), fusedCount);
+    patterns.add<FusePrologueIntoLinear, FusePrologueIntoExperts>(&getContext(), fusedCount);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

@@ -258,4 +258,66 @@ def NarrowMatrixOperandsPass : Pass<"qwen-narrow-matrix-operands", "::mlir::func
   let statistics = [Statistic<"narrowedCount", "narrowed-values", "activations stored as bf16">];
 }
 
+//===----------------------------------------------------------------------------------------------------===//
+// Mixtures of experts
+//===----------------------------------------------------------------------------------------------------===//
+
+def FuseRoutePass : Pass<"qwen-fuse-route", "::mlir::func::FuncOp"> {
+  let summary = "softmax, choice and weights of experts become one step";
+  let description = [{
+    ```mlir
+    %p = qwen.softmax %logits : tensor<1x16xf32>
+    %v, %e = qwen.top_k %p : (tensor<1x16xf32>) -> (tensor<1x4xf32>, tensor<1x4xi32>)
+    %w = qwen.sum_normalize %v : tensor<1x4xf32>
+    ```
+    ==>
+    ```mlir
+    %w, %e = qwen.route %logits normalize : (tensor<1x16xf32>) -> (tensor<1x4xf32>, tensor<1x4xi32>)
+    ```
+  }];
+  let statistics = [Statistic<"fusedCount", "fused-routes", "choices of experts fused">];
+}
+
+def FuseExpertsPass : Pass<"qwen-fuse-experts", "::mlir::func::FuncOp"> {
+  let summary = "expert linears become grouped products with an epilogue; of one row also with the weighted sum";
+  let description = [{
+    Expert linears of one input and one choice that meet in elementwise operations share a product, as linears do in
+    `qwen-fuse-parallel-linears`. The weighted sum of one row is part of the product before it: each output is then one long
+    dot product over all chosen experts, and the elementwise operations behind the sum join the epilogue.
+
+    ```mlir
+    %d = qwen.expert_linear %h, %e, %wd : ... -> tensor<1x4x128xf32>
+    %s = qwen.weighted_sum %d, %w : ... -> tensor<1x128xf32>
+    %y = qwen.add %residual, %s : tensor<1x128xf32>
+    ```
+    ==>
+    ```mlir
+    %y = qwen.fused_experts %h experts(%e) weights(%wd) sum(%w) extras(%residual) {
+    ^bb0(%a: f32, %r: f32):
+      %s = arith.addf %r, %a : f32
+      qwen.yield %s : f32
+    } : ... -> tensor<1x128xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
+  let statistics = [Statistic<"fusedCount", "fused-expert-linears", "expert linears that became products">,
+                    Statistic<"sumCount", "fused-sums", "weighted sums that joined a product">];
+}
+
+def GroupExpertsPass : Pass<"qwen-group-experts", "::mlir::func::FuncOp"> {
+  let summary = "choices of many rows are sorted by expert, once for all products that share them";
+  let description = [{
+    ```mlir
+    %h = qwen.fused_experts %x experts(%e) weights(%g, %u) { ... } : ... -> tensor<64x4x48xf32, #qwen.rows<S>>
+    ```
+    ==>
+    ```mlir
+    %order, %tiles = qwen.group_experts %e count 16 tile 64 : ... -> (tensor<256xi32>, tensor<20x4xi32>)
+    %h = qwen.fused_experts %x experts(%e) weights(%g, %u) grouped(%order, %tiles) { ... } : ...
+    ```
+  }];
+  let options = [Option<"tile", "tile", "int64_t", "64", "choices of one expert that a workgroup takes">];
+  let statistics = [Statistic<"groupedCount", "grouped-products", "products over sorted choices">];
+}
+
 #endif // QWEN_TRANSFORMS_PASSES_TD

@@ -16,14 +16,16 @@ namespace {
 
 bool isCodegenInput(Operation &op) {
   return isa<FusedLinearOp, ElementwiseOp, RopeAppendOp, DecodeAttentionOp, CombineSplitsOp, EmbeddingOp, RmsNormOp,
-             AttentionOp, ReshapeOp, WeightOp, ReadStateOp, BeginChunkOp, AdvanceOp, LastRowOp, HeadRowsOp, NextTokenOp,
-             func::ReturnOp>(op);
+             AttentionOp, RouteOp, GroupExpertsOp, FusedExpertsOp, WeightedSumOp, ReshapeOp, WeightOp, WeightStackOp,
+             ReadStateOp, BeginChunkOp, AdvanceOp, LastRowOp, HeadRowsOp, NextTokenOp, func::ReturnOp>(op);
 }
 
 /// The pass that removes operations like \p op, empty if there is none.
 StringRef removingPass(Operation &op) {
   return llvm::TypeSwitch<Operation *, StringRef>(&op)
       .Case<LinearOp>([](auto) { return "qwen-fuse-linears"; })
+      .Case<ExpertLinearOp>([](auto) { return "qwen-fuse-experts"; })
+      .Case<SoftmaxOp, TopKOp, SumNormalizeOp>([](auto) { return "qwen-fuse-route"; })
       .Case<SiluOp, MulOp, AddOp>([](auto) { return "qwen-fuse-elementwise"; })
       .Case<SliceOp, RopeOp, KvAppendOp, PositionIdsOp>([](auto) { return "qwen-fuse-rope-append"; })
       .Default([](auto) { return ""; });

@@ -130,6 +130,19 @@ LogicalResult WeightOp::verifySymbolUses(SymbolTableCollection &tables) {
   return verifySymbolUse<ParameterOp>(*this, tables, getParameterAttr(), getType());
 }
 
+LogicalResult WeightStackOp::verifySymbolUses(SymbolTableCollection &tables) { // (C23)
+  auto type = cast<RankedTensorType>(getType());
+  if (type.getRank() < 2 || !type.hasStaticShape() || type.getEncoding())
+    return emitOpError() << "has type " << type << ", expected a static shape of rank 2 or more";
+  if (failed(verifyDim(*this, "the stack", type, 0, getParameters().size())))
+    return failure();
+  auto member = RankedTensorType::get(type.getShape().drop_front(), type.getElementType());
+  for (auto parameter : getParameters().getAsRange<FlatSymbolRefAttr>())
+    if (failed(verifySymbolUse<ParameterOp>(*this, tables, parameter, member)))
+      return failure();
+  return success();
+}
+
 LogicalResult ReadStateOp::verifySymbolUses(SymbolTableCollection &tables) {
   return verifySymbolUse<StateOp>(*this, tables, getStateAttr(), getType());
 }
@@ -270,6 +283,63 @@ LogicalResult AttentionOp::verify() { // (C12)
     return emitOpError() << "has " << heads << " query heads over " << kvHeads
                          << " key heads, expected a static multiple of them";
   return success();
+}
+
+/// (C24): a value and the number of an expert for each of k choices of a row.
+static LogicalResult verifyChoice(Operation *op, RankedTensorType input, RankedTensorType values,
+                                  RankedTensorType indices) {
+  if (failed(verifyRank(op, "input", input, 2)) || failed(verifyRank(op, "values", values, 2)) ||
+      failed(verifyRank(op, "indices", indices, 2)) || failed(verifySameRows(op, "values", values, input)) ||
+      failed(verifySameRows(op, "indices", indices, input)))
+    return failure();
+  int64_t columns = input.getDimSize(1), chosen = values.getDimSize(1);
+  if (ShapedType::isDynamic(columns) || ShapedType::isDynamic(chosen) || chosen < 1 || chosen > columns)
+    return op->emitOpError() << "chooses from " << input << " into " << values
+                             << ", expected 1 or more of a static number of columns";
+  return verifyDim(op, "indices", indices, 1, chosen);
+}
+
+LogicalResult TopKOp::verify() {
+  return verifyChoice(*this, typeOf(getInput()), typeOf(getValues()), typeOf(getIndices()));
+}
+
+/// (C25): [R, K], or [R, k, K] with the rows and choices of \p experts.
+static LogicalResult verifyExpertInput(Operation *op, RankedTensorType input, RankedTensorType experts, int64_t width) {
+  if (failed(verifyRank(op, "experts", experts, 2)))
+    return failure();
+  if (input.getRank() != 2 && input.getRank() != 3)
+    return op->emitOpError() << "input has rank " << input.getRank() << ", expected [R, K] or [R, k, K]";
+  if (failed(verifySameRows(op, "experts", experts, input)) ||
+      (input.getRank() == 3 && failed(verifyDim(op, "input", input, 1, experts.getDimSize(1)))))
+    return failure();
+  return verifyDim(op, "input", input, input.getRank() - 1, width);
+}
+
+/// (C25): [R, k, N] for the choices of \p experts.
+static LogicalResult verifyExpertResult(Operation *op, RankedTensorType result, RankedTensorType experts,
+                                        int64_t width) {
+  if (failed(verifyRank(op, "result", result, 3)) || failed(verifySameRows(op, "result", result, experts)) ||
+      failed(verifyDim(op, "result", result, 1, experts.getDimSize(1))))
+    return failure();
+  return verifyDim(op, "result", result, 2, width);
+}
+
+LogicalResult ExpertLinearOp::verify() { // (C25)
+  RankedTensorType experts = typeOf(getExperts()), weight = typeOf(getWeight());
+  if (failed(verifyWeight(*this, "weight", weight, 3)) ||
+      failed(verifyExpertInput(*this, typeOf(getInput()), experts, weight.getDimSize(2))))
+    return failure();
+  return verifyExpertResult(*this, getResult().getType(), experts, weight.getDimSize(1));
+}
+
+LogicalResult WeightedSumOp::verify() { // (C26)
+  RankedTensorType input = typeOf(getInput()), weights = typeOf(getWeights()), result = getResult().getType();
+  if (failed(verifyRank(*this, "input", input, 3)) || failed(verifyRank(*this, "weights", weights, 2)) ||
+      failed(verifyRank(*this, "result", result, 2)) || failed(verifySameRows(*this, "weights", weights, input)) ||
+      failed(verifySameRows(*this, "result", result, input)) ||
+      failed(verifyDim(*this, "weights", weights, 1, input.getDimSize(1))))
+    return failure();
+  return verifyDim(*this, "result", result, 1, input.getDimSize(2));
 }
 
 //===------------------------------------------------------------------------------------------------------------===//
@@ -468,4 +538,69 @@ LogicalResult CombineSplitsOp::verify() { // (C20)
       llvm::MulOverflow(partials.getDimSize(0), partials.getDimSize(2) - 2, columns))
     return emitOpError() << "combines " << partials << ", expected a static [heads, splits, D + 2]";
   return verifyDim(*this, "result", result, 1, columns);
+}
+
+//===------------------------------------------------------------------------------------------------------------===//
+// Fused operations of mixtures of experts
+//===------------------------------------------------------------------------------------------------------------===//
+
+LogicalResult RouteOp::verify() {
+  return verifyChoice(*this, typeOf(getLogits()), typeOf(getWeights()), typeOf(getExperts()));
+}
+
+LogicalResult GroupExpertsOp::verify() { // (C27)
+  RankedTensorType experts = typeOf(getExperts()), order = typeOf(getOrder()), tiles = typeOf(getTiles());
+  if (failed(verifyPositive(*this, "count", getCount())) || failed(verifyPositive(*this, "tile", getTile())) ||
+      failed(verifyRank(*this, "experts", experts, 2)) || failed(verifyRank(*this, "order", order, 1)) ||
+      failed(verifyRank(*this, "tiles", tiles, 2)))
+    return failure();
+  int64_t choices;
+  if (!experts.hasStaticShape() || llvm::MulOverflow(experts.getDimSize(0), experts.getDimSize(1), choices))
+    return emitOpError() << "sorts " << experts << ", expected a static shape";
+  if (failed(verifyDim(*this, "order", order, 0, choices)) ||
+      failed(verifyDim(*this, "tiles", tiles, 0, maxTiles(choices, getCount(), getTile()))))
+    return failure();
+  return verifyDim(*this, "tiles", tiles, 1, 4);
+}
+
+LogicalResult FusedExpertsOp::verify() { // (C28)
+  RankedTensorType input = typeOf(getInput()), experts = typeOf(getExperts()), result = getResult().getType();
+  if (getWeights().empty())
+    return emitOpError() << "has no weights, expected one or more";
+  RankedTensorType weight = typeOf(getWeights().front());
+  if (failed(verifyWeight(*this, "weight", weight, 3)))
+    return failure();
+  for (Value other : getWeights())
+    if (typeOf(other) != weight)
+      return emitOpError() << "has weights of types " << weight << " and " << typeOf(other) << ", expected one type";
+  if (failed(verifyExpertInput(*this, input, experts, weight.getDimSize(2))))
+    return failure();
+  bool hasNorm = getEps().has_value();
+  if (hasNorm != (getNormWeight() != nullptr) || (hasNorm && input.getRank() != 2))
+    return emitOpError() << "has only some of norm weight, eps and an input of rank 2, expected all or no norm";
+  if (hasNorm &&
+      (failed(verifyEps(*this, *getEps())) || failed(verifyWeight(*this, "norm weight", typeOf(getNormWeight()), 1)) ||
+       failed(verifyDim(*this, "norm weight", typeOf(getNormWeight()), 0, weight.getDimSize(2)))))
+    return failure();
+  if ((getOrder() != nullptr) != (getTiles() != nullptr))
+    return emitOpError() << "has only one of order and tiles, expected both or none";
+  if (!getRouteWeights()) {
+    if (failed(verifyExpertResult(*this, result, experts, weight.getDimSize(1))))
+      return failure();
+  } else {
+    if (getWeights().size() != 1 || getOrder() || input.getRank() != 3)
+      return emitOpError() << "sums up the choices of " << getWeights().size()
+                           << " weights, expected one weight, an input of rank 3 and no grouping";
+    RankedTensorType route = typeOf(getRouteWeights());
+    if (failed(verifyRank(*this, "route weights", route, 2)) ||
+        failed(verifySameRows(*this, "route weights", route, experts)) ||
+        failed(verifyDim(*this, "route weights", route, 1, experts.getDimSize(1))) ||
+        failed(verifyRank(*this, "result", result, 2)) || failed(verifySameRows(*this, "result", result, experts)) ||
+        failed(verifyDim(*this, "result", result, 1, weight.getDimSize(1))))
+      return failure();
+  }
+  for (Value extra : getExtras())
+    if (typeOf(extra).getShape() != result.getShape() || typeOf(extra).getEncoding() != result.getEncoding())
+      return emitOpError() << "extra has type " << typeOf(extra) << ", expected the shape of the result " << result;
+  return verifyBody(*this, getEpilogue(), getWeights().size() + getExtras().size());
 }

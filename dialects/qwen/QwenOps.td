@@ -59,6 +59,18 @@ def Qwen_WeightOp : Qwen_Op<"weight", [Pure, DeclareOpInterfaceMethods<SymbolUse
   let assemblyFormat = "$parameter attr-dict `:` type($value)";
 }
 
+def Qwen_WeightStackOp : Qwen_Op<"weight_stack", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "parameters of one shape as one tensor with a new first dimension: the experts of a layer";
+  let description = [{
+    ```mlir
+    %gate = qwen.weight_stack [@experts.0.gate, @experts.1.gate] : tensor<2x64x128xbf16>
+    ```
+  }];
+  let arguments = (ins TypedArrayAttrBase<FlatSymbolRefAttr, "parameter symbols">:$parameters);
+  let results = (outs WeightTensor:$value);
+  let assemblyFormat = "$parameters attr-dict `:` type($value)";
+}
+
 def Qwen_ReadStateOp : Qwen_Op<"read_state", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "the value of a state when the entry starts";
   let arguments = (ins FlatSymbolRefAttr:$state);
@@ -170,6 +182,45 @@ def Qwen_AddOp : Qwen_Op<"add", [Pure, Commutative, SameOperandsAndResultType]> 
   let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($result)";
 }
 
+def Qwen_SoftmaxOp : Qwen_Op<"softmax", [Pure, SameOperandsAndResultType]> {
+  let summary = "exp(x - max) / sum(exp(x - max)) over the last axis";
+  let arguments = (ins Activation:$input);
+  let results = (outs Activation:$result);
+  let assemblyFormat = "$input attr-dict `:` type($result)";
+}
+
+def Qwen_TopKOp : Qwen_Op<"top_k", [Pure]> {
+  let summary = "the largest values of each row in descending order, and their columns; the lower column on a tie";
+  let arguments = (ins Activation:$input);
+  let results = (outs Activation:$values, IdTensor:$indices);
+  let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Qwen_SumNormalizeOp : Qwen_Op<"sum_normalize", [Pure, SameOperandsAndResultType]> {
+  let summary = "x / sum(x) over the last axis";
+  let arguments = (ins Activation:$input);
+  let results = (outs Activation:$result);
+  let assemblyFormat = "$input attr-dict `:` type($result)";
+}
+
+def Qwen_ExpertLinearOp : Qwen_Op<"expert_linear", [Pure]> {
+  let summary = "a linear whose weight each row chooses: y[r, j] = x[r] W[experts[r, j]]^T";
+  let description = "The input is `[R, K]`, or `[R, k, K]` with a row for each chosen expert; the result is `[R, k, N]`.";
+  let arguments = (ins Activation:$input, IdTensor:$experts, WeightTensor:$weight);
+  let results = (outs Activation:$result);
+  let assemblyFormat = "$input `,` $experts `,` $weight attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Qwen_WeightedSumOp : Qwen_Op<"weighted_sum", [Pure]> {
+  let summary = "y[r] = sum over j of weights[r, j] x[r, j], in order of j";
+  let arguments = (ins Activation:$input, Activation:$weights);
+  let results = (outs Activation:$result);
+  let assemblyFormat = "$input `,` $weights attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
 //===----------------------------------------------------------------------------------------------------===//
 // Entry operations: what specialisation adds around the model's functions
 //===----------------------------------------------------------------------------------------------------===//
@@ -218,7 +269,7 @@ def Qwen_NextTokenOp : Qwen_Op<"next_token"> {
 // Fused operations: each becomes one kernel (a skeleton with a generated body)
 //===----------------------------------------------------------------------------------------------------===//
 
-def Qwen_YieldOp : Qwen_Op<"yield", [Pure, Terminator, ParentOneOf<["FusedLinearOp", "ElementwiseOp"]>]> {
+def Qwen_YieldOp : Qwen_Op<"yield", [Pure, Terminator, ParentOneOf<["FusedLinearOp", "FusedExpertsOp", "ElementwiseOp"]>]> {
   let summary = "the element a body computes";
   let arguments = (ins AnyFloat:$value);
   let assemblyFormat = "$value attr-dict `:` type($value)";
@@ -318,6 +369,78 @@ def Qwen_CombineSplitsOp : Qwen_Op<"combine_splits", [Pure]> {
   let arguments = (ins Activation:$partials);
   let results = (outs Activation:$result);
   let assemblyFormat = "$partials attr-dict `:` type($partials) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------------------------------------===//
+// Fused operations of mixtures of experts
+//===----------------------------------------------------------------------------------------------------===//
+
+def Qwen_RouteOp : Qwen_Op<"route", [Pure]> {
+  let summary = "softmax over all experts, the choice of the best, and the weights of the chosen ones";
+  let description = [{
+    The choice compares logits, which order experts as the probabilities do; the lower expert wins a tie. With `normalize`
+    the chosen probabilities are divided by their sum.
+
+    ```mlir
+    %weights, %experts = qwen.route %logits normalize : (tensor<1x16xf32>) -> (tensor<1x4xf32>, tensor<1x4xi32>)
+    ```
+  }];
+  let arguments = (ins Activation:$logits, UnitAttr:$normalize);
+  let results = (outs Activation:$weights, IdTensor:$experts);
+  let assemblyFormat = "$logits (`normalize` $normalize^)? attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Qwen_GroupExpertsOp : Qwen_Op<"group_experts", [Pure]> {
+  let summary = "sorts the choices of many rows by expert, so that each expert's rows meet its weights together";
+  let description = [{
+    A choice is numbered r * k + j. `order` lists the choices, those of one expert side by side. `tiles` cuts the list into
+    parts of at most `tile` choices of one expert: expert, first place in the list, place behind the last, 0. The parts
+    behind the last one are empty. The order within an expert is free: no result depends on it.
+  }];
+  let arguments = (ins IdTensor:$experts, I64Attr:$count, I64Attr:$tile);
+  let results = (outs IdTensor:$order, IdTensor:$tiles);
+  let assemblyFormat = "$experts `count` $count `tile` $tile attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Tiles that \p choices choices among \p count experts need at most.
+    static int64_t maxTiles(int64_t choices, int64_t count, int64_t tile) {
+      return choices / tile + std::min(choices, count);
+    }
+  }];
+}
+
+def Qwen_FusedExpertsOp : Qwen_Op<"fused_experts", [
+    AttrSizedOperandSegments, Pure, IsolatedFromAbove, SingleBlock]> {
+  let summary = "expert linears of one input and one choice, with a prologue, an epilogue and perhaps the weighted sum";
+  let description = [{
+    `acc_i[r, j, n] = sum_k prologue(input)[r(, j), k] * weight_i[experts[r, j], n, k]`.
+
+    - Without `sum`: `result[r, j, n] = epilogue(acc_0, ..., extras...)`.
+    - With `sum` (one row, one weight): `acc[r, n] = sum over j of route_weights[r, j] acc_0[r, j, n]`, and
+      `result[r, n] = epilogue(acc, extras...)`.
+    - `norm`: the input row is normalised first (one row).
+    - `grouped`: the results of qwen.group_experts; needed for many rows.
+
+    ```mlir
+    %h = qwen.fused_experts %x experts(%e) weights(%gate, %up) norm(%w eps 1.0e-6) {
+    ^bb0(%g: f32, %u: f32):
+      ...
+    } : (tensor<1x128xf32>, tensor<1x4xi32>, tensor<16x64x128xbf16>, ...) -> tensor<1x4x64xf32>
+    ```
+  }];
+  let arguments = (ins Activation:$input, IdTensor:$experts, Variadic<WeightTensor>:$weights,
+                       Optional<WeightTensor>:$norm_weight, Optional<Activation>:$route_weights,
+                       Variadic<Activation>:$extras, Optional<IdTensor>:$order, Optional<IdTensor>:$tiles,
+                       OptionalAttr<F64Attr>:$eps);
+  let results = (outs Activation:$result);
+  let regions = (region SizedRegion<1>:$epilogue);
+  let assemblyFormat = [{
+    $input `experts` `(` $experts `)` `weights` `(` $weights `)` (`norm` `(` $norm_weight^ `eps` $eps `)`)?
+    (`sum` `(` $route_weights^ `)`)? (`extras` `(` $extras^ `)`)? (`grouped` `(` $order^ `,` $tiles `)`)?
+    $epilogue attr-dict `:` functional-type(operands, results)
+  }];
   let hasVerifier = 1;
 }
 

@@ -97,8 +97,22 @@ GraphIndex::GraphIndex(const Graph &graph) {
     symbols_.emplace(symbol.name, &symbol);
   for (const Weight &weight : graph.weights)
     weights_.emplace(weight.name, &weight);
+  for (const WeightStack &stack : graph.stacks)
+    stacks_.emplace(stack.name, &stack);
   for (const State &state : graph.states)
     states_.emplace(state.name, &state);
   for (const Function &function : graph.functions)
     functions_.emplace(function.name, &function);
+}
+
+std::optional<ValueType> GraphIndex::parameterType(std::string_view name) const {
+  if (const Weight *found = weight(name))
+    return weightType(*found);
+  const WeightStack *found = stack(name);
+  const Weight *first = found && !found->weights.empty() ? weight(found->weights.front()) : nullptr;
+  if (!first)
+    return std::nullopt;
+  ValueType type = weightType(*first);
+  type.dims.insert(type.dims.begin(), Dim(uint64_t(found->weights.size())));
+  return type;
 }

@@ -110,6 +110,12 @@ struct Weight {
 };
 ValueType weightType(const Weight &weight);
 
+/// Weights of one shape as one tensor [members, ...]: the experts of a layer. A name for their order, no copy of bytes.
+struct WeightStack {
+  std::string name; ///< shares the weights' name space, without '@'
+  std::vector<std::string> weights;
+};
+
 /// Memory that survives calls. The kind "kv_cache" is the only one of version 1; its elements count as f32.
 struct State {
   std::string name; ///< without '$'
@@ -130,6 +136,11 @@ enum class OpKind : uint8_t {
   Silu,
   Mul,
   Add,
+  Softmax,
+  TopK,
+  SumNormalize,
+  ExpertLinear,
+  WeightedSum,
 };
 
 using AttrValue = std::variant<int64_t, double, bool, std::string, std::vector<Dim>>;
@@ -171,6 +182,7 @@ struct Graph {
   std::optional<GenerationInfo> generation;
   std::vector<Symbol> symbols;
   std::vector<Weight> weights;
+  std::vector<WeightStack> stacks;
   std::vector<State> states;
   std::vector<Function> functions;
   std::optional<GenerateInfo> generate;
@@ -182,6 +194,9 @@ public:
   explicit GraphIndex(const Graph &graph);
   const Symbol *symbol(std::string_view name) const { return find(symbols_, name); }
   const Weight *weight(std::string_view name) const { return find(weights_, name); }
+  const WeightStack *stack(std::string_view name) const { return find(stacks_, name); }
+  /// The type of the weight or stack of this name.
+  std::optional<ValueType> parameterType(std::string_view name) const;
   const State *state(std::string_view name) const { return find(states_, name); }
   const Function *function(std::string_view name) const { return find(functions_, name); }
 
@@ -194,6 +209,7 @@ private:
 
   Map<Symbol> symbols_;
   Map<Weight> weights_;
+  Map<WeightStack> stacks_;
   Map<State> states_;
   Map<Function> functions_;
 };

@@ -18,8 +18,8 @@ Value FunctionBuilder::input(std::string name, ValueType type) {
 
 Result<ValueType> FunctionBuilder::typeOf(const std::string &input) const {
   if (input.starts_with('@')) {
-    if (const Weight *weight = index_.weight(std::string_view(input).substr(1)))
-      return weightType(*weight);
+    if (std::optional<ValueType> type = index_.parameterType(std::string_view(input).substr(1)))
+      return *type;
   } else if (input.starts_with('$')) {
     if (const State *state = index_.state(std::string_view(input).substr(1)))
       return stateType(*state);
@@ -31,10 +31,11 @@ Result<ValueType> FunctionBuilder::typeOf(const std::string &input) const {
 }
 
 Value FunctionBuilder::append(OpKind kind, std::string name, std::vector<std::string> inputs,
-                              std::map<std::string, AttrValue> attrs) {
+                              std::map<std::string, AttrValue> attrs, std::vector<std::string> furtherOutputs) {
   if (!error_)
     return {std::move(name)};
   Op op{kind, std::move(inputs), std::move(attrs), {name}, {}};
+  op.outputs.insert(op.outputs.end(), furtherOutputs.begin(), furtherOutputs.end());
   std::vector<ValueType> operands;
   for (const std::string &input : op.inputs) {
     Result<ValueType> type = typeOf(input);
@@ -50,7 +51,8 @@ Value FunctionBuilder::append(OpKind kind, std::string name, std::vector<std::st
     return {std::move(name)};
   }
   op.types = std::move(*inferred);
-  types_.emplace(name, op.types[0]);
+  for (size_t i = 0; i < op.outputs.size() && i < op.types.size(); ++i)
+    types_.emplace(op.outputs[i], op.types[i]);
   function_.ops.push_back(std::move(op));
   return {std::move(name)};
 }
@@ -102,6 +104,28 @@ Value FunctionBuilder::mul(std::string name, const Value &a, const Value &b) {
 
 Value FunctionBuilder::add(std::string name, const Value &a, const Value &b) {
   return append(OpKind::Add, std::move(name), {a.name, b.name});
+}
+
+Value FunctionBuilder::softmax(std::string name, const Value &x) {
+  return append(OpKind::Softmax, std::move(name), {x.name});
+}
+
+std::pair<Value, Value> FunctionBuilder::topK(std::string values, std::string indices, const Value &x, uint64_t k) {
+  Value indexValue{indices};
+  Value result = append(OpKind::TopK, std::move(values), {x.name}, {{"k", static_cast<int64_t>(k)}}, {indices});
+  return {result, indexValue};
+}
+
+Value FunctionBuilder::sumNormalize(std::string name, const Value &x) {
+  return append(OpKind::SumNormalize, std::move(name), {x.name});
+}
+
+Value FunctionBuilder::expertLinear(std::string name, const Value &x, const Value &experts, const WeightName &stack) {
+  return append(OpKind::ExpertLinear, std::move(name), {x.name, experts.name, "@" + stack.name});
+}
+
+Value FunctionBuilder::weightedSum(std::string name, const Value &x, const Value &weights) {
+  return append(OpKind::WeightedSum, std::move(name), {x.name, weights.name});
 }
 
 Result<Function> FunctionBuilder::finish(const std::vector<Value> &outputs) {

@@ -10,7 +10,7 @@ struct Value {
   std::string name;
 };
 
-/// A weight of the graph, by the checkpoint's name.
+/// A weight of the graph, by the checkpoint's name, or a stack of weights.
 struct WeightName {
   std::string name;
 };
@@ -35,13 +35,19 @@ public:
   Value silu(std::string name, const Value &x);
   Value mul(std::string name, const Value &a, const Value &b);
   Value add(std::string name, const Value &a, const Value &b);
+  Value softmax(std::string name, const Value &x);
+  /// Values and indices.
+  std::pair<Value, Value> topK(std::string values, std::string indices, const Value &x, uint64_t k);
+  Value sumNormalize(std::string name, const Value &x);
+  Value expertLinear(std::string name, const Value &x, const Value &experts, const WeightName &stack);
+  Value weightedSum(std::string name, const Value &x, const Value &weights);
 
   /// The finished function, or the first mistake.
   Result<Function> finish(const std::vector<Value> &outputs);
 
 private:
   Value append(OpKind kind, std::string name, std::vector<std::string> inputs,
-               std::map<std::string, AttrValue> attrs = {});
+               std::map<std::string, AttrValue> attrs = {}, std::vector<std::string> furtherOutputs = {});
   Result<ValueType> typeOf(const std::string &input) const;
 
   GraphIndex index_;

@@ -125,6 +125,13 @@ Status readWeights(const json &array, std::vector<Weight> &weights) {
   return Status::ok();
 }
 
+std::vector<WeightStack> readStacks(const json &array) {
+  std::vector<WeightStack> stacks;
+  for (const json &element : array)
+    stacks.push_back({text(element, "name"), texts(element, "weights")});
+  return stacks;
+}
+
 Status readStates(const json &array, std::vector<State> &states) {
   for (const json &element : array) {
     std::optional<std::vector<Dim>> shape = readDims(at(element, "shape"));
@@ -227,6 +234,7 @@ Result<Graph> qwenc::graph::readGraph(std::string_view source) {
   for (const json &element : at(document, "symbols"))
     graph.symbols.push_back({text(element, "name"), text(element, "meaning"), integer(element, "max")});
   QWENRT_RETURN_IF_ERROR(readWeights(at(document, "weights"), graph.weights));
+  graph.stacks = readStacks(at(document, "weight_stacks"));
   QWENRT_RETURN_IF_ERROR(readStates(at(document, "states"), graph.states));
   for (const json &element : at(document, "functions"))
     QWENRT_RETURN_IF_ERROR(readFunction(element, graph.functions.emplace_back()));

@@ -47,6 +47,7 @@ public:
     QWENRT_RETURN_IF_ERROR(checkSymbols());
     QWENRT_RETURN_IF_ERROR(checkFiles());
     QWENRT_RETURN_IF_ERROR(checkWeights());
+    QWENRT_RETURN_IF_ERROR(checkStacks());
     QWENRT_RETURN_IF_ERROR(checkStates());
     QWENRT_RETURN_IF_ERROR(checkNames("function", graph_.functions));
     for (const Function &function : graph_.functions) {
@@ -64,6 +65,7 @@ private:
   Status checkSymbols() const;
   Status checkFiles() const;
   Status checkWeights() const;
+  Status checkStacks() const;
   Status checkStates() const;
   Status checkType(const std::string &what, const ValueType &type) const;
   Status checkFunction(const Function &function) const;
@@ -176,6 +178,35 @@ Status Verifier::checkWeights() const {
   return Status::ok();
 }
 
+Status Verifier::checkStacks() const {
+  QWENRT_RETURN_IF_ERROR(checkNames("weight stack", graph_.stacks));
+  // Members lie side by side on the device, so that a weight has one place in one stack.
+  std::unordered_set<std::string_view> stacked;
+  for (const WeightStack &stack : graph_.stacks) {
+    std::string what = "weight stack " + inQuotes(stack.name);
+    if (index_.weight(stack.name))
+      return invalid(what + " has the name of a weight, expected unique names, rename it");
+    const Weight *first = nullptr;
+    for (const std::string &name : stack.weights) {
+      const Weight *weight = index_.weight(name);
+      if (!weight)
+        return invalid(what + " holds " + inQuotes(name) + ", expected weights of the document, correct the name");
+      first = first ? first : weight;
+      if (weightType(*weight) != weightType(*first))
+        return invalid(what + " holds " + inQuotes(name) + " of type " + toString(weightType(*weight)) +
+                       ", expected the type of its first weight " + toString(weightType(*first)) +
+                       ", correct the stack");
+      if (!stacked.insert(name).second)
+        return invalid(what + " holds " + inQuotes(name) +
+                       " a second time, expected each weight in one stack, remove it");
+    }
+    if (!first)
+      return invalid(what + " is empty, expected at least one weight, remove it");
+    QWENRT_RETURN_IF_ERROR(checkType(what, *index_.parameterType(stack.name)));
+  }
+  return Status::ok();
+}
+
 Status Verifier::checkStates() const {
   QWENRT_RETURN_IF_ERROR(checkNames("state", graph_.states));
   for (const State &state : graph_.states) {
@@ -219,10 +250,10 @@ Result<ValueType> Verifier::resolve(const std::string &input, OperandKind kind, 
   std::string_view rest = std::string_view(input).substr(input.empty() ? 0 : 1);
   switch (kind) {
   case OperandKind::Weight:
-    if (const Weight *weight = input.starts_with('@') ? index_.weight(rest) : nullptr)
-      return weightType(*weight);
+    if (std::optional<ValueType> type = input.starts_with('@') ? index_.parameterType(rest) : std::nullopt)
+      return *type;
     return invalid("input " + inQuotes(input) +
-                   ", expected @ and the name of a weight of the document, correct the input");
+                   ", expected @ and the name of a weight or stack of the document, correct the input");
   case OperandKind::State:
     if (const State *state = input.starts_with('$') ? index_.state(rest) : nullptr)
       return stateType(*state);

@@ -75,6 +75,10 @@ std::string writeWeight(const Weight &weight) {
          "\", \"shape\": " + inlineArray(weight.shape, [](uint64_t dim) { return std::to_string(dim); }) + "}";
 }
 
+std::string writeStack(const WeightStack &stack) {
+  return "{\"name\": " + quote(stack.name) + ", \"weights\": " + inlineArray(stack.weights, quote) + "}";
+}
+
 std::string writeGeneration(const GenerationInfo &generation) {
   return "{\"stop_ids\": " + inlineArray(generation.stopIds, [](uint32_t id) { return std::to_string(id); }) +
          ", \"do_sample\": " + boolean(generation.doSample) + ", \"temperature\": " + number(generation.temperature) +
@@ -140,6 +144,8 @@ std::string qwenc::graph::writeGraph(const Graph &graph) {
                     }) +
           ",\n";
   text += "  \"weights\": " + lineArray(graph.weights, "    ", writeWeight) + ",\n";
+  if (!graph.stacks.empty())
+    text += "  \"weight_stacks\": " + lineArray(graph.stacks, "    ", writeStack) + ",\n";
   text += "  \"states\": " +
           lineArray(graph.states, "    ",
                     [](const State &state) {

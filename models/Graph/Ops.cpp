@@ -138,6 +138,45 @@ Inferred inferElementwiseBinary(Types operands, const Op &) {
   return std::vector{operands[0]};
 }
 
+Inferred inferLastAxis(Types operands, const Op &) {
+  if (!isF32(operands[0], 1) || operands[0].dims.back().isSymbol())
+    return wrongOperand("x", operands[0], "f32 whose last dim is a number");
+  return std::vector{operands[0]};
+}
+
+Inferred inferTopK(Types operands, const Op &op) {
+  const ValueType &x = operands[0];
+  auto count = static_cast<uint64_t>(op.attr<int64_t>("k"));
+  if (!isF32(x, 2) || x.dims.size() != 2 || x.dims[1].isSymbol() || x.dims[1].size < count)
+    return wrongOperand("x", x, "f32[R,N] with a number N of at least k = " + std::to_string(count));
+  ValueType values = withLastDim(x, Dim(count));
+  return std::vector{values, ValueType{DType::I32, values.dims}};
+}
+
+Inferred inferExpertLinear(Types operands, const Op &) {
+  const ValueType &x = operands[0], &experts = operands[1], &weight = operands[2];
+  if (experts.dtype != DType::I32 || experts.dims.size() != 2 || experts.dims[1].isSymbol())
+    return wrongOperand("experts", experts, "i32[R,k] with a number k");
+  if (weight.dims.size() != 3)
+    return wrongOperand("weight", weight, "a stack [E,N,K]");
+  bool shared = x.dims.size() == 2 && x.dims[0] == experts.dims[0];
+  bool own = x.dims.size() == 3 && x.dims[0] == experts.dims[0] && x.dims[1] == experts.dims[1];
+  if (!isF32(x, 2) || !(shared || own) || x.dims.back() != weight.dims[2])
+    return wrongOperand("x", x,
+                        "f32[R,K] or f32[R,k,K] with R and k of experts " + toString(experts) + " and K of weight " +
+                            toString(weight));
+  return std::vector{ValueType{DType::F32, {experts.dims[0], experts.dims[1], weight.dims[1]}}};
+}
+
+Inferred inferWeightedSum(Types operands, const Op &) {
+  const ValueType &x = operands[0], &weights = operands[1];
+  if (!isF32(x, 3) || x.dims.size() != 3)
+    return wrongOperand("x", x, "f32[R,k,N]");
+  if (weights != ValueType{DType::F32, {x.dims[0], x.dims[1]}})
+    return wrongOperand("weights", weights, "f32[R,k] with R and k of x " + toString(x));
+  return std::vector{ValueType{DType::F32, {x.dims[0], x.dims[2]}}};
+}
+
 const std::vector<OpInfo> &opTable() {
   using enum OperandKind;
   using enum AttrKind;
@@ -158,6 +197,15 @@ const std::vector<OpInfo> &opTable() {
       {OpKind::Silu, "silu", {{"x", Value}}, {}, inferElementwiseUnary},
       {OpKind::Mul, "mul", {{"a", Value}, {"b", Value}}, {}, inferElementwiseBinary},
       {OpKind::Add, "add", {{"a", Value}, {"b", Value}}, {}, inferElementwiseBinary},
+      {OpKind::Softmax, "softmax", {{"x", Value}}, {}, inferLastAxis},
+      {OpKind::TopK, "top_k", {{"x", Value}}, {{"k", Count}}, inferTopK},
+      {OpKind::SumNormalize, "sum_normalize", {{"x", Value}}, {}, inferLastAxis},
+      {OpKind::ExpertLinear,
+       "expert_linear",
+       {{"x", Value}, {"experts", Value}, {"weight", Weight}},
+       {},
+       inferExpertLinear},
+      {OpKind::WeightedSum, "weighted_sum", {{"x", Value}, {"weights", Value}}, {}, inferWeightedSum},
   };
   return table;
 }
@@ -167,6 +215,10 @@ bool hasKind(const AttrValue &value, AttrKind kind) {
   case AttrKind::PositiveNumber: {
     const double *number = std::get_if<double>(&value);
     return number && std::isfinite(*number) && *number > 0;
+  }
+  case AttrKind::Count: {
+    const int64_t *number = std::get_if<int64_t>(&value);
+    return number && *number > 0;
   }
   case AttrKind::Bool:
     return std::holds_alternative<bool>(value);
@@ -182,6 +234,8 @@ std::string_view kindName(AttrKind kind) {
   switch (kind) {
   case AttrKind::PositiveNumber:
     return "a number above zero";
+  case AttrKind::Count:
+    return "an integer above zero";
   case AttrKind::Bool:
     return "true or false";
   case AttrKind::Symbol:

@@ -27,6 +27,7 @@ struct OperandInfo {
 
 enum class AttrKind : uint8_t {
   PositiveNumber, ///< double, finite, > 0
+  Count,          ///< int64_t > 0
   Bool,
   Symbol, ///< std::string, a declared symbol
   Shape,  ///< std::vector<Dim>

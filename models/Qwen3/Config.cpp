@@ -83,6 +83,53 @@ double readRope(ConfigReader &reader) {
   return reader.positive("rope_theta", theta);
 }
 
+/// M-RoPE turns pairs by one of three positions of a token. In text all three are equal, and it is plain RoPE.
+void readMropeSections(ConfigReader &reader, const json &rope, uint64_t headDim) {
+  const json *sections = member(rope, "mrope_section");
+  if (!sections)
+    return;
+  uint64_t sum = 0;
+  bool ok = sections->is_array() && sections->size() == 3;
+  if (ok)
+    for (const json &section : *sections) {
+      std::optional<uint64_t> pairs = asUnsigned(section);
+      ok = ok && pairs && *pairs <= headDim;
+      sum += pairs.value_or(0);
+    }
+  if (!ok || sum != headDim / 2)
+    reader.problem("rope_scaling.mrope_section", sections,
+                   "three numbers of pairs whose sum is half of head_dim " + std::to_string(headDim));
+}
+
+/// Layers with experts: not listed in mlp_only_layers, and every decoder_sparse_step-th.
+void readExperts(ConfigReader &reader, DecoderConfig &config) {
+  config.sparse.assign(config.layers, false);
+  const json *count = reader.find("num_experts");
+  if (!count || asUnsigned(*count) == 0u)
+    return;
+  ExpertsConfig experts;
+  experts.count = reader.size("num_experts", 4096);
+  experts.perToken = reader.size("num_experts_per_tok", std::max<uint64_t>(experts.count, 1));
+  experts.intermediateSize = reader.size("moe_intermediate_size", 1 << 22);
+  experts.normalize = reader.flag("norm_topk_prob");
+  uint64_t step = reader.size("decoder_sparse_step", 1 << 20, 1);
+  for (uint64_t layer = 0; layer < config.layers && step; ++layer)
+    config.sparse[layer] = (layer + 1) % step == 0;
+  if (const json *dense = reader.find("mlp_only_layers")) {
+    bool ok = dense->is_array();
+    for (size_t i = 0; ok && i < dense->size(); ++i) {
+      std::optional<uint64_t> layer = asUnsigned((*dense)[i]);
+      ok = layer.has_value();
+      if (layer && *layer < config.layers)
+        config.sparse[*layer] = false;
+    }
+    if (!ok)
+      reader.problem("mlp_only_layers", dense, "an array of layer numbers");
+  }
+  if (std::find(config.sparse.begin(), config.sparse.end(), true) != config.sparse.end())
+    config.experts = experts;
+}
+
 /// Features of the configuration class that the published models leave off.
 void refuseUnsupported(ConfigReader &reader) {
   const json *activation = reader.find("hidden_act");
@@ -115,7 +162,6 @@ DecoderConfig qwenc::readDecoderConfig(const json &source, std::vector<std::stri
   config.kvHeads = reader.size("num_key_value_heads", 4096, config.queryHeads);
   uint64_t impliedHeadDim = config.queryHeads ? config.hiddenSize / config.queryHeads : 0;
   config.headDim = reader.size("head_dim", 4096, impliedHeadDim);
-  config.intermediateSize = reader.size("intermediate_size", 1 << 22);
   config.vocabSize = reader.size("vocab_size", 1 << 24);
   config.maxPositions = reader.size("max_position_embeddings", 1 << 24);
   config.rmsNormEps = reader.positive("rms_norm_eps", reader.find("rms_norm_eps"));
@@ -123,12 +169,34 @@ DecoderConfig qwenc::readDecoderConfig(const json &source, std::vector<std::stri
   config.tieWordEmbeddings = reader.flag("tie_word_embeddings");
   config.attentionBias = reader.flag("attention_bias");
   refuseUnsupported(reader);
+  readExperts(reader, config);
+  // Where every layer has experts, the size of the dense MLP means nothing.
+  if (std::find(config.sparse.begin(), config.sparse.end(), false) != config.sparse.end())
+    config.intermediateSize = reader.size("intermediate_size", 1 << 22);
+  for (const char *key : {"rope_parameters", "rope_scaling"})
+    if (const json *rope = reader.find(key); rope && rope->is_object())
+      readMropeSections(reader, *rope, config.headDim);
 
   if (config.kvHeads && config.queryHeads % config.kvHeads != 0)
     reader.problem("num_key_value_heads", reader.find("num_key_value_heads"),
                    "a divisor of num_attention_heads " + std::to_string(config.queryHeads));
   if (config.headDim % 2 != 0)
     reader.problem("head_dim", reader.find("head_dim"), "an even number, since RoPE rotates pairs");
+  return config;
+}
+
+DecoderConfig qwenc::readTextConfig(const json &source, std::vector<std::string> &problems) {
+  const json *thinker = member(source, "thinker_config");
+  const json *text = thinker ? member(*thinker, "text_config") : nullptr;
+  if (!thinker)
+    return readDecoderConfig(source, problems);
+  if (!text || !text->is_object()) {
+    ConfigReader(source, problems).problem("thinker_config.text_config", text, "an object with the decoder's sizes");
+    return {};
+  }
+  DecoderConfig config = readDecoderConfig(*text, problems);
+  config.prefix = "thinker.model.";
+  config.headName = "thinker.lm_head.weight";
   return config;
 }
 

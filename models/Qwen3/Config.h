@@ -3,13 +3,24 @@
 
 #include "models/Checkpoint/Json.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace qwenc {
 
+/// A mixture of experts in place of the MLP.
+struct ExpertsConfig {
+  uint64_t count = 0;
+  uint64_t perToken = 0;         ///< 1 .. count
+  uint64_t intermediateSize = 0; ///< of each expert
+  bool normalize = false;        ///< the chosen probabilities are divided by their sum
+};
+
 /// The sizes of a text decoder, from config.json. All are validated: positive, bounded, and fitting each other.
 struct DecoderConfig {
+  std::string prefix = "model.";           ///< of the decoder's tensor names
+  std::string headName = "lm_head.weight"; ///< of the tensor that maps hidden rows to logits
   uint64_t layers = 0;
   uint64_t hiddenSize = 0;
   uint64_t queryHeads = 0;
@@ -22,10 +33,20 @@ struct DecoderConfig {
   double ropeTheta = 0;
   bool tieWordEmbeddings = false;
   bool attentionBias = false;
+  std::optional<ExpertsConfig> experts;
+  std::vector<bool> sparse; ///< for each layer: experts in place of the MLP
+
+  std::string embeddingName() const { return prefix + "embed_tokens.weight"; }
+  /// "model.layers.3."
+  std::string layerPrefix(uint64_t layer) const { return prefix + "layers." + std::to_string(layer) + "."; }
 };
 
-/// Reads a dense decoder's sizes; everything that is wrong goes to \p problems, one line each.
+/// Reads a decoder's sizes from the object that holds them; everything that is wrong goes to \p problems, one line
+/// each.
 DecoderConfig readDecoderConfig(const nlohmann::json &config, std::vector<std::string> &problems);
+
+/// The decoder of a whole config.json, which may hold it in an inner object, with the names its architecture uses.
+DecoderConfig readTextConfig(const nlohmann::json &config, std::vector<std::string> &problems);
 
 /// All problems as one error: the first line has the count and the first problem, then follows one line per problem,
 /// 200 at most.

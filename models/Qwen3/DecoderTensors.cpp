@@ -1,6 +1,7 @@
 //===- DecoderTensors.cpp - Names and shapes of a decoder's tensors ---------------------------------------------===//
 #include "models/Qwen3/DecoderTensors.h"
 
+#include <algorithm>
 #include <set>
 
 using namespace qwenc;
@@ -17,7 +18,7 @@ std::string shapeText(const std::vector<uint64_t> &shape) {
 
 void addLayer(const DecoderConfig &config, uint64_t layer, std::vector<TensorSpec> &specs) {
   using enum TensorRole;
-  const std::string prefix = layerPrefix(layer);
+  const std::string prefix = config.layerPrefix(layer);
   const uint64_t hidden = config.hiddenSize, intermediate = config.intermediateSize;
   const uint64_t queryWidth = config.queryHeads * config.headDim, kvWidth = config.kvHeads * config.headDim;
 
@@ -34,6 +35,19 @@ void addLayer(const DecoderConfig &config, uint64_t layer, std::vector<TensorSpe
   specs.push_back({prefix + "self_attn.k_norm.weight", {config.headDim}, Norm});
   projection("self_attn.o_proj", hidden, queryWidth, config.attentionBias);
   specs.push_back({prefix + "post_attention_layernorm.weight", {hidden}, Norm});
+  if (config.sparse[layer]) {
+    const uint64_t expertWidth = config.experts->intermediateSize;
+    specs.push_back({prefix + "mlp.gate.weight", {config.experts->count, hidden}, Router});
+    for (uint64_t expert = 0; expert < config.experts->count; ++expert) {
+      auto add = [&](const char *name, uint64_t out, uint64_t in) {
+        specs.push_back({expertTensorName(config, layer, expert, name), {out, in}, Linear});
+      };
+      add("gate_proj", expertWidth, hidden);
+      add("up_proj", expertWidth, hidden);
+      add("down_proj", hidden, expertWidth);
+    }
+    return;
+  }
   projection("mlp.gate_proj", intermediate, hidden, false);
   projection("mlp.up_proj", intermediate, hidden, false);
   projection("mlp.down_proj", hidden, intermediate, false);
@@ -41,23 +55,64 @@ void addLayer(const DecoderConfig &config, uint64_t layer, std::vector<TensorSpe
 
 } // namespace
 
-std::string qwenc::layerPrefix(uint64_t layer) { return "model.layers." + std::to_string(layer) + "."; }
+std::string qwenc::expertTensorName(const DecoderConfig &config, uint64_t layer, uint64_t expert,
+                                    std::string_view projection) {
+  return config.layerPrefix(layer) + "mlp.experts." + std::to_string(expert) + "." + std::string(projection) +
+         ".weight";
+}
 
-std::vector<TensorSpec> qwenc::denseTensors(const DecoderConfig &config) {
+void qwenc::splitStackedExperts(const DecoderConfig &config, Checkpoint &checkpoint) {
+  if (!config.experts)
+    return;
+  // Rows `first` to `first + rows` of each expert's part become a tensor of their own.
+  auto split = [&](const CheckpointTensor &stacked, uint64_t layer, uint64_t first, const char *projection,
+                   uint64_t rows, uint64_t width) {
+    uint64_t expertRows = stacked.stored.shape[1], rowBytes = width * 2;
+    for (uint64_t expert = 0; expert < config.experts->count; ++expert) {
+      CheckpointTensor part = stacked;
+      part.stored.shape = {rows, width};
+      part.stored.offsetBytes += (expert * expertRows + first) * rowBytes;
+      part.stored.sizeBytes = rows * rowBytes;
+      checkpoint.tensors.emplace(expertTensorName(config, layer, expert, projection), std::move(part));
+    }
+  };
+  const uint64_t count = config.experts->count, width = config.experts->intermediateSize, hidden = config.hiddenSize;
+  for (uint64_t layer = 0; layer < config.layers; ++layer)
+    for (const char *suffix : {"", ".weight"}) {
+      auto take = [&](const char *name, std::vector<uint64_t> shape) -> std::optional<CheckpointTensor> {
+        auto found = checkpoint.tensors.find(config.layerPrefix(layer) + "mlp.experts." + name + suffix);
+        // Another shape or dtype stays and is reported as an unknown tensor.
+        if (found == checkpoint.tensors.end() || found->second.stored.shape != shape ||
+            found->second.stored.dtype != StoredDType::BF16)
+          return std::nullopt;
+        CheckpointTensor stacked = std::move(found->second);
+        checkpoint.tensors.erase(found);
+        return stacked;
+      };
+      if (std::optional<CheckpointTensor> stacked = take("gate_up_proj", {count, 2 * width, hidden})) {
+        split(*stacked, layer, 0, "gate_proj", width, hidden);
+        split(*stacked, layer, width, "up_proj", width, hidden);
+      }
+      if (std::optional<CheckpointTensor> stacked = take("down_proj", {count, hidden, width}))
+        split(*stacked, layer, 0, "down_proj", hidden, width);
+    }
+}
+
+std::vector<TensorSpec> qwenc::decoderTensors(const DecoderConfig &config) {
   std::vector<TensorSpec> specs;
-  specs.push_back({embeddingName, {config.vocabSize, config.hiddenSize}, TensorRole::Embedding});
+  specs.push_back({config.embeddingName(), {config.vocabSize, config.hiddenSize}, TensorRole::Embedding});
   for (uint64_t layer = 0; layer < config.layers; ++layer)
     addLayer(config, layer, specs);
-  specs.push_back({"model.norm.weight", {config.hiddenSize}, TensorRole::Norm});
+  specs.push_back({config.prefix + "norm.weight", {config.hiddenSize}, TensorRole::Norm});
   // Some tied checkpoints store a copy of the embedding here, others do not; the embedding is the head either way.
   bool tied = config.tieWordEmbeddings;
   specs.push_back(
-      {headName, {config.vocabSize, config.hiddenSize}, TensorRole::Linear, /*optional=*/tied, /*used=*/!tied});
+      {config.headName, {config.vocabSize, config.hiddenSize}, TensorRole::Linear, /*optional=*/tied, /*used=*/!tied});
   return specs;
 }
 
 void qwenc::checkTensors(const Checkpoint &checkpoint, const std::vector<TensorSpec> &specs,
-                         std::vector<std::string> &problems) {
+                         std::span<const std::string_view> ignoredPrefixes, std::vector<std::string> &problems) {
   std::set<std::string_view> known;
   for (const TensorSpec &spec : specs) {
     known.insert(spec.name);
@@ -77,8 +132,12 @@ void qwenc::checkTensors(const Checkpoint &checkpoint, const std::vector<TensorS
       problems.push_back(what + " has shape " + shapeText(stored.shape) + ", " + expected +
                          " from config.json, correct config.json or the checkpoint");
   }
+  auto isIgnored = [&](std::string_view name) {
+    return std::any_of(ignoredPrefixes.begin(), ignoredPrefixes.end(),
+                       [&](std::string_view prefix) { return name.starts_with(prefix); });
+  };
   for (const auto &[name, tensor] : checkpoint.tensors)
-    if (!known.contains(name))
+    if (!known.contains(name) && !isIgnored(name))
       problems.push_back("unknown tensor " + inQuotes(name) + " in " + inQuotes(checkpoint.files[tensor.file].name) +
                          ", expected only tensors of the architecture, remove it or check the architecture");
 }

@@ -3,7 +3,7 @@
 
 #include "models/Graph/GraphVerifier.h"
 #include "models/Qwen3/Config.h"
-#include "models/Qwen3/Dense.h"
+#include "models/Qwen3/TextDecoder.h"
 
 #include <algorithm>
 
@@ -60,9 +60,7 @@ const json *setting(const json &config, const char *key) {
   return found && !found->is_null() ? found : nullptr;
 }
 
-void readStopIds(const json &config, uint64_t vocabSize, GenerationInfo &generation,
-                 std::vector<std::string> &problems) {
-  const json *ids = setting(config, "eos_token_id");
+void readStopIds(const json *ids, uint64_t vocabSize, GenerationInfo &generation, std::vector<std::string> &problems) {
   if (!ids)
     return;
   constexpr size_t maxStopIds = 1024;
@@ -97,7 +95,11 @@ Result<GenerationInfo> readGeneration(const Checkpoint &checkpoint, uint64_t voc
   GenerationInfo generation;
   // Without generation_config.json transformers derives the stop ids from config.json.
   const json &config = checkpoint.generationConfig ? *checkpoint.generationConfig : checkpoint.config;
-  readStopIds(config, vocabSize, generation, problems);
+  const json *stopIds = setting(config, "eos_token_id");
+  // Qwen3-Omni stops its text at the end of the turn, whatever its generation settings say.
+  if (member(checkpoint.config, "thinker_config"))
+    stopIds = setting(checkpoint.config, "im_end_token_id");
+  readStopIds(stopIds, vocabSize, generation, problems);
   if (const json *sample = setting(config, "do_sample")) {
     generation.doSample = sample->is_boolean() && sample->get<bool>();
     if (!sample->is_boolean())
@@ -126,7 +128,9 @@ Result<GenerationInfo> readGeneration(const Checkpoint &checkpoint, uint64_t voc
 
 std::span<const Architecture> qwenc::architectures() {
   static const std::vector<Architecture> table = {
-      {"Qwen3ForCausalLM", "qwen3", {"text"}, exportDense},
+      {"Qwen3ForCausalLM", "qwen3", {"text"}, exportTextDecoder},
+      {"Qwen3MoeForCausalLM", "qwen3_moe", {"text"}, exportTextDecoder},
+      {"Qwen3OmniMoeForConditionalGeneration", "qwen3_omni_moe", {"text"}, exportTextDecoder},
   };
   return table;
 }

@@ -27,7 +27,7 @@ public:
   void reset() {
     std::vector<std::string> problems;
     tensors.clear();
-    for (const TensorSpec &spec : denseTensors(readDecoderConfig(config, problems)))
+    for (const TensorSpec &spec : decoderTensors(readTextConfig(config, problems)))
       if (!spec.optional)
         tensors.push_back({spec.name, StoredDType::BF16, spec.shape});
   }

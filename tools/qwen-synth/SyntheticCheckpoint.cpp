@@ -48,6 +48,39 @@ json qwen3Config0_6B() {
           {"vocab_size", 151936}};
 }
 
+/// The text decoder of Qwen3-Omni-30B-A3B as published, without the other components.
+json omniThinkerConfig() {
+  json text = {
+      {"attention_bias", false},
+      {"decoder_sparse_step", 1},
+      {"head_dim", 128},
+      {"hidden_act", "silu"},
+      {"hidden_size", 2048},
+      {"intermediate_size", 768},
+      {"max_position_embeddings", 65536},
+      {"mlp_only_layers", json::array()},
+      {"model_type", "qwen3_omni_moe_text"},
+      {"moe_intermediate_size", 768},
+      {"norm_topk_prob", true},
+      {"num_attention_heads", 32},
+      {"num_experts", 128},
+      {"num_experts_per_tok", 8},
+      {"num_hidden_layers", 48},
+      {"num_key_value_heads", 4},
+      {"rms_norm_eps", 1e-6},
+      {"rope_scaling",
+       {{"interleaved", true}, {"mrope_section", {24, 20, 20}}, {"rope_type", "default"}, {"type", "default"}}},
+      {"rope_theta", 1000000},
+      {"tie_word_embeddings", false},
+      {"use_sliding_window", false},
+      {"vocab_size", 152064}};
+  return {{"architectures", {"Qwen3OmniMoeForConditionalGeneration"}},
+          {"model_type", "qwen3_omni_moe"},
+          {"im_end_token_id", 151645},
+          {"enable_audio_output", false},
+          {"thinker_config", {{"model_type", "qwen3_omni_moe_thinker"}, {"text_config", std::move(text)}}}};
+}
+
 /// A tensor, where its data goes, and what fills it.
 struct Placement {
   TensorSpec source; ///< of a redundant head the embedding, so that both are equal
@@ -63,7 +96,7 @@ struct Shard {
 
 /// Tensors in the order of their names, as the reference library writes them, cut into shards.
 std::vector<Shard> planShards(const DecoderConfig &config, const SynthesisOptions &options) {
-  std::vector<TensorSpec> specs = denseTensors(config);
+  std::vector<TensorSpec> specs = decoderTensors(config);
   const TensorSpec embedding = specs.front();
   std::sort(specs.begin(), specs.end(), [](const TensorSpec &a, const TensorSpec &b) { return a.name < b.name; });
   std::vector<Shard> shards(1);
@@ -168,30 +201,48 @@ json generationConfig(const json &config) {
 Status checkArchitecture(const json &config) {
   const json *type = member(config, "model_type");
   const std::string *name = type ? asString(*type) : nullptr;
-  if (name && *name == "qwen3")
-    return Status::ok();
-  return Status(StatusCode::Unsupported, "model_type " + (name ? inQuotes(*name) : std::string("missing")) +
-                                             ", expected 'qwen3', give the config.json of a dense Qwen3 model");
+  for (const Architecture &architecture : architectures())
+    if (name && *name == architecture.modelType)
+      return Status::ok();
+  return Status(StatusCode::Unsupported,
+                "model_type " + (name ? inQuotes(*name) : std::string("missing")) +
+                    ", expected 'qwen3', 'qwen3_moe' or 'qwen3_omni_moe', give the config.json "
+                    "of such a model");
 }
 
 } // namespace
 
 Result<SynthesisOptions> qwenc::presetOptions(std::string_view name) {
   SynthesisOptions options;
-  if (name != "qwen3-0.6b")
-    return Status(StatusCode::InvalidUsage,
-                  "preset " + inQuotes(name) + ", expected one of [" + presetNames() + "], correct --preset");
-  options.config = qwen3Config0_6B();
-  options.redundantHead = true;
-  return options;
+  if (name == "qwen3-0.6b") {
+    options.config = qwen3Config0_6B();
+    options.redundantHead = true;
+    return options;
+  }
+  if (name == "qwen3-omni-thinker") {
+    options.config = omniThinkerConfig();
+    options.maxShardBytes = uint64_t(5) << 30;
+    return options;
+  }
+  return Status(StatusCode::InvalidUsage,
+                "preset " + inQuotes(name) + ", expected one of [" + presetNames() + "], correct --preset");
 }
 
-std::string qwenc::presetNames() { return "qwen3-0.6b"; }
+std::string qwenc::presetNames() { return "qwen3-0.6b qwen3-omni-thinker"; }
+
+void qwenc::setLayerCount(json &config, uint64_t layers) {
+  json *text = &config;
+  for (const char *key : {"thinker_config", "text_config"})
+    if (auto inner = text->find(key); inner != text->end() && inner->is_object())
+      text = &*inner;
+  (*text)["num_hidden_layers"] = layers;
+  text->erase("layer_types"); // has one element per layer where it exists
+}
 
 Status qwenc::writeSyntheticCheckpoint(const std::string &folder, const SynthesisOptions &options) {
   QWENRT_RETURN_IF_ERROR(checkArchitecture(options.config));
   std::vector<std::string> problems;
-  DecoderConfig config = readDecoderConfig(options.config, problems);
+  DecoderConfig config = readTextConfig(options.config, problems);
   QWENRT_RETURN_IF_ERROR(reportProblems("the configuration", problems));
 
   std::error_code error;

@@ -35,6 +35,9 @@ Distribution distributionOf(const TensorSpec &spec) {
     return {1.0, 0.05};
   case TensorRole::Linear:
     return {0.0, 1.0 / std::sqrt(width)};
+  case TensorRole::Router:
+    // Wide enough that the choice depends on the token: collapsed routers would flatter every measurement.
+    return {0.0, 2.0 / std::sqrt(width)};
   case TensorRole::Bias:
     return {0.0, 0.02};
   }

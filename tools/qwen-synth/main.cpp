@@ -36,16 +36,14 @@ Result<SynthesisOptions> optionsFrom(const Arguments &arguments) {
       return Status(StatusCode::InvalidInput,
                     "'" + arguments.configPath + "' holds no JSON object, expected a config.json, check the path");
   }
-  if (arguments.layers > 0) {
-    options.config["num_hidden_layers"] = arguments.layers;
-    // Has one element per layer where it exists.
-    options.config.erase("layer_types");
-  }
+  if (arguments.layers > 0)
+    setLayerCount(options.config, arguments.layers);
   options.redundantHead = options.redundantHead || arguments.redundantHead;
   options.sparse = arguments.sparse;
   options.seed = arguments.seed;
   options.threads = arguments.threads;
-  options.maxShardBytes = arguments.shardBytes;
+  if (arguments.shardBytes > 0)
+    options.maxShardBytes = arguments.shardBytes;
   return options;
 }
 

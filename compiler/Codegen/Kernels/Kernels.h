@@ -85,8 +85,16 @@ KernelPlan advanceKernel(const StateBlock &state, const TargetProfile &target);
 
 enum class LinearPrologue { None, RmsNorm, CombineSplits };
 
+/// Weights are stacks [count, n, k] of which each row takes `choices` experts.
+struct Experts {
+  uint32_t count = 0, choices = 0;
+  bool ownInput = false; ///< the input is [rows, choices, k], not [rows, k]
+  bool sum = false;      ///< one row: the choices are weighted and added up; else the result is [rows, choices, n]
+  uint32_t tiles = 0;    ///< of the choices sorted by expert (groupExpertsKernel), when there is more than one row
+};
+
 /// result[r, n] = epilogue(acc_0, ..., extra_0[r, n], ...), acc_i = sum_k prologue(x)[r, k] * W_i[n, k].
-/// Operands: x, (norm,) (state,) W_0.., extras.., y.
+/// Operands: x, (norm,) (state,) (experts, (route weights,) (order, tiles,)) W_0.., extras.., y.
 struct Linear {
   RowBound rows;
   uint32_t n = 0, k = 0;
@@ -102,9 +110,14 @@ struct Linear {
   llvm::SmallVector<Extra> extras;
   mlir::Region *epilogue = nullptr;
   StateBlock state;
+  std::optional<Experts> experts;
 
   bool needsState() const { return rows.cellOffset || prologue == LinearPrologue::CombineSplits; }
   uint64_t inputBytes() const;
+  /// Rows of the result: one for each choice, unless choices are added up.
+  uint64_t resultRows() const { return uint64_t(rows.max) * (experts && !experts->sum ? experts->choices : 1); }
+  /// Bytes of one accumulator's weights.
+  uint64_t weightBytes() const { return (experts ? experts->count : 1) * qwenc::weightBytes(n, k); }
   /// "_n1024_k2048_combine_addf": the parts all three skeletons share in their names.
   std::string suffix() const;
 };
@@ -112,6 +125,7 @@ struct Linear {
 /// The operands of a Linear, declared in order.
 struct LinearOperands {
   Buffer x, norm, state, y;
+  Buffer experts, routeWeights, order, tiles;
   llvm::SmallVector<Buffer> weights, extras;
 };
 LinearOperands declareOperands(KernelBuilder &k, const Linear &linear);
@@ -119,12 +133,55 @@ LinearOperands declareOperands(KernelBuilder &k, const Linear &linear);
 mlir::LogicalResult storeResults(KernelBuilder &k, const Linear &linear, const LinearOperands &ops, Val row, Val column,
                                  llvm::ArrayRef<Vals> accumulators);
 
+/// The rows of a product of many rows that one workgroup takes: rows of the input, or choices of one expert in the
+/// order that groupExpertsKernel left.
+class RowTile {
+public:
+  /// Tile \p index of \p size rows.
+  RowTile(KernelBuilder &k, const Linear &linear, const LinearOperands &ops, Val index, uint32_t size);
+
+  Val isPresent() const { return begin_ < end_; }
+  /// Rows have numbers from begin() to end() - 1.
+  Val begin() const { return begin_; }
+  Val end() const { return end_; }
+  /// The input row of row \p number, which is below end().
+  Val inputRow(Val number) const;
+  /// The row of the result.
+  Val resultRow(Val number) const;
+  /// Row \p output of this tile's weights.
+  Val weightRow(Val output) const { return expertRows_ ? expertRows_ + output : output; }
+
+private:
+  KernelBuilder &k;
+  const Linear &linear;
+  Buffer order_;
+  Val begin_, end_, expertRows_;
+};
+
+/// The choice that stands at \p index; a number that names no expert becomes the last one.
+Val loadExpert(KernelBuilder &k, const Experts &experts, Buffer choices, Val index);
+
 /// One row: a subgroup per output, the input row staged in workgroup memory through the prologue.
 KernelPlan vectorLinearKernel(const Linear &linear, const TargetProfile &target);
 /// Many rows, f32 multiply-adds on 64x64 tiles.
 KernelPlan tileLinearKernel(const Linear &linear, const TargetProfile &target);
 /// Many rows, bf16 cooperative matrices on 64x64 tiles; needs target.bf16CooperativeMatrix, bf16 input and k % 8 == 0.
 KernelPlan matrixLinearKernel(const Linear &linear, const TargetProfile &target);
+
+//===------------------------------------------------------------------------------------------------------------===//
+// Experts.cpp: mixtures of experts around the products
+//===------------------------------------------------------------------------------------------------------------===//
+
+/// Operands: logits [rows, experts], (state,) weights [rows, choices], experts [rows, choices]. A workgroup takes a
+/// row.
+KernelPlan routeKernel(const RowBound &rows, uint32_t experts, uint32_t choices, bool normalize,
+                       const StateBlock &state, const TargetProfile &target);
+/// Operands: experts [rows, choices], (state,) order [rows * choices], tiles [maxTiles, 4]. A counting sort.
+KernelPlan groupExpertsKernel(const RowBound &rows, uint32_t experts, uint32_t choices, uint32_t tile,
+                              uint32_t maxTiles, const StateBlock &state, const TargetProfile &target);
+/// Operands: x [rows, choices, n], weights [rows, choices], (state,) y [rows, n].
+KernelPlan weightedSumKernel(const RowBound &rows, uint32_t choices, uint32_t width, const StateBlock &state,
+                             const TargetProfile &target);
 
 //===------------------------------------------------------------------------------------------------------------===//
 // Attention
@@ -183,6 +240,8 @@ Val activeSplits(KernelBuilder &k, uint32_t splits, Val keys);
 // NextToken.cpp
 //===------------------------------------------------------------------------------------------------------------===//
 
+/// Best (value, index) over the workgroup; the lowest index wins a tie. Indices are below 2^24 and so exact in f32.
+std::pair<Val, Val> workgroupArgmax(KernelBuilder &k, Val value, Val index);
 /// Groups of the first step of argmax over `vocab` logits.
 uint32_t argmaxGroups(uint32_t vocab);
 /// Operands: logits [v], partials [groups, 2].

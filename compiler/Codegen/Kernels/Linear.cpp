@@ -13,7 +13,7 @@ using plan::Access;
 uint64_t Linear::inputBytes() const {
   if (prologue == LinearPrologue::CombineSplits)
     return uint64_t(combineHeads) * combineSplits * (k / combineHeads + 2) * 4;
-  return uint64_t(rows.max) * k * elemBytes(input);
+  return uint64_t(rows.max) * (experts && experts->ownInput ? experts->choices : 1) * k * elemBytes(input);
 }
 
 std::string Linear::suffix() const {
@@ -25,6 +25,9 @@ std::string Linear::suffix() const {
     name += "_rms_norm" + parameterTag({eps});
   if (prologue == LinearPrologue::CombineSplits)
     name += "_combine" + std::to_string(combineHeads) + "x" + std::to_string(combineSplits);
+  if (experts)
+    name += "_experts" + std::to_string(experts->count) + (experts->sum ? "_sum" : "x") +
+            std::to_string(experts->choices) + (experts->ownInput ? "" : "_shared");
   if (std::string body = bodyName(*epilogue); !body.empty())
     name += "_" + body;
   for (const Extra &extra : extras)
@@ -38,14 +41,24 @@ std::string Linear::suffix() const {
 
 LinearOperands declareOperands(KernelBuilder &k, const Linear &linear) {
   LinearOperands ops;
-  uint64_t outputs = uint64_t(linear.rows.max) * linear.n;
+  uint64_t outputs = linear.resultRows() * linear.n;
   ops.x = k.operand("x", Access::Read, linear.inputBytes());
   if (linear.prologue == LinearPrologue::RmsNorm)
     ops.norm = k.operand("norm", Access::Read, weightBytes(1, linear.k));
   if (linear.needsState())
     ops.state = k.operand("state", Access::Read, linear.state.bytes());
+  if (linear.experts) {
+    uint64_t choices = uint64_t(linear.rows.max) * linear.experts->choices;
+    ops.experts = k.operand("experts", Access::Read, choices * 4);
+    if (linear.experts->sum)
+      ops.routeWeights = k.operand("route_weights", Access::Read, choices * 4);
+    if (linear.experts->tiles) {
+      ops.order = k.operand("order", Access::Read, choices * 4);
+      ops.tiles = k.operand("tiles", Access::Read, uint64_t(linear.experts->tiles) * 16);
+    }
+  }
   for (unsigned i = 0; i < linear.accumulators; ++i)
-    ops.weights.push_back(k.operand("weight" + std::to_string(i), Access::Read, weightBytes(linear.n, linear.k)));
+    ops.weights.push_back(k.operand("weight" + std::to_string(i), Access::Read, linear.weightBytes()));
   for (auto [i, extra] : llvm::enumerate(linear.extras))
     ops.extras.push_back(k.operand("extra" + std::to_string(i), Access::Read,
                                    (extra.broadcast ? linear.n : outputs) * elemBytes(extra.elem)));
@@ -56,7 +69,7 @@ LinearOperands declareOperands(KernelBuilder &k, const Linear &linear) {
 LogicalResult storeResults(KernelBuilder &k, const Linear &linear, const LinearOperands &ops, Val row, Val column,
                            ArrayRef<Vals> accumulators) {
   unsigned count = accumulators[0].size();
-  Val index = linear.rows.max == 1 ? column : row * linear.n + column;
+  Val index = linear.resultRows() == 1 ? column : row * linear.n + column;
   SmallVector<Vals> extras;
   for (auto [buffer, extra] : llvm::zip_equal(ops.extras, linear.extras))
     extras.push_back(k.load(buffer, extra.elem, extra.broadcast ? column : index, count));
@@ -74,6 +87,35 @@ LogicalResult storeResults(KernelBuilder &k, const Linear &linear, const LinearO
   }
   k.store(ops.y, linear.output, index, results);
   return success();
+}
+
+Val loadExpert(KernelBuilder &k, const Experts &experts, Buffer choices, Val index) {
+  return k.min(k.load(choices, Elem::U32, index), k.u32(experts.count - 1));
+}
+
+RowTile::RowTile(KernelBuilder &k, const Linear &linear, const LinearOperands &ops, Val index, uint32_t size)
+    : k(k), linear(linear), order_(ops.order) {
+  if (!linear.experts) {
+    begin_ = index * size;
+    end_ = rowCount(k, linear.rows, ops.state);
+    return;
+  }
+  Vals record = k.load(ops.tiles, Elem::U32, index * 4, 4);
+  expertRows_ = k.min(record[0], k.u32(linear.experts->count - 1)) * linear.n;
+  // No tile is believed to reach behind the list of choices.
+  begin_ = record[1];
+  end_ = k.min(record[2], k.u32(linear.rows.max * linear.experts->choices));
+}
+
+Val RowTile::resultRow(Val number) const {
+  if (!linear.experts)
+    return number;
+  return k.min(k.load(order_, Elem::U32, number), k.u32(linear.rows.max * linear.experts->choices - 1));
+}
+
+Val RowTile::inputRow(Val number) const {
+  Val row = resultRow(number);
+  return linear.experts && !linear.experts->ownInput ? row / linear.experts->choices : row;
 }
 
 //===------------------------------------------------------------------------------------------------------------===//
@@ -117,7 +159,8 @@ KernelPlan tileLinearKernel(const Linear &linear, const TargetProfile &target) {
   KernelPlan plan;
   plan.name = "gemm" + linear.suffix();
   plan.workgroup = {kThreads * kThreads, 1, 1};
-  plan.groups = {(linear.n + kTile - 1) / kTile, (linear.rows.max + kTile - 1) / kTile, 1};
+  plan.groups = {(linear.n + kTile - 1) / kTile,
+                 linear.experts ? linear.experts->tiles : (linear.rows.max + kTile - 1) / kTile, 1};
   plan.emit = [=](KernelBuilder &k) -> LogicalResult {
     LinearOperands ops = declareOperands(k, linear);
     Shared tileX = k.shared(Elem::F32, kTile * kPitch, 4);
@@ -125,14 +168,14 @@ KernelPlan tileLinearKernel(const Linear &linear, const TargetProfile &target) {
     for (unsigned a = 0; a < linear.accumulators; ++a)
       tileW.push_back(k.shared(Elem::F32, kTile * kPitch, 4));
 
-    Val row0 = k.workgroupId(1) * kTile, column0 = k.workgroupId(0) * kTile;
+    Val column0 = k.workgroupId(0) * kTile;
     Val t = k.localIndex(), tx = t % kThreads, ty = t / kThreads;
     Val stageRow = t / 4, stageDepth = (t % 4) * 4; // each invocation stages four elements of each tile
-    Val rows = rowCount(k, linear.rows, ops.state);
+    RowTile tile(k, linear, ops, k.workgroupId(1), kTile);
     LogicalResult result = success();
-    k.ifThen(row0 < rows, [&] {
-      Val xRow = k.min(row0 + stageRow, rows - 1);
-      Val wRow = k.min(column0 + stageRow, k.u32(linear.n - 1));
+    k.ifThen(tile.isPresent(), [&] {
+      Val xRow = tile.inputRow(k.min(tile.begin() + stageRow, tile.end() - 1));
+      Val wRow = tile.weightRow(k.min(column0 + stageRow, k.u32(linear.n - 1)));
       Vals zeros(linear.accumulators * kPerThread * kPerThread, k.f32(0));
       Vals sums = k.forLoop(k.u32(0), k.u32(linear.k), k.u32(kDepth), zeros, [&](Val depth0, ArrayRef<Val> carried) {
         k.barrier();
@@ -161,12 +204,12 @@ KernelPlan tileLinearKernel(const Linear &linear, const TargetProfile &target) {
       });
       for (unsigned i = 0; i < kPerThread; ++i)
         for (unsigned j = 0; j < kPerThread; ++j) {
-          Val row = row0 + ty + i * kThreads, column = column0 + tx + j * kThreads;
-          k.ifThen((row < rows) & (column < linear.n), [&] {
+          Val row = tile.begin() + ty + i * kThreads, column = column0 + tx + j * kThreads;
+          k.ifThen((row < tile.end()) & (column < linear.n), [&] {
             SmallVector<Vals> accumulators;
             for (unsigned a = 0; a < linear.accumulators; ++a)
               accumulators.push_back({sums[(a * kPerThread + i) * kPerThread + j]});
-            if (failed(storeResults(k, linear, ops, row, column, accumulators)))
+            if (failed(storeResults(k, linear, ops, tile.resultRow(row), column, accumulators)))
               result = failure();
           });
         }

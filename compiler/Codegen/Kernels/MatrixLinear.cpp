@@ -31,12 +31,16 @@ public:
   }
 
   LogicalResult emit() {
-    row0 = k.workgroupId(1) * kTile;
     column0 = k.workgroupId(0) * kTile;
     t = k.localIndex();
-    rows = rowCount(k, linear.rows, ops.state);
+    RowTile rows(k, linear, ops, k.workgroupId(1), kTile);
+    tile = &rows;
     LogicalResult result = success();
-    k.ifThen(row0 < rows, [&] {
+    k.ifThen(rows.isPresent(), [&] {
+      forPieces([&](Val, Val row, Val) {
+        inputRows.push_back(rows.inputRow(k.min(rows.begin() + row, rows.end() - 1)));
+        weightRows.push_back(rows.weightRow(k.min(column0 + row, k.u32(linear.n - 1))));
+      });
       multiply();
       k.barrier();
       result = storeTile();
@@ -88,16 +92,18 @@ private:
   /// end.
   SmallVector<Value> load(Val piece0) {
     SmallVector<Value> raw;
-    forPieces([&](Val, Val row, Val piece) {
+    size_t next = 0;
+    forPieces([&](Val, Val, Val piece) {
       Val at = piece0 + piece;
       Val safe = k.min(at, k.u32(rowPieces() - 1));
       auto add = [&](Buffer from, Val sourceRow) {
         Value value = k.loadRaw16(from, sourceRow * rowPieces() + safe);
         raw.push_back(linear.k % depth == 0 ? value : k.zeroUnless16(at < rowPieces(), value));
       };
-      add(ops.x, k.min(row0 + row, rows - 1));
+      add(ops.x, inputRows[next]);
       for (unsigned a = 0; a < linear.accumulators; ++a)
-        add(ops.weights[a], k.min(column0 + row, k.u32(linear.n - 1)));
+        add(ops.weights[a], weightRows[next]);
+      ++next;
     });
     return raw;
   }
@@ -130,16 +136,16 @@ private:
     unsigned width = accessWidth(linear.n, 4);
     LogicalResult result = success();
     k.forLoop(t, k.u32(kTile * kTile / 4), k.u32(k.invocations()), [&](Val slot) {
-      Val row = row0 + slot / (kTile / 4), column = column0 + (slot % (kTile / 4)) * 4;
+      Val row = tile->begin() + slot / (kTile / 4), column = column0 + (slot % (kTile / 4)) * 4;
       SmallVector<Vals> four;
       for (unsigned a = 0; a < linear.accumulators; ++a)
         four.push_back(k.load(results[a], (slot / (kTile / 4)) * kResultPitch + slot % (kTile / 4)));
       for (unsigned part = 0; part < 4; part += width)
-        k.ifThen((row < rows) & (column + part < linear.n), [&] {
+        k.ifThen((row < tile->end()) & (column + part < linear.n), [&] {
           SmallVector<Vals> accumulators;
           for (const Vals &values : four)
             accumulators.push_back(Vals(ArrayRef<Val>(values).slice(part, width)));
-          if (failed(storeResults(k, linear, ops, row, column + part, accumulators)))
+          if (failed(storeResults(k, linear, ops, tile->resultRow(row), column + part, accumulators)))
             result = failure();
         });
     });
@@ -154,7 +160,9 @@ private:
   uint32_t pitch;  // of a staged row in pieces; odd, against bank conflicts
   Shared tileX;
   SmallVector<Shared> tileW, results;
-  Val row0, column0, t, rows;
+  Val column0, t;
+  RowTile *tile = nullptr;
+  SmallVector<Val> inputRows, weightRows; // of the pieces this invocation stages
 };
 
 } // namespace
@@ -163,7 +171,8 @@ KernelPlan matrixLinearKernel(const Linear &linear, const TargetProfile &target)
   KernelPlan plan;
   plan.name = "gemm_matrix" + linear.suffix();
   plan.workgroup = {kSubgroups * target.subgroupSize, 1, 1};
-  plan.groups = {(linear.n + kTile - 1) / kTile, (linear.rows.max + kTile - 1) / kTile, 1};
+  plan.groups = {(linear.n + kTile - 1) / kTile,
+                 linear.experts ? linear.experts->tiles : (linear.rows.max + kTile - 1) / kTile, 1};
   plan.emit = [=](KernelBuilder &k) { return MatrixLinear(k, linear).emit(); };
   return plan;
 }

@@ -24,19 +24,23 @@ struct Schedule {
   uint32_t invocations = 0;
   uint32_t outputsPerSubgroup = 1;
   uint32_t outputsPerWorkgroup = 8;
-  uint32_t vectors = 0;       ///< 16-byte weight vectors per row
+  uint32_t rowVectors = 0;    ///< 16-byte weight vectors per stored row
+  uint32_t vectors = 0;       ///< of one output: a row, or the rows of all experts that are added up
   uint32_t stagedVectors = 0; ///< of them staged at once
   uint32_t turns = 0;         ///< vectors per lane of one stage, when the subgroup size is fixed
   bool preload = false;
 };
 
-constexpr uint32_t kMaxStagedVectors = 512; // 4096 elements, 16 KiB
-constexpr uint32_t kPreloadVectors = 24;    // 96 registers
+constexpr uint32_t kMaxStagedVectors = 512;    // 4096 elements, 16 KiB
+constexpr uint32_t kMaxStagedSumVectors = 896; // 28 KiB: eight experts of 896 are read without waiting in between
+constexpr uint32_t kPreloadVectors = 24;       // 96 registers
 
 Schedule schedule(const Linear &linear, const TargetProfile &target) {
   Schedule s;
-  s.vectors = paddedWidth(linear.k) / 8;
-  s.stagedVectors = std::min(s.vectors, kMaxStagedVectors);
+  s.rowVectors = paddedWidth(linear.k) / 8;
+  bool sum = linear.experts && linear.experts->sum;
+  s.vectors = s.rowVectors * (sum ? linear.experts->choices : 1);
+  s.stagedVectors = std::min(s.vectors, sum ? kMaxStagedSumVectors : kMaxStagedVectors);
   uint32_t size = target.subgroupSize;
   if (size == 0) {
     s.invocations = 256;
@@ -45,8 +49,9 @@ Schedule schedule(const Linear &linear, const TargetProfile &target) {
   s.invocations = std::min<uint32_t>({256, target.maxWorkgroupInvocations, size * 8});
   uint32_t subgroups = s.invocations / size;
   // More outputs per subgroup share the staging; stop while the grid still fills the machine several times.
+  uint64_t outputs = uint64_t(linear.n) * linear.resultRows();
   while (s.outputsPerSubgroup < 4 &&
-         linear.n / (s.outputsPerSubgroup * 2 * subgroups) >= uint64_t(target.computeUnits) * 6)
+         outputs / (s.outputsPerSubgroup * 2 * subgroups) >= uint64_t(target.computeUnits) * 6)
     s.outputsPerSubgroup *= 2;
   s.outputsPerWorkgroup = subgroups * s.outputsPerSubgroup;
   s.turns = (s.stagedVectors + size - 1) / size;
@@ -65,6 +70,10 @@ public:
     stagedCount = size ? s.turns * size : s.stagedVectors;
     staged = k.shared(Elem::F32, stagedCount * 2, 4);
     Val first = k.workgroupId(0) * s.outputsPerWorkgroup;
+    if (linear.experts && !linear.experts->sum) {
+      choice = k.workgroupId(1);
+      expertRows = loadExpert(k, *linear.experts, ops.experts, choice) * linear.n;
+    }
     if (size)
       return emitOutputs(first + k.subgroupIndex() * s.outputsPerSubgroup, s.outputsPerSubgroup);
     // Unknown subgroup size: the subgroups share the workgroup's outputs in turn, after staging everything once.
@@ -72,7 +81,37 @@ public:
   }
 
 private:
-  Val weightRow(Val output) { return k.min(output, k.u32(linear.n - 1)) * s.vectors; }
+  /// Vector \p v of an output's weights, in 16-byte units.
+  Val weightVector(Val output, Val v) {
+    Val row = k.min(output, k.u32(linear.n - 1));
+    if (!linear.experts)
+      return row * s.vectors + v;
+    if (!linear.experts->sum)
+      return (expertRows + row) * s.vectors + v;
+    return summedVector(output, loadExpert(k, *linear.experts, ops.experts, v / s.rowVectors), v % s.rowVectors);
+  }
+
+  /// Where element \p e of the staged row lies in the input; `inside` is false for padding, whose index is safe to
+  /// read.
+  struct Source {
+    Val index, inside, routeWeight;
+  };
+  Source sourceOf(Val e) {
+    Source source;
+    if (linear.experts && linear.experts->sum) {
+      uint32_t pitch = s.rowVectors * 8;
+      Val slot = k.min(e / pitch, k.u32(linear.experts->choices - 1)), element = e % pitch;
+      source.inside = (element < linear.k) & (e < s.vectors * 8);
+      source.index = slot * linear.k + k.select(source.inside, element, k.u32(0));
+      source.routeWeight = k.load(ops.routeWeights, Elem::F32, slot);
+      return source;
+    }
+    source.inside = e < linear.k;
+    source.index = k.select(source.inside, e, k.u32(0));
+    if (choice && linear.experts->ownInput)
+      source.index = source.index + choice * linear.k;
+    return source;
+  }
 
   LogicalResult emitOutputs(Val output, uint32_t count) {
     // Loads retire in order on some devices, so the input, which is waited for first, is asked for first. Combining
@@ -84,7 +123,7 @@ private:
       slots = loadSlots();
     if (s.preload)
       for (uint32_t turn = 0; turn < s.turns; ++turn)
-        loadTurn(output, count, k.u32(0), turn, raw);
+        loadTurn(output, count, 0, turn, raw);
     Vals sums(count * linear.accumulators, k.f32(0));
     sumOfSquares = k.f32(0);
     for (uint32_t base = 0; base < s.vectors; base += s.stagedVectors) {
@@ -103,7 +142,7 @@ private:
         if (s.preload)
           turnRaw.assign(raw.begin() + turn * sums.size(), raw.begin() + (turn + 1) * sums.size());
         else
-          loadTurn(output, count, k.u32(base), turn, turnRaw);
+          loadTurn(output, count, base, turn, turnRaw);
         Vals x = stagedVector(k.lane() + turn * k.target().subgroupSize);
         for (auto [sum, weights] : llvm::zip_equal(sums, turnRaw))
           sum = k.dot(k.widenBf16x8(weights), x, sum);
@@ -125,11 +164,15 @@ private:
       StagedSlot staged{k.localIndex() + first, {}, {}};
       unsigned step = accessWidth(linear.k, 4);
       for (unsigned part = 0; part < 4; part += step) {
-        Val element = staged.slot * 4 + part;
-        Val safe = k.select(element < linear.k, element, k.u32(0));
-        staged.values.append(k.load(ops.x, linear.input, safe, step));
+        Source source = sourceOf(staged.slot * 4 + part);
+        Vals values = k.load(ops.x, linear.input, source.index, step);
+        for (Val &v : values) {
+          v = source.routeWeight ? v * source.routeWeight : v;
+          v = k.select(source.inside, v, k.f32(0));
+        }
+        staged.values.append(values);
         if (linear.prologue == LinearPrologue::RmsNorm)
-          staged.norm.append(k.load(ops.norm, Elem::BF16, safe, step));
+          staged.norm.append(k.load(ops.norm, Elem::BF16, source.index, step));
       }
       slots.push_back(staged);
     }
@@ -140,7 +183,7 @@ private:
     for (const StagedSlot &slot : slots) {
       Vals four;
       for (unsigned e = 0; e < 4; ++e) {
-        Val v = k.select(slot.slot * 4 + e < linear.k, slot.values[e], k.f32(0));
+        Val v = slot.values[e];
         if (linear.prologue == LinearPrologue::RmsNorm) {
           sumOfSquares = k.fma(v, v, sumOfSquares);
           v = v * slot.norm[e];
@@ -184,7 +227,7 @@ private:
           Vals next(carried);
           Vals x = stagedVector(v);
           for (unsigned a = 0; a < linear.accumulators; ++a)
-            next[a] = k.dot(k.widenBf16x8(k.loadRaw16(ops.weights[a], weightRow(output) + v + base)), x, next[a]);
+            next[a] = k.dot(k.widenBf16x8(k.loadRaw16(ops.weights[a], weightVector(output, v + base))), x, next[a]);
           return next;
         });
       }
@@ -196,13 +239,29 @@ private:
     return result;
   }
 
-  void loadTurn(Val output, uint32_t count, Val base, uint32_t turn, SmallVectorImpl<Value> &raw) {
-    Val vector = k.lane() + turn * k.target().subgroupSize;
+  void loadTurn(Val output, uint32_t count, uint32_t base, uint32_t turn, SmallVectorImpl<Value> &raw) {
+    uint32_t size = k.target().subgroupSize, first = base + turn * size;
     // Lanes behind the end read the last vector again; their staged input is zero.
-    Val index = k.min(base + vector, k.u32(s.vectors - 1));
-    for (uint32_t o = 0; o < count; ++o)
+    Val index = k.min(k.lane() + first, k.u32(s.vectors - 1));
+    for (uint32_t o = 0; o < count; ++o) {
+      // Where a turn stays within one expert's row, that expert is the same for all lanes and loaded once.
+      Val vector = linear.experts && linear.experts->sum && s.rowVectors % size == 0
+                       ? summedVector(output + o, slotExpert(first / s.rowVectors), k.lane() + first % s.rowVectors)
+                       : weightVector(output + o, index);
       for (Buffer weight : ops.weights)
-        raw.push_back(k.loadRaw16(weight, weightRow(output + o) + index));
+        raw.push_back(k.loadRaw16(weight, vector));
+    }
+  }
+
+  /// The expert of a choice known at compile time.
+  Val slotExpert(uint32_t slot) {
+    slotExperts.resize(linear.experts->choices);
+    if (!slotExperts[slot])
+      slotExperts[slot] = loadExpert(k, *linear.experts, ops.experts, k.u32(slot));
+    return slotExperts[slot];
+  }
+  Val summedVector(Val output, Val expert, Val v) {
+    return (expert * linear.n + k.min(output, k.u32(linear.n - 1))) * s.rowVectors + v;
   }
 
   Vals stagedVector(Val vector) {
@@ -230,19 +289,19 @@ private:
   }
 
   void stageElements(Val element, unsigned step, Val active, Val &squares, Vals &out) {
-    Val inside = element < linear.k;
-    Val safe = k.select(inside, element, k.u32(0));
+    Source source = sourceOf(element);
     Vals values;
     if (linear.prologue == LinearPrologue::CombineSplits)
       values = combinedElements(k, ops.x, {linear.combineHeads, linear.combineSplits, linear.k / linear.combineHeads},
-                                active, safe, step);
+                                active, source.index, step);
     else
-      values = k.load(ops.x, linear.input, safe, step);
+      values = k.load(ops.x, linear.input, source.index, step);
     Vals norm;
     if (linear.prologue == LinearPrologue::RmsNorm)
-      norm = k.load(ops.norm, Elem::BF16, safe, step);
+      norm = k.load(ops.norm, Elem::BF16, source.index, step);
     for (unsigned i = 0; i < step; ++i) {
-      Val v = k.select(inside, values[i], k.f32(0));
+      Val v = source.routeWeight ? values[i] * source.routeWeight : values[i];
+      v = k.select(source.inside, v, k.f32(0));
       if (linear.prologue == LinearPrologue::RmsNorm) {
         squares = k.fma(v, v, squares);
         v = v * norm[i];
@@ -279,7 +338,8 @@ private:
       accumulators.push_back({normFactor ? total * normFactor : total});
     }
     LogicalResult result = success();
-    k.ifThen((k.lane() == 0) & present, [&] { result = storeResults(k, linear, ops, k.u32(0), output, accumulators); });
+    k.ifThen((k.lane() == 0) & present,
+             [&] { result = storeResults(k, linear, ops, choice ? choice : k.u32(0), output, accumulators); });
     return result;
   }
 
@@ -291,6 +351,8 @@ private:
   std::optional<Shared> squares;
   uint32_t stagedCount = 0;
   Val sumOfSquares, normFactor;
+  Vals slotExperts;
+  Val choice, expertRows; // of the workgroup, when each expert has results of its own
 };
 
 } // namespace
@@ -300,7 +362,8 @@ KernelPlan vectorLinearKernel(const Linear &linear, const TargetProfile &target)
   KernelPlan plan;
   plan.name = "gemv" + linear.suffix();
   plan.workgroup = {s.invocations, 1, 1};
-  plan.groups = {(linear.n + s.outputsPerWorkgroup - 1) / s.outputsPerWorkgroup, 1, 1};
+  plan.groups = {(linear.n + s.outputsPerWorkgroup - 1) / s.outputsPerWorkgroup,
+                 static_cast<int64_t>(linear.resultRows()), 1};
   plan.emit = [=](KernelBuilder &k) { return VectorLinear(k, linear, s).emit(); };
   return plan;
 }

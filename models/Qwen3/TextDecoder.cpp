@@ -1,7 +1,9 @@
-//===- Dense.cpp - Qwen3ForCausalLM -----------------------------------------------------------------------------===//
+//===- TextDecoder.cpp - The text decoders of the family --------------------------------------------------------===//
 //
 // The decoder of the Qwen3 technical report (https://arxiv.org/abs/2505.09388): pre-norm blocks with grouped-query
-// attention, RMSNorm on each query and key head, RoPE, SwiGLU.
+// attention, RMSNorm on each query and key head, RoPE, and SwiGLU or a mixture of SwiGLU experts. The thinker of
+// Qwen3-Omni (https://arxiv.org/abs/2509.17765) is the same decoder with M-RoPE, which is RoPE where the three
+// positions of a token are equal, as they are in text.
 //
 //   x0 = E[ids]
 //   for each layer:  x = x + Attention(RMSNorm(x));  x = x + MLP(RMSNorm(x))
@@ -10,7 +12,7 @@
 // Symbols in shapes: S rows of one call, C positions of the cache, R rows of the head.
 //
 //===------------------------------------------------------------------------------------------------------------===//
-#include "models/Qwen3/Dense.h"
+#include "models/Qwen3/TextDecoder.h"
 
 #include "models/Graph/GraphBuilder.h"
 #include "models/Qwen3/DecoderTensors.h"
@@ -25,11 +27,12 @@ namespace {
 /// One layer's names: weights as the checkpoint has them, values and states short.
 class Layer {
 public:
-  Layer(const GraphIndex &index, uint64_t layer) : index_(index), layer_(layer) {}
-  WeightName weight(const std::string &module) const { return {layerPrefix(layer_) + module + ".weight"}; }
+  Layer(const GraphIndex &index, const DecoderConfig &config, uint64_t layer)
+      : index_(index), layer_(layer), prefix_(config.layerPrefix(layer)) {}
+  WeightName weight(const std::string &module) const { return {prefix_ + module + ".weight"}; }
   /// Only checkpoints with attention_bias store one.
   std::optional<WeightName> bias(const std::string &module) const {
-    std::string name = layerPrefix(layer_) + module + ".bias";
+    std::string name = prefix_ + module + ".bias";
     return index_.weight(name) ? std::optional<WeightName>({name}) : std::nullopt;
   }
   std::string operator()(const char *value) const { return "layers." + std::to_string(layer_) + "." + value; }
@@ -37,6 +40,7 @@ public:
 private:
   const GraphIndex &index_;
   uint64_t layer_;
+  std::string prefix_;
 };
 
 Value attentionBlock(FunctionBuilder &f, const DecoderConfig &config, const Layer &layer, const Value &x,
@@ -71,19 +75,42 @@ Value mlpBlock(FunctionBuilder &f, const Layer &layer, const Value &x) {
   return f.linear(layer("down_proj"), product, layer.weight("mlp.down_proj")); // [S, H]
 }
 
+/// The name of the stack of one projection of all experts.
+std::string expertStackName(const DecoderConfig &config, uint64_t layer, std::string_view projection) {
+  return config.layerPrefix(layer) + "mlp.experts." + std::string(projection) + ".weight";
+}
+
+/// Softmax over all experts, then the choice, then the weights of the chosen ones; each expert is a SwiGLU MLP.
+Value expertsBlock(FunctionBuilder &f, const DecoderConfig &config, uint64_t index, const Layer &layer,
+                   const Value &x) {
+  auto stack = [&](const char *projection) { return WeightName{expertStackName(config, index, projection)}; };
+  Value logits = f.linear(layer("router_logits"), x, layer.weight("mlp.gate")); // [S, E]
+  Value probabilities = f.softmax(layer("router_probabilities"), logits);       // [S, E]
+  auto [chosen, experts] = f.topK(layer("expert_probabilities"), layer("experts"), probabilities,
+                                  config.experts->perToken); // [S, k] each
+  Value weights = config.experts->normalize ? f.sumNormalize(layer("expert_weights"), chosen) : chosen;
+  Value gate = f.expertLinear(layer("gate_proj"), x, experts, stack("gate_proj")); // [S, k, I]
+  Value up = f.expertLinear(layer("up_proj"), x, experts, stack("up_proj"));       // [S, k, I]
+  Value activated = f.silu(layer("silu"), gate);
+  Value product = f.mul(layer("mlp_product"), activated, up);
+  Value down = f.expertLinear(layer("down_proj"), product, experts, stack("down_proj")); // [S, k, H]
+  return f.weightedSum(layer("mlp"), down, weights);                                     // [S, H]
+}
+
 Result<Function> buildDecoder(const Graph &graph, const DecoderConfig &config) {
   FunctionBuilder f(graph, "text.decoder");
   GraphIndex index(graph);
   Value ids = f.input("input_ids", {DType::I32, {"S"}});
-  Value x = f.embedding("embeddings", ids, {embeddingName}); // [S, H]
-  Value positions = f.positionIds("positions", "S");         // [S]
+  Value x = f.embedding("embeddings", ids, {config.embeddingName()}); // [S, H]
+  Value positions = f.positionIds("positions", "S");                  // [S]
   for (uint64_t l = 0; l < config.layers; ++l) {
-    Layer layer(index, l);
+    Layer layer(index, config, l);
     Value attentionInput = f.rmsNorm(layer("input_norm"), x, layer.weight("input_layernorm"), config.rmsNormEps);
     x = f.add(layer("attention_residual"), x, attentionBlock(f, config, layer, attentionInput, positions));
     Value mlpInput =
         f.rmsNorm(layer("post_attention_norm"), x, layer.weight("post_attention_layernorm"), config.rmsNormEps);
-    x = f.add(layer("output"), x, mlpBlock(f, layer, mlpInput));
+    Value mlp = config.sparse[l] ? expertsBlock(f, config, l, layer, mlpInput) : mlpBlock(f, layer, mlpInput);
+    x = f.add(layer("output"), x, mlp);
   }
   return f.finish({x});
 }
@@ -91,8 +118,9 @@ Result<Function> buildDecoder(const Graph &graph, const DecoderConfig &config) {
 Result<Function> buildHead(const Graph &graph, const DecoderConfig &config) {
   FunctionBuilder f(graph, "text.head");
   Value hidden = f.input("hidden", {DType::F32, {"R", config.hiddenSize}});
-  Value norm = f.rmsNorm("norm", hidden, {"model.norm.weight"}, config.rmsNormEps);
-  Value logits = f.linear("logits", norm, {config.tieWordEmbeddings ? embeddingName : headName}); // [R, V]
+  Value norm = f.rmsNorm("norm", hidden, {config.prefix + "norm.weight"}, config.rmsNormEps);
+  Value logits =
+      f.linear("logits", norm, {config.tieWordEmbeddings ? config.embeddingName() : config.headName}); // [R, V]
   return f.finish({logits});
 }
 
@@ -106,19 +134,41 @@ void addSymbolsAndStates(const DecoderConfig &config, Graph &graph) {
           {"layers." + std::to_string(l) + "." + name, "kv_cache", {"C", config.kvHeads, config.headDim}});
 }
 
+void addExpertStacks(const DecoderConfig &config, Graph &graph) {
+  for (uint64_t layer = 0; layer < config.layers; ++layer)
+    for (const char *projection : {"gate_proj", "up_proj", "down_proj"}) {
+      if (!config.sparse[layer])
+        continue;
+      WeightStack &stack = graph.stacks.emplace_back();
+      stack.name = expertStackName(config, layer, projection);
+      for (uint64_t expert = 0; expert < config.experts->count; ++expert)
+        stack.weights.push_back(expertTensorName(config, layer, expert, projection));
+    }
+}
+
+/// The other components of Qwen3-Omni.
+constexpr std::string_view kOtherComponents[] = {"thinker.audio_tower.", "thinker.visual.", "talker.", "code2wav."};
+
 } // namespace
 
-Status qwenc::exportDense(const Checkpoint &checkpoint, const std::vector<std::string> &, Graph &graph) {
+Status qwenc::exportTextDecoder(const Checkpoint &source, const std::vector<std::string> &, Graph &graph) {
   std::vector<std::string> problems;
-  DecoderConfig config = readDecoderConfig(checkpoint.config, problems);
+  DecoderConfig config = readTextConfig(source.config, problems);
+  bool isOmni = member(source.config, "thinker_config") != nullptr;
+  Checkpoint checkpoint = source;
   // Shapes that follow from wrong numbers would only bury the cause.
-  if (problems.empty())
-    checkTensors(checkpoint, denseTensors(config), problems);
+  if (problems.empty()) {
+    splitStackedExperts(config, checkpoint);
+    checkTensors(checkpoint, decoderTensors(config),
+                 isOmni ? std::span<const std::string_view>(kOtherComponents) : std::span<const std::string_view>(),
+                 problems);
+  }
   QWENRT_RETURN_IF_ERROR(reportProblems("the checkpoint", problems));
 
   graph.model.maxPositions = config.maxPositions;
   graph.model.vocabSize = config.vocabSize;
-  addWeights(checkpoint, denseTensors(config), graph);
+  addWeights(checkpoint, decoderTensors(config), graph);
+  addExpertStacks(config, graph);
   addSymbolsAndStates(config, graph);
   QWENRT_ASSIGN_OR_RETURN(Function decoder, buildDecoder(graph, config));
   QWENRT_ASSIGN_OR_RETURN(Function head, buildHead(graph, config));

@@ -1,0 +1,180 @@
+//===- Experts.cpp - Mixtures of experts around the products -----------------------------------------------------===//
+//
+// The router's choice, the sort of many rows' choices by expert, and the weighted sum of what the experts return. The
+// products themselves are the skeletons of every linear (Linear::experts).
+//
+//===------------------------------------------------------------------------------------------------------------===//
+
+#include "compiler/Codegen/Kernels/Kernels.h"
+
+using namespace mlir;
+
+namespace qwenc {
+
+using plan::Access;
+
+namespace {
+
+constexpr double kLowest = -3.0e38;
+
+std::string rowsSuffix(const RowBound &rows) { return rows.cellOffset ? "_r" + std::to_string(rows.max) : ""; }
+
+Buffer stateOperand(KernelBuilder &k, const RowBound &rows, const StateBlock &state) {
+  return rows.cellOffset ? k.operand("state", Access::Read, state.bytes()) : Buffer();
+}
+
+/// The logits an invocation looks after: index + i * invocations for each i.
+struct Candidates {
+  Vals values, experts;
+};
+
+Candidates loadCandidates(KernelBuilder &k, Buffer logits, Val row, uint32_t experts) {
+  Candidates own;
+  for (uint32_t first = 0; first < experts; first += k.invocations()) {
+    Val expert = k.localIndex() + first, inside = expert < experts;
+    Val value = k.load(logits, Elem::F32, row * experts + k.select(inside, expert, k.u32(0)));
+    own.values.push_back(k.select(inside, value, k.f32(kLowest)));
+    own.experts.push_back(expert);
+  }
+  return own;
+}
+
+} // namespace
+
+KernelPlan routeKernel(const RowBound &rows, uint32_t experts, uint32_t choices, bool normalize,
+                       const StateBlock &state, const TargetProfile &target) {
+  KernelPlan plan;
+  plan.name = "route_e" + std::to_string(experts) + "_top" + std::to_string(choices) +
+              (normalize ? "_normalized" : "") + rowsSuffix(rows);
+  // One subgroup where its size is known: its reductions need no barriers.
+  plan.workgroup = {target.subgroupSize ? target.subgroupSize : 128, 1, 1};
+  plan.groups = {rows.max, 1, 1};
+  plan.emit = [=](KernelBuilder &k) {
+    uint64_t chosen = uint64_t(rows.max) * choices;
+    Buffer logits = k.operand("logits", Access::Read, uint64_t(rows.max) * experts * 4);
+    Buffer cells = stateOperand(k, rows, state);
+    Buffer weights = k.operand("weights", Access::Write, chosen * 4);
+    Buffer indices = k.operand("experts", Access::Write, chosen * 4);
+    Val row = k.workgroupId(0);
+    k.ifThen(row < rowCount(k, rows, cells), [&] {
+      Candidates own = loadCandidates(k, logits, row, experts);
+      Vals all = own.values, exponentials, winners;
+      Val largest;
+      for (uint32_t choice = 0; choice < choices; ++choice) {
+        Val best = own.values[0], at = own.experts[0];
+        for (size_t i = 1; i < own.values.size(); ++i) {
+          Val better = own.values[i] > best;
+          best = k.select(better, own.values[i], best);
+          at = k.select(better, own.experts[i], at);
+        }
+        auto [value, winner] = workgroupArgmax(k, best, at);
+        winner = k.min(winner, k.u32(experts - 1)); // also where a NaN left no winner
+        for (size_t i = 0; i < own.values.size(); ++i)
+          own.values[i] = k.select(own.experts[i] == winner, k.f32(kLowest), own.values[i]);
+        largest = largest ? largest : value;
+        exponentials.push_back(k.exp(value - largest));
+        winners.push_back(winner);
+      }
+      Val sum = k.f32(0);
+      if (normalize) {
+        for (Val e : exponentials)
+          sum = sum + e;
+      } else {
+        for (Val v : all)
+          sum = sum + k.exp(v - largest);
+        sum = k.workgroupAdd(sum);
+      }
+      k.ifThen(k.localIndex() == 0, [&] {
+        for (uint32_t choice = 0; choice < choices; ++choice) {
+          k.store(weights, Elem::F32, row * choices + choice, exponentials[choice] / sum);
+          k.store(indices, Elem::U32, row * choices + choice, winners[choice]);
+        }
+      });
+    });
+    return success();
+  };
+  return plan;
+}
+
+KernelPlan groupExpertsKernel(const RowBound &rows, uint32_t experts, uint32_t choices, uint32_t tile,
+                              uint32_t maxTiles, const StateBlock &state, const TargetProfile &target) {
+  KernelPlan plan;
+  plan.name = "group_experts_e" + std::to_string(experts) + "_top" + std::to_string(choices) + "_t" +
+              std::to_string(tile) + "_max" + std::to_string(rows.max) + rowsSuffix(rows);
+  plan.workgroup = {std::min<uint32_t>(256, target.maxWorkgroupInvocations), 1, 1};
+  plan.emit = [=](KernelBuilder &k) {
+    uint32_t total = rows.max * choices;
+    Experts shape{experts, choices};
+    Buffer chosen = k.operand("experts", Access::Read, uint64_t(total) * 4);
+    Buffer cells = stateOperand(k, rows, state);
+    Buffer order = k.operand("order", Access::Write, uint64_t(total) * 4);
+    Buffer tiles = k.operand("tiles", Access::Write, uint64_t(maxTiles) * 16);
+    Shared counts = k.shared(Elem::U32, experts), cursors = k.shared(Elem::U32, experts);
+    Shared usedTiles = k.shared(Elem::U32, 1);
+    Val t = k.localIndex(), step = k.u32(k.invocations()), present = rowCount(k, rows, cells) * choices;
+
+    k.forLoop(t, k.u32(experts), step, [&](Val e) { k.store(counts, e, {k.u32(0)}); });
+    k.barrier();
+    k.forLoop(t, present, step, [&](Val i) { k.atomicAdd(counts, loadExpert(k, shape, chosen, i), k.u32(1)); });
+    k.barrier();
+    k.forLoop(t, k.u32(experts), step, [&](Val e) {
+      // Choices and tiles of the experts before this one.
+      Vals before = k.forLoop(k.u32(0), e, k.u32(1), {k.u32(0), k.u32(0)}, [&](Val i, ArrayRef<Val> carried) -> Vals {
+        Val count = k.loadOne(counts, i);
+        return {carried[0] + count, carried[1] + (count + (tile - 1)) / tile};
+      });
+      Val count = k.loadOne(counts, e), parts = (count + (tile - 1)) / tile;
+      k.store(cursors, e, {before[0]});
+      k.forLoop(k.u32(0), parts, k.u32(1), [&](Val part) {
+        Val begin = before[0] + part * tile;
+        Val at = k.min(before[1] + part, k.u32(maxTiles - 1));
+        k.store(tiles, Elem::U32, at * 4, {e, begin, k.min(begin + tile, before[0] + count), k.u32(0)});
+      });
+      k.ifThen(e == experts - 1, [&] { k.store(usedTiles, k.u32(0), {before[1] + parts}); });
+    });
+    k.barrier();
+    k.forLoop(k.loadOne(usedTiles, k.u32(0)) + t, k.u32(maxTiles), step,
+              [&](Val i) { k.store(tiles, Elem::U32, i * 4, {k.u32(0), k.u32(0), k.u32(0), k.u32(0)}); });
+    k.forLoop(t, present, step, [&](Val i) {
+      Val place = k.atomicAdd(cursors, loadExpert(k, shape, chosen, i), k.u32(1));
+      k.store(order, Elem::U32, k.min(place, k.u32(total - 1)), i);
+    });
+    return success();
+  };
+  return plan;
+}
+
+KernelPlan weightedSumKernel(const RowBound &rows, uint32_t choices, uint32_t width, const StateBlock &state,
+                             const TargetProfile &target) {
+  KernelPlan plan;
+  plan.name = "weighted_sum_n" + std::to_string(width) + "_top" + std::to_string(choices) + rowsSuffix(rows);
+  plan.workgroup = {std::min<uint32_t>(256, target.maxWorkgroupInvocations), 1, 1};
+  plan.groups = {rows.max, 1, 1};
+  plan.emit = [=](KernelBuilder &k) {
+    uint64_t chosen = uint64_t(rows.max) * choices;
+    Buffer x = k.operand("x", Access::Read, chosen * width * 4);
+    Buffer weights = k.operand("weights", Access::Read, chosen * 4);
+    Buffer cells = stateOperand(k, rows, state);
+    Buffer y = k.operand("y", Access::Write, uint64_t(rows.max) * width * 4);
+    unsigned step = accessWidth(width, 4);
+    Val row = k.workgroupId(0);
+    k.ifThen(row < rowCount(k, rows, cells), [&] {
+      Vals weight;
+      for (uint32_t choice = 0; choice < choices; ++choice)
+        weight.push_back(k.load(weights, Elem::F32, row * choices + choice));
+      k.forLoop(k.localIndex(), k.u32(width / step), k.u32(k.invocations()), [&](Val i) {
+        Vals sums(step, k.f32(0));
+        for (uint32_t choice = 0; choice < choices; ++choice) {
+          Vals values = k.load(x, Elem::F32, (row * choices + choice) * width + i * step, step);
+          for (auto [sum, value] : llvm::zip_equal(sums, values))
+            sum = k.fma(weight[choice], value, sum);
+        }
+        k.store(y, Elem::F32, row * width + i * step, sums);
+      });
+    });
+    return success();
+  };
+  return plan;
+}
+
+} // namespace qwenc
