@@ -2,7 +2,8 @@
 
 Usage: compare.py BIN_DIR WORK_DIR PLAN...
 
-WORK_DIR holds the checkpoint (written by qwen-synth when missing; put it on a memory-backed file system). For each plan:
+WORK_DIR holds the checkpoint (Qwen3-0.6B's shape is written by qwen-synth when there is none; put it on a memory-backed file
+system). For each plan:
 logits of a 600-token prompt and of 64 greedy steps, teacher-forced, against transformers in float32 with TF32 off; the error
 of transformers' own bfloat16 run on the same weights stands beside it. Then 100 repeated runs while another process keeps
 the GPU busy must give the same bits. Needs torch and transformers; prints one table and exits with 1 if a bound is missed.
@@ -18,7 +19,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-PROMPT, STEPS, VOCAB = 600, 64, 151936
+PROMPT, STEPS = 600, 64
 F32_BOUND = 1e-4
 
 
@@ -66,7 +67,8 @@ def main():
     if not (work / "config.json").exists():
         run(binary / "qwen-synth", "--preset", "qwen3-0.6b", "-o", work)
     generator = torch.Generator().manual_seed(7)
-    ids = torch.randint(0, VOCAB, (PROMPT,), generator=generator).tolist()
+    vocab = json.loads((work / "config.json").read_text())["vocab_size"]
+    ids = torch.randint(0, vocab, (PROMPT,), generator=generator).tolist()
     (work / "ids.json").write_text(json.dumps(ids))
     failed = False
     for plan in map(pathlib.Path, sys.argv[3:]):
