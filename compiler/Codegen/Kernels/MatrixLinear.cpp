@@ -115,10 +115,12 @@ private:
     const uint32_t piece = step * kMatrix / 8;
     SmallVector<Value> x;
     for (uint32_t i = 0; i < 2; ++i)
-      x.push_back(k.matrixLoad(tileX, (quarterRow() + i * kMatrix) * pitch + piece, pitch, MatrixUse::A));
+      x.push_back(
+          k.matrixLoad(tileX, (quarterRow() + i * kMatrix) * pitch + piece, pitch, MatrixUse::A, MatrixOrder::Rows));
     for (unsigned a = 0; a < linear.accumulators; ++a)
       for (uint32_t j = 0; j < 2; ++j) {
-        Value w = k.matrixLoad(tileW[a], (quarterColumn() + j * kMatrix) * pitch + piece, pitch, MatrixUse::B);
+        Value w = k.matrixLoad(tileW[a], (quarterColumn() + j * kMatrix) * pitch + piece, pitch, MatrixUse::B,
+                               MatrixOrder::Columns);
         for (uint32_t i = 0; i < 2; ++i) {
           Value &sum = sums[(a * 2 + i) * 2 + j];
           sum = k.matrixMulAdd(x[i], w, sum);
