@@ -542,8 +542,11 @@ private:
     heads.dim = static_cast<uint32_t>(dimOf(op.getQuery(), 2));
     heads.context = static_cast<uint32_t>(dimOf(op.getKeys(), 0));
     heads.cache = elemOf(op.getKeys().getType());
-    FailureOr<KernelPlan> plan = prefillAttentionKernel(*rows, heads, op.getScale().convertToDouble(),
-                                                        elemOf(op.getResult().getType()), state, target);
+    double scale = op.getScale().convertToDouble();
+    Elem output = elemOf(op.getResult().getType());
+    FailureOr<KernelPlan> plan = matrixAttentionKernel(*rows, heads, scale, output, state, target);
+    if (failed(plan))
+      plan = prefillAttentionKernel(*rows, heads, scale, output, state, target);
     if (failed(plan))
       return op.emitError("head dim ") << heads.dim << " does not fit the attention kernel of target " << target.name
                                        << ", expected a multiple of 4 whose tiles fit " << target.maxSharedBytes

@@ -160,6 +160,10 @@ KernelPlan ropeAppendKernel(const RowBound &rows, const Heads &heads, const Rota
 /// (Milakov and Gimelshein 2018; Dao et al. 2022).
 mlir::FailureOr<KernelPlan> prefillAttentionKernel(const RowBound &rows, const Heads &heads, double scale, Elem output,
                                                    const StateBlock &state, const TargetProfile &target);
+/// The same on cooperative matrices whose operands have the cache's type (queries and softmax weights are rounded to
+/// it); statistics and sums are f32. Fails where the target has no such matrices or the shape does not divide into them.
+mlir::FailureOr<KernelPlan> matrixAttentionKernel(const RowBound &rows, const Heads &heads, double scale, Elem output,
+                                                  const StateBlock &state, const TargetProfile &target);
 /// Operands: qkv [(h + 2 kv) d], (q_norm, k_norm,) state, k cache, v cache, partials [h, splits, d + 2].
 /// One row: rope_append and split-key attention (flash decoding) in one step.
 mlir::FailureOr<KernelPlan> decodeAttentionKernel(const Heads &heads, const Rotary &rotary, double scale,
