@@ -424,14 +424,17 @@ private:
     }
     operands.push_back(destination(op.getResult()));
 
-    bool matrices = target.bf16CooperativeMatrix && linear->input == Elem::BF16 && linear->k % 8 == 0;
-    KernelPlan plan = linear->rows.max == 1 ? vectorLinearKernel(*linear, target)
-                      : matrices            ? matrixLinearKernel(*linear, target)
-                                            : tileLinearKernel(*linear, target);
     int64_t products = int64_t(linear->accumulators) * linear->n * linear->k;
-    return dispatch(loc, plan, operands,
+    return dispatch(loc, linearKernel(*linear), operands,
                     {.readBytes = int64_t(linear->accumulators * weightBytes(linear->n, linear->k)),
                      .flops = 2 * products * linear->rows.max});
+  }
+
+  KernelPlan linearKernel(const Linear &linear) {
+    if (linear.rows.max == 1)
+      return vectorLinearKernel(linear, target);
+    FailureOr<KernelPlan> onMatrices = matrixLinearKernel(linear, target);
+    return succeeded(onMatrices) ? *onMatrices : tileLinearKernel(linear, target);
   }
 
   FailureOr<Linear> describe(qwen::FusedLinearOp op) {
