@@ -95,11 +95,12 @@ private:
   Val unit(uint32_t i) { return part + i * lanesPerRow; }
 
   void run() {
+    SmallVector<Value> firstStep = loadCache(k.u32(0)); // on its way while the queries are staged
     SmallVector<Value> query = loadQueries();
     SmallVector<Value> carried(dimMatrices(), k.matrixZero());
     carried.push_back(k.f32(kMasked).value); // the row's maximum
     carried.push_back(k.f32(0).value);       // this lane's part of the row's sum
-    carried.append(loadCache(k.u32(0)));
+    carried.append(firstStep);
     const size_t statistics = dimMatrices(), raw = statistics + 2;
     k.forLoopMatrices(k.u32(0), visible, k.u32(tile.keys), carried, [&](Val key0, SmallVectorImpl<Value> &live) {
       Val buffer = k.u32(0);
@@ -124,12 +125,20 @@ private:
 
   /// This subgroup's 16 rows of queries, scaled, as operands; they pass through the place of keys and values.
   SmallVector<Value> loadQueries() {
-    k.forLoop(t, k.u32(tile.queries() * pieces), k.u32(k.invocations()), [&](Val i) {
-      Val row = i / pieces, piece = i % pieces;
-      Vals x = k.load(q, Elem::F32, rowStart(k.min(first + row, total - 1)) + piece * 8, 8);
+    SmallVector<Vals> loaded;
+    forPieces(tile.queries(), [&](Val row, Val piece, bool) {
+      loaded.push_back(k.load(q, Elem::F32, rowStart(k.min(first + row, total - 1)) + piece * 8, 8));
+    });
+    size_t next = 0;
+    forPieces(tile.queries(), [&](Val row, Val piece, bool isFull) {
+      Vals &x = loaded[next++];
       for (Val &value : x)
         value = value * scale;
-      k.store(cacheTile, row * pitch + piece, x);
+      auto store = [&] { k.store(cacheTile, row * pitch + piece, x); };
+      if (isFull)
+        store();
+      else
+        k.ifThen(row < tile.queries(), store);
     });
     k.barrier();
     SmallVector<Value> query;
@@ -139,11 +148,14 @@ private:
     return query;
   }
 
-  /// For each piece of keys (and of values) that this invocation stages: body(slot, whether all invocations have one).
-  void forPieces(llvm::function_ref<void(Val, bool)> body) {
-    const uint32_t count = tile.keys * pieces;
-    for (uint32_t done = 0; done < count; done += k.invocations())
-      body(t + done, done + k.invocations() <= count);
+  /// For each piece of `count` rows that this invocation stages: body(row, piece of the row, whether all invocations
+  /// have one).
+  void forPieces(uint32_t count, llvm::function_ref<void(Val, Val, bool)> body) {
+    const uint32_t slots = count * pieces;
+    for (uint32_t done = 0; done < slots; done += k.invocations()) {
+      Val slot = t + done;
+      body(slot / pieces, slot % pieces, done + k.invocations() <= slots);
+    }
   }
 
   /// Keys, then values, of the step that begins at `key0`, as storeCache() takes them. Behind the last visible key its
@@ -151,26 +163,23 @@ private:
   SmallVector<Value> loadCache(Val key0) {
     SmallVector<Value> raw;
     for (Buffer from : {keys, values})
-      forPieces([&](Val slot, bool) {
-        Val key = k.min(key0 + slot / pieces, visible - 1);
-        raw.push_back(k.loadRaw16(from, (cacheHead * heads.context + key) * pieces + slot % pieces));
+      forPieces(tile.keys, [&](Val row, Val piece, bool) {
+        Val key = k.min(key0 + row, visible - 1);
+        raw.push_back(k.loadRaw16(from, (cacheHead * heads.context + key) * pieces + piece));
       });
     return raw;
   }
 
   void storeCache(Val buffer, ArrayRef<Value> raw) {
-    for (uint32_t which = 0; which < 2; ++which)
-      forPieces([&](Val slot, bool isFull) {
-        Value piece = raw.front();
+    for (uint32_t firstRow : {0u, tile.keys})
+      forPieces(tile.keys, [&](Val row, Val piece, bool isFull) {
+        Value value = raw.front();
         raw = raw.drop_front();
-        auto store = [&] {
-          Val row = slot / pieces + which * tile.keys;
-          k.storeRaw16(cacheTile, buffer + row * pitch + slot % pieces, piece);
-        };
+        auto store = [&] { k.storeRaw16(cacheTile, buffer + (row + firstRow) * pitch + piece, value); };
         if (isFull)
           store();
         else
-          k.ifThen(slot < tile.keys * pieces, store);
+          k.ifThen(row < tile.keys, store);
       });
   }
 
