@@ -434,13 +434,6 @@ private:
     return dispatch(loc, linearKernel(*linear), operands, linearWork(*linear));
   }
 
-  KernelPlan linearKernel(const Linear &linear) {
-    bool matrices = target.bf16CooperativeMatrix && linear.input == Elem::BF16 && linear.k % 8 == 0;
-    return linear.rows.max == 1 ? vectorLinearKernel(linear, target)
-           : matrices           ? matrixLinearKernel(linear, target)
-                                : tileLinearKernel(linear, target);
-  }
-
   static Work linearWork(const Linear &linear) {
     int64_t choices = linear.experts ? int64_t(linear.rows.max) * linear.experts->choices : 1;
     int64_t read = linear.experts ? std::min<int64_t>(choices, linear.experts->count) : 1;
@@ -516,7 +509,13 @@ private:
     experts.choices = widthOf(op.getExperts().getType());
     experts.ownInput = cast<RankedTensorType>(op.getInput().getType()).getRank() == 3;
     experts.sum = op.getRouteWeights() != nullptr;
-    experts.tiles = op.getTiles() ? dimOf(op.getTiles(), 0) : 0;
+    if (op.getTiles()) {
+      auto groups = op.getTiles().getDefiningOp<qwen::GroupExpertsOp>();
+      if (!groups)
+        return op.emitError("takes groups from elsewhere, expected them from qwen.group_experts"), failure();
+      experts.tiles = dimOf(op.getTiles(), 0);
+      experts.tile = groups.getTile();
+    }
     bool oneRow = rows->max == 1 && !rows->cellOffset;
     if (oneRow == (experts.tiles > 0))
       return op.emitError("has ") << (oneRow ? "grouped choices of one row" : "many rows without grouped choices")
@@ -553,6 +552,13 @@ private:
       operands.push_back(range(extra));
     operands.push_back(destination(op.getResult()));
     return dispatch(loc, linearKernel(*linear), operands, linearWork(*linear));
+  }
+
+  KernelPlan linearKernel(const Linear &linear) {
+    if (linear.rows.max == 1)
+      return vectorLinearKernel(linear, target);
+    FailureOr<KernelPlan> onMatrices = matrixLinearKernel(linear, target);
+    return succeeded(onMatrices) ? *onMatrices : tileLinearKernel(linear, target);
   }
 
   FailureOr<Linear> describe(qwen::FusedLinearOp op) {
@@ -663,8 +669,11 @@ private:
     heads.dim = static_cast<uint32_t>(dimOf(op.getQuery(), 2));
     heads.context = static_cast<uint32_t>(dimOf(op.getKeys(), 0));
     heads.cache = elemOf(op.getKeys().getType());
-    FailureOr<KernelPlan> plan = prefillAttentionKernel(*rows, heads, op.getScale().convertToDouble(),
-                                                        elemOf(op.getResult().getType()), state, target);
+    double scale = op.getScale().convertToDouble();
+    Elem output = elemOf(op.getResult().getType());
+    FailureOr<KernelPlan> plan = matrixAttentionKernel(*rows, heads, scale, output, state, target);
+    if (failed(plan))
+      plan = prefillAttentionKernel(*rows, heads, scale, output, state, target);
     if (failed(plan))
       return op.emitError("head dim ") << heads.dim << " does not fit the attention kernel of target " << target.name
                                        << ", expected a multiple of 4 whose tiles fit " << target.maxSharedBytes

@@ -121,7 +121,8 @@ struct KernelBuilder::Impl {
   std::map<std::string, Value> topValues;
   std::optional<Shared> reduceScratch;
   uint32_t sharedBytes = 0;
-  bool usesHalfStorage = false, usesMatrices = false, usesShuffle = false, usesArithmetic = false;
+  bool usesHalfStorage = false, usesShuffle = false, usesArithmetic = false;
+  bool usesBf16Matrices = false, usesF16Matrices = false;
   SmallVector<std::string> operandNames;
   SmallVector<plan::Access> operandAccess;
   SmallVector<int64_t> operandBytes;
@@ -445,8 +446,8 @@ Vals KernelBuilder::widenBf16x8(Value raw) {
 Shared KernelBuilder::shared(Elem elem, uint32_t count, unsigned width) {
   auto &s = *impl_;
   Type access = elem == Elem::F32 ? s.f32 : elem == Elem::U32 ? s.u32 : Type(s.u32);
-  if (elem == Elem::BF16)
-    access = VectorType::get({4}, s.u32); // eight bf16
+  if (elemBytes(elem) == 2)
+    access = VectorType::get({4}, s.u32); // eight elements
   else if (width > 1)
     access = VectorType::get({width}, access);
   auto type = spirv::PointerType::get(spirv::ArrayType::get(access, count), spirv::StorageClass::Workgroup);
@@ -467,27 +468,27 @@ Vals KernelBuilder::load(const Shared &array, Val access) {
   auto &s = *impl_;
   Value loaded = spirv::LoadOp::create(s.b, s.loc, sharedPointer(*this, array, access));
   Vals result;
-  for (Value v : wordsOf(s.b, s.loc, loaded))
-    result.push_back({this, v});
+  for (Value v : wordsOf(s.b, s.loc, loaded)) {
+    Val word(this, v);
+    result.push_back(array.elem == Elem::F32 && !word.isFloat() ? bitcastToF32(word) : word);
+  }
   return result;
 }
 Val KernelBuilder::loadOne(const Shared &array, Val access) { return load(array, access).front(); }
 
 void KernelBuilder::store(const Shared &array, Val access, ArrayRef<Val> values) {
   auto &s = *impl_;
-  Value stored = values[0].value;
-  if (array.elem == Elem::BF16) {
-    SmallVector<Value> words;
+  Value pointer = sharedPointer(*this, array, access);
+  auto vector = dyn_cast<VectorType>(cast<spirv::PointerType>(pointer.getType()).getPointeeType());
+  SmallVector<Value> parts;
+  if (elemBytes(array.elem) == 2)
     for (unsigned i = 0; i < 8; i += 2)
-      words.push_back(packWord(*this, Elem::BF16, values[i], values[i + 1]).value);
-    stored = spirv::CompositeConstructOp::create(s.b, s.loc, VectorType::get({4}, s.u32), words);
-  } else if (array.width > 1) {
-    SmallVector<Value> parts;
+      parts.push_back(packWord(*this, array.elem, values[i], values[i + 1]).value);
+  else
     for (Val v : values)
-      parts.push_back(v.value);
-    stored = spirv::CompositeConstructOp::create(s.b, s.loc, VectorType::get({array.width}, parts[0].getType()), parts);
-  }
-  spirv::StoreOp::create(s.b, s.loc, sharedPointer(*this, array, access), stored);
+      parts.push_back(vector && vector.getElementType() == s.u32 && v.isFloat() ? bitcastToU32(v).value : v.value);
+  Value stored = vector ? spirv::CompositeConstructOp::create(s.b, s.loc, vector, parts).getResult() : parts[0];
+  spirv::StoreOp::create(s.b, s.loc, pointer, stored);
 }
 
 void KernelBuilder::storeRaw16(const Shared &array, Val access, Value raw) {
@@ -503,6 +504,11 @@ Val KernelBuilder::atomicAdd(const Shared &array, Val access, Val value) {
 void KernelBuilder::barrier() {
   auto semantics = spirv::MemorySemantics::AcquireRelease | spirv::MemorySemantics::WorkgroupMemory;
   spirv::ControlBarrierOp::create(impl_->b, impl_->loc, spirv::Scope::Workgroup, spirv::Scope::Workgroup, semantics);
+}
+
+void KernelBuilder::subgroupBarrier() {
+  auto semantics = spirv::MemorySemantics::AcquireRelease | spirv::MemorySemantics::WorkgroupMemory;
+  spirv::ControlBarrierOp::create(impl_->b, impl_->loc, spirv::Scope::Subgroup, spirv::Scope::Subgroup, semantics);
 }
 
 void KernelBuilder::barrierWithDeviceMemory() {
@@ -685,6 +691,13 @@ Val KernelBuilder::subgroupMax(Val x) {
                                                      spirv::GroupOperation::Reduce, x.value, Value())};
 }
 
+Val KernelBuilder::shuffleXor(Val x, uint32_t mask) {
+  auto &s = *impl_;
+  s.usesShuffle = true;
+  return {this, spirv::GroupNonUniformShuffleXorOp::create(s.b, s.loc, x.value.getType(), spirv::Scope::Subgroup,
+                                                           x.value, u32(mask).value)};
+}
+
 namespace {
 /// Each subgroup leaves its value in shared memory; every invocation then combines them in the same order.
 Val workgroupReduce(KernelBuilder &k, Val x, bool add) {
@@ -719,32 +732,35 @@ Val KernelBuilder::workgroupMax(Val x) { return workgroupReduce(*this, x, false)
 //===------------------------------------------------------------------------------------------------------------===//
 
 namespace {
-spirv::CooperativeMatrixType matrixType(KernelBuilder &k, MatrixUse use) {
+spirv::CooperativeMatrixType matrixType(KernelBuilder &k, MatrixUse use, Elem elem) {
   auto &s = k.impl();
-  s.usesMatrices = true;
-  Type elem = use == MatrixUse::Accumulator ? s.f32 : Type(s.b.getBF16Type());
+  s.usesBf16Matrices |= elem == Elem::BF16;
+  s.usesF16Matrices |= elem == Elem::F16;
+  Type type = elem == Elem::BF16 ? Type(s.b.getBF16Type()) : elem == Elem::F16 ? Type(s.b.getF16Type()) : s.f32;
   auto spirvUse = use == MatrixUse::A   ? spirv::CooperativeMatrixUseKHR::MatrixA
                   : use == MatrixUse::B ? spirv::CooperativeMatrixUseKHR::MatrixB
                                         : spirv::CooperativeMatrixUseKHR::MatrixAcc;
-  return spirv::CooperativeMatrixType::get(elem, 16, 16, spirv::Scope::Subgroup, spirvUse);
+  return spirv::CooperativeMatrixType::get(type, 16, 16, spirv::Scope::Subgroup, spirvUse);
 }
 } // namespace
 
 Value KernelBuilder::matrixZero() {
   auto &s = *impl_;
-  Value zero = f32(0).value;
-  return spirv::CompositeConstructOp::create(s.b, s.loc, matrixType(*this, MatrixUse::Accumulator), ValueRange{zero});
+  auto type = matrixType(*this, MatrixUse::Accumulator, Elem::F32);
+  return spirv::CompositeConstructOp::create(s.b, s.loc, type, ValueRange{f32(0).value});
 }
 
-Value KernelBuilder::matrixLoad(const Shared &array, Val access, uint32_t strideAccesses, MatrixUse use) {
+Value KernelBuilder::matrixLoad(const Shared &array, Val access, uint32_t strideAccesses, MatrixUse use,
+                                MatrixOrder order) {
   auto &s = *impl_;
-  // W is stored [n][k]; as the B operand [k][n] it is column-major.
-  auto layout = use == MatrixUse::B ? spirv::CooperativeMatrixLayoutKHR::ColumnMajor
-                                    : spirv::CooperativeMatrixLayoutKHR::RowMajor;
+  auto layout = order == MatrixOrder::Rows ? spirv::CooperativeMatrixLayoutKHR::RowMajor
+                                           : spirv::CooperativeMatrixLayoutKHR::ColumnMajor;
   return spirv::KHRCooperativeMatrixLoadOp::create(
-      s.b, s.loc, matrixType(*this, use), sharedPointer(*this, array, access), layout, s.constant(strideAccesses),
-      spirv::MemoryAccessAttr(), IntegerAttr());
+      s.b, s.loc, matrixType(*this, use, array.elem), sharedPointer(*this, array, access), layout,
+      s.constant(strideAccesses), spirv::MemoryAccessAttr(), IntegerAttr());
 }
+
+Value KernelBuilder::matrixScale(Value a, Value b) { return spirv::FMulOp::create(impl_->b, impl_->loc, a, b); }
 
 Value KernelBuilder::matrixMulAdd(Value a, Value b, Value c) {
   auto &s = *impl_;
@@ -787,12 +803,21 @@ plan::KernelOp KernelBuilder::finish(OpBuilder &builder) {
   if (s.usesHalfStorage) {
     capabilities.push_back(spirv::Capability::StorageBuffer16BitAccess);
   }
-  if (s.usesMatrices) {
-    capabilities.append({spirv::Capability::CooperativeMatrixKHR, spirv::Capability::BFloat16TypeKHR,
-                         spirv::Capability::BFloat16CooperativeMatrixKHR});
-    extensions.append({spirv::Extension::SPV_KHR_cooperative_matrix, spirv::Extension::SPV_KHR_bfloat16});
+  if (s.usesShuffle)
+    capabilities.push_back(spirv::Capability::GroupNonUniformShuffle);
+  if (s.usesBf16Matrices || s.usesF16Matrices) {
+    capabilities.push_back(spirv::Capability::CooperativeMatrixKHR);
+    extensions.push_back(spirv::Extension::SPV_KHR_cooperative_matrix);
     features.push_back(builder.getStringAttr("cooperative_matrix"));
+  }
+  if (s.usesBf16Matrices) {
+    capabilities.append({spirv::Capability::BFloat16TypeKHR, spirv::Capability::BFloat16CooperativeMatrixKHR});
+    extensions.push_back(spirv::Extension::SPV_KHR_bfloat16);
     features.push_back(builder.getStringAttr("bfloat16"));
+  }
+  if (s.usesF16Matrices) {
+    capabilities.push_back(spirv::Capability::Float16);
+    features.push_back(builder.getStringAttr("shader_float16"));
   }
   auto vce = spirv::VerCapExtAttr::get(spirv::Version::V_1_6, capabilities, extensions, context);
   s.module->setVceTripleAttr(vce);

@@ -70,10 +70,7 @@ Val operator-(Val a);
 Val literalLike(Val like, double number);
 #define QWENC_LITERAL_OPERATOR(op)                                                                                     \
   template <typename T>                                                                                                \
-    requires std::is_arithmetic_v<T>                                                                                   \
-  Val operator op(Val a, T b) {                                                                                        \
-    return a op literalLike(a, static_cast<double>(b));                                                                \
-  }
+  requires std::is_arithmetic_v<T> Val operator op(Val a, T b) { return a op literalLike(a, static_cast<double>(b)); }
 QWENC_LITERAL_OPERATOR(+)
 QWENC_LITERAL_OPERATOR(-)
 QWENC_LITERAL_OPERATOR(*)
@@ -96,16 +93,21 @@ struct Buffer {
   unsigned index = 0; ///< position among the operands
 };
 
-/// An array in workgroup memory. Elements are f32, u32 or bf16 (bf16 only as the source of matrix loads).
+/// An array in workgroup memory. Elements are f32, u32 or 16-bit floats (these are only stored, or loaded as matrices).
 struct Shared {
   mlir::Operation *variable = nullptr;
   Elem elem = Elem::F32;
-  unsigned width = 1; ///< elements of one access: 1, 4 (f32, u32) or 8 (bf16)
+  unsigned width = 1; ///< elements of one access: 1, 4 (f32, u32) or 8 (16-bit)
   uint32_t count = 0; ///< accesses
+
+  /// The same memory holding other elements; an access stays 16 bytes, so the array was made with 16-bit elements.
+  Shared as(Elem other) const { return {variable, other, 16 / elemBytes(other), count}; }
 };
 
-/// A 16x16 cooperative matrix value.
+/// A 16x16 cooperative matrix value: operands hold 16-bit floats, accumulators f32.
 enum class MatrixUse { A, B, Accumulator };
+/// Which index runs through neighbouring elements of memory: the column (rows lie one after another) or the row.
+enum class MatrixOrder { Rows, Columns };
 
 class KernelBuilder {
 public:
@@ -153,6 +155,7 @@ public:
   void storeRaw16(const Shared &array, Val access, mlir::Value raw);
   Val atomicAdd(const Shared &array, Val access, Val value); ///< u32; the value before
   void barrier();                                            ///< all invocations; orders workgroup memory
+  void subgroupBarrier();                                    ///< the same for the invocations of one subgroup
   /// All invocations; orders device memory within the workgroup too, for data that passes through a buffer. Apart from
   /// barrier(), because on AMD it waits for every load in flight, also for weights loaded ahead.
   void barrierWithDeviceMemory();
@@ -187,16 +190,20 @@ public:
   // Cooperation.
   Val subgroupAdd(Val x);
   Val subgroupMax(Val x);
+  /// x of the lane whose number differs from this lane's in the bits of `mask`.
+  Val shuffleXor(Val x, uint32_t mask);
   /// Sum or maximum over the workgroup, the same bits in every invocation. Contains barriers.
   Val workgroupAdd(Val x);
   Val workgroupMax(Val x);
 
-  // Cooperative matrices 16x16 (bf16 operands, f32 accumulators), scope subgroup.
+  // Cooperative matrices 16x16, scope subgroup; every invocation of the subgroup takes part.
   mlir::Value matrixZero();
-  /// Row-major rows of A, or of W for B (loaded transposed); `access` and `strideAccesses` count accesses of the array.
-  mlir::Value matrixLoad(const Shared &array, Val access, uint32_t strideAccesses, MatrixUse use);
+  /// Elements as the array's, f32 for accumulators; `access` and `strideAccesses` count accesses of the array. A matrix
+  /// of activations [m][k] is A by Rows; weights or keys [n][k] are B by Columns; values [k][n] are B by Rows.
+  mlir::Value matrixLoad(const Shared &array, Val access, uint32_t strideAccesses, MatrixUse use, MatrixOrder order);
   mlir::Value matrixMulAdd(mlir::Value a, mlir::Value b, mlir::Value c);
-  void matrixStore(const Shared &array, Val access, uint32_t strideAccesses, mlir::Value matrix);
+  mlir::Value matrixScale(mlir::Value a, mlir::Value b); ///< element by element
+  void matrixStore(const Shared &array, Val access, uint32_t strideAccesses, mlir::Value matrix); ///< by Rows
   void forLoopMatrices(Val lower, Val upper, Val step, llvm::SmallVectorImpl<mlir::Value> &carried,
                        llvm::function_ref<void(Val i, llvm::SmallVectorImpl<mlir::Value> &carried)> body);
 

@@ -101,9 +101,13 @@ static void populatePlan(OpPassManager &passes, const CompileOptions &options) {
   verify.maxWorkgroupCount.assign(target.maxWorkgroupCount.begin(), target.maxWorkgroupCount.end());
   verify.maxAllocationBytes = target.maxAllocationBytes;
   verify.subgroupSize = target.subgroupSize;
-  if (target.bf16CooperativeMatrix)
-    verify.features = {plan::stringifyFeature(qwenrt::fb::Feature::CooperativeMatrix),
-                       plan::stringifyFeature(qwenrt::fb::Feature::BFloat16)};
+  auto offer = [&](bool there, qwenrt::fb::Feature feature) {
+    if (there)
+      verify.features.push_back(plan::stringifyFeature(feature));
+  };
+  offer(target.bf16CooperativeMatrix || target.f16CooperativeMatrix, qwenrt::fb::Feature::CooperativeMatrix);
+  offer(target.bf16CooperativeMatrix, qwenrt::fb::Feature::BFloat16);
+  offer(target.f16CooperativeMatrix, qwenrt::fb::Feature::ShaderFloat16);
   passes.addPass(createVerifyPlan(verify));
 }
 

@@ -40,6 +40,7 @@ TargetProfile nvidiaH200() {
   profile.maxWorkgroupCount = {2147483647, 65535, 65535};
   profile.maxAllocationBytes = 4292870144;
   profile.bf16CooperativeMatrix = true;
+  profile.f16CooperativeMatrix = true;
   profile.computeUnits = 132;
   profile.kvFormat = KvFormat::F16;
   profile.prefillChunk = 512;

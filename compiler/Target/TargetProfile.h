@@ -33,6 +33,7 @@ struct TargetProfile {
 
   // Features beyond the generic minimum.
   bool bf16CooperativeMatrix = false; ///< KHR cooperative matrix 16x16x16, bf16 operands, f32 accumulator
+  bool f16CooperativeMatrix = false;  ///< the same with f16 operands
 
   // Shape of the machine: how much parallel work fills it. Not a limit.
   uint32_t computeUnits = 8;

@@ -4,7 +4,8 @@ Usage: gfx1151.py BIN_DIR TOOLS_DIR WORK_DIR
 
 RADV is unpacked aside by tools/fetch-radv; nothing is executed, so no GPU is needed. Fails if a kernel does not compile,
 spills registers or uses scratch memory, if RADV does not report the numbers the table is for, or if a matrix-vector product
-of the amd-gfx1151 plan does not keep several 16-byte loads per lane in flight.
+of the amd-gfx1151 plan does not keep several 16-byte loads per lane in flight, or if attention of the plan with matrices
+does not become matrix instructions: this driver is the judge of kernels that the installed spirv-val does not know.
 """
 
 import json
@@ -14,7 +15,8 @@ import re
 import subprocess
 import sys
 
-TARGETS = ["amd-gfx1151", "generic"]
+MATRICES = pathlib.Path(__file__).with_name("gfx1151-matrices.json").resolve()
+TARGETS = {"amd-gfx1151": "amd-gfx1151", "generic": "generic", "gfx1151-matrices": MATRICES}
 NEEDED = ["VGPRs", "SGPRs", "Spilled VGPRs", "Spilled SGPRs", "LDS size", "Scratch size", "Subgroups per SIMD", "Code size",
           "VALU", "VMEM", "SMEM", "Inverse Throughput", "Latency"]
 # ACO's own listing and LLVM's disassembly spell it differently.
@@ -41,10 +43,10 @@ def make_plans(tools, work):
     if not (checkpoint / "config.json").exists():
         run(tools / "qwen-synth", "--preset", "qwen3-0.6b", "--sparse", "-o", checkpoint)
     run(tools / "qwen-export", checkpoint, "-o", graph)
-    for target in TARGETS:
-        plan = work / f"{target}.fb"
+    for name, target in TARGETS.items():
+        plan = work / f"{name}.fb"
         run(tools / "qwenc", graph, "-o", plan, "--target", target)
-        yield target, plan
+        yield name, plan
 
 
 def check_statistics(target, kernels):
@@ -66,6 +68,15 @@ def check_weight_loads(kernels, isa):
             sys.exit(f"{name} has {loads} 16-byte loads, expected at least {LEAST_WIDE_LOADS}, see {isa / name}.s")
 
 
+def check_matrices(kernels, isa):
+    names = [kernel["name"] for kernel in kernels if kernel["name"].startswith("attention_matrix_")]
+    if not names:
+        sys.exit("found no attention_matrix_ kernel, expected one where the profile has f16 matrices")
+    for name in names:
+        if "v_wmma_f32_16x16x16_f16" not in (isa / f"{name}.s").read_text():
+            sys.exit(f"{name} has no matrix instruction, expected v_wmma_f32_16x16x16_f16, see {isa / name}.s")
+
+
 def main():
     tools, scripts, work = (pathlib.Path(path).resolve() for path in sys.argv[1:4])
     run(scripts / "fetch-radv", work / "radv")
@@ -78,6 +89,8 @@ def main():
         check_statistics(target, kernels)
         if target == "amd-gfx1151":
             check_weight_loads(kernels, isa)
+        if target == MATRICES.stem:
+            check_matrices(kernels, isa)
 
 
 if __name__ == "__main__":

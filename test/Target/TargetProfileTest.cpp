@@ -69,6 +69,7 @@ TEST(BuiltinProfile, NvidiaH200) {
   EXPECT_EQ(profile.maxSharedBytes, 49152u);
   EXPECT_EQ(profile.maxAllocationBytes, 4292870144u);
   EXPECT_TRUE(profile.bf16CooperativeMatrix);
+  EXPECT_TRUE(profile.f16CooperativeMatrix);
   EXPECT_TRUE(profile.narrowMatrixOperands);
   EXPECT_EQ(profile.kvFormat, KvFormat::F16);
   EXPECT_EQ(profile.prefillChunk, 512u);
@@ -81,6 +82,7 @@ TEST(BuiltinProfile, AmdGfx1151) {
   EXPECT_EQ(profile.maxSharedBytes, 65536u);
   EXPECT_EQ(profile.maxAllocationBytes, 2147483648u); // AMDVLK's, RADV has twice that
   EXPECT_FALSE(profile.bf16CooperativeMatrix);
+  EXPECT_FALSE(profile.f16CooperativeMatrix);
   EXPECT_FALSE(profile.narrowMatrixOperands);
 }
 
@@ -96,7 +98,7 @@ TEST(ProfileFile, EveryKey) {
   qwenrt::Result<TargetProfile> profile = loadText(R"({"base": "amd-gfx1151", "name": "my-card", "subgroup_size": 32,
       "max_workgroup_invocations": 512, "max_shared_bytes": 16384, "max_push_constant_bytes": 200,
       "max_workgroup_count": [65535, 70000, 80000], "max_allocation_bytes": 1048576, "bf16_cooperative_matrix": true,
-      "compute_units": 7, "kv_format": "bf16", "prefill_chunk": 128, "decode_splits": 3,
+      "f16_cooperative_matrix": true, "compute_units": 7, "kv_format": "bf16", "prefill_chunk": 128, "decode_splits": 3,
       "narrow_matrix_operands": true, "read_bytes_per_ns": 100.5, "step_overhead_ns": 4000, "flops_per_ns": 750})");
   ASSERT_TRUE(profile.isOk()) << profile.status().message();
   EXPECT_EQ(profile->name, "my-card");
@@ -107,6 +109,7 @@ TEST(ProfileFile, EveryKey) {
   EXPECT_EQ(profile->maxWorkgroupCount, (std::array<uint32_t, 3>{65535, 70000, 80000}));
   EXPECT_EQ(profile->maxAllocationBytes, 1048576u);
   EXPECT_TRUE(profile->bf16CooperativeMatrix);
+  EXPECT_TRUE(profile->f16CooperativeMatrix);
   EXPECT_EQ(profile->computeUnits, 7u);
   EXPECT_EQ(profile->kvFormat, KvFormat::BF16);
   EXPECT_EQ(profile->prefillChunk, 128u);
@@ -162,6 +165,7 @@ TEST(ProfileFile, ChecksRanges) {
   expectRefused(R"({"max_workgroup_count": [65535, 65535, 1]})", "expected three integers from 65535 to 4294967295");
   expectRefused(R"({"max_allocation_bytes": 1e10})", "expected an integer from 1048576 to 1099511627776");
   expectRefused(R"({"bf16_cooperative_matrix": 1})", "bf16_cooperative_matrix is '1', expected true or false");
+  expectRefused(R"({"f16_cooperative_matrix": "yes"})", "expected true or false");
   expectRefused(R"({"compute_units": 0})", "expected an integer from 1 to 65536");
   expectRefused(R"({"kv_format": "q8"})", "kv_format is '\"q8\"', expected \"f32\", \"f16\" or \"bf16\"");
   expectRefused(R"({"prefill_chunk": 16385})", "expected an integer from 1 to 16384");

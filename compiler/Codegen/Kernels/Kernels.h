@@ -91,6 +91,7 @@ struct Experts {
   bool ownInput = false; ///< the input is [rows, choices, k], not [rows, k]
   bool sum = false;      ///< one row: the choices are weighted and added up; else the result is [rows, choices, n]
   uint32_t tiles = 0;    ///< of the choices sorted by expert (groupExpertsKernel), when there is more than one row
+  uint32_t tile = 0;     ///< choices in one of these at most
 };
 
 /// result[r, n] = epilogue(acc_0, ..., extra_0[r, n], ...), acc_i = sum_k prologue(x)[r, k] * W_i[n, k].
@@ -129,7 +130,13 @@ struct LinearOperands {
   llvm::SmallVector<Buffer> weights, extras;
 };
 LinearOperands declareOperands(KernelBuilder &k, const Linear &linear);
-/// epilogue(acc, extras at [row, column .. column + values - 1]) stored to y; all of `accumulators[i]` have one size.
+/// The extras at [row, column .. column + count - 1].
+llvm::SmallVector<Vals> loadExtras(KernelBuilder &k, const Linear &linear, const LinearOperands &ops, Val row,
+                                   Val column, unsigned count);
+/// epilogue(acc, extras) stored to y at [row, column ..]; all of `accumulators[i]` and of `extras[i]` have one size.
+mlir::LogicalResult storeResults(KernelBuilder &k, const Linear &linear, const LinearOperands &ops, Val row, Val column,
+                                 llvm::ArrayRef<Vals> accumulators, llvm::ArrayRef<Vals> extras);
+/// The same with the extras loaded here.
 mlir::LogicalResult storeResults(KernelBuilder &k, const Linear &linear, const LinearOperands &ops, Val row, Val column,
                                  llvm::ArrayRef<Vals> accumulators);
 
@@ -165,8 +172,8 @@ Val loadExpert(KernelBuilder &k, const Experts &experts, Buffer choices, Val ind
 KernelPlan vectorLinearKernel(const Linear &linear, const TargetProfile &target);
 /// Many rows, f32 multiply-adds on 64x64 tiles.
 KernelPlan tileLinearKernel(const Linear &linear, const TargetProfile &target);
-/// Many rows, bf16 cooperative matrices on 64x64 tiles; needs target.bf16CooperativeMatrix, bf16 input and k % 8 == 0.
-KernelPlan matrixLinearKernel(const Linear &linear, const TargetProfile &target);
+/// Many rows, bf16 cooperative matrices; fails without target.bf16CooperativeMatrix, bf16 input and k % 8 == 0.
+mlir::FailureOr<KernelPlan> matrixLinearKernel(const Linear &linear, const TargetProfile &target);
 
 //===------------------------------------------------------------------------------------------------------------===//
 // Experts.cpp: mixtures of experts around the products
@@ -217,6 +224,11 @@ KernelPlan ropeAppendKernel(const RowBound &rows, const Heads &heads, const Rota
 /// (Milakov and Gimelshein 2018; Dao et al. 2022).
 mlir::FailureOr<KernelPlan> prefillAttentionKernel(const RowBound &rows, const Heads &heads, double scale, Elem output,
                                                    const StateBlock &state, const TargetProfile &target);
+/// The same on cooperative matrices whose operands have the cache's type (queries and softmax weights are rounded to
+/// it); statistics and sums are f32. Fails where the target has no such matrices or the shape does not divide into
+/// them.
+mlir::FailureOr<KernelPlan> matrixAttentionKernel(const RowBound &rows, const Heads &heads, double scale, Elem output,
+                                                  const StateBlock &state, const TargetProfile &target);
 /// Operands: qkv [(h + 2 kv) d], (q_norm, k_norm,) state, k cache, v cache, partials [h, splits, d + 2].
 /// One row: rope_append and split-key attention (flash decoding) in one step.
 mlir::FailureOr<KernelPlan> decodeAttentionKernel(const Heads &heads, const Rotary &rotary, double scale,

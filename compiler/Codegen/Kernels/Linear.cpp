@@ -66,13 +66,29 @@ LinearOperands declareOperands(KernelBuilder &k, const Linear &linear) {
   return ops;
 }
 
+static Val resultIndex(const Linear &linear, Val row, Val column) {
+  return linear.resultRows() == 1 ? column : row * linear.n + column;
+}
+
+SmallVector<Vals> loadExtras(KernelBuilder &k, const Linear &linear, const LinearOperands &ops, Val row, Val column,
+                             unsigned count) {
+  SmallVector<Vals> extras;
+  for (auto [buffer, extra] : llvm::zip_equal(ops.extras, linear.extras)) {
+    Val index = extra.broadcast ? column : resultIndex(linear, row, column);
+    extras.push_back(k.load(buffer, extra.elem, index, count));
+  }
+  return extras;
+}
+
 LogicalResult storeResults(KernelBuilder &k, const Linear &linear, const LinearOperands &ops, Val row, Val column,
                            ArrayRef<Vals> accumulators) {
+  SmallVector<Vals> extras = loadExtras(k, linear, ops, row, column, accumulators[0].size());
+  return storeResults(k, linear, ops, row, column, accumulators, extras);
+}
+
+LogicalResult storeResults(KernelBuilder &k, const Linear &linear, const LinearOperands &ops, Val row, Val column,
+                           ArrayRef<Vals> accumulators, ArrayRef<Vals> extras) {
   unsigned count = accumulators[0].size();
-  Val index = linear.resultRows() == 1 ? column : row * linear.n + column;
-  SmallVector<Vals> extras;
-  for (auto [buffer, extra] : llvm::zip_equal(ops.extras, linear.extras))
-    extras.push_back(k.load(buffer, extra.elem, extra.broadcast ? column : index, count));
   Vals results;
   for (unsigned i = 0; i < count; ++i) {
     Vals arguments;
@@ -85,7 +101,7 @@ LogicalResult storeResults(KernelBuilder &k, const Linear &linear, const LinearO
       return failure();
     results.push_back(*value);
   }
-  k.store(ops.y, linear.output, index, results);
+  k.store(ops.y, linear.output, resultIndex(linear, row, column), results);
   return success();
 }
 
@@ -159,6 +175,7 @@ KernelPlan tileLinearKernel(const Linear &linear, const TargetProfile &target) {
   KernelPlan plan;
   plan.name = "gemm" + linear.suffix();
   plan.workgroup = {kThreads * kThreads, 1, 1};
+  assert((!linear.experts || linear.experts->tile <= kTile) && "choices are grouped for this kernel's tile");
   plan.groups = {(linear.n + kTile - 1) / kTile,
                  linear.experts ? linear.experts->tiles : (linear.rows.max + kTile - 1) / kTile, 1};
   plan.emit = [=](KernelBuilder &k) -> LogicalResult {

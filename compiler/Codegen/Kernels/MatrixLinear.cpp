@@ -1,12 +1,14 @@
 //===- MatrixLinear.cpp - Matrix products on cooperative matrices ------------------------------------------------===//
 //
-// 64x64 outputs for each workgroup of four subgroups; a subgroup owns 32x32 as 2x2 matrices of 16x16. Both operands are
-// bf16 and are copied through workgroup memory in 16-byte pieces; the accumulators go back through it in f32, so that
-// the epilogue is the same generated body as everywhere.
+// A workgroup computes a tile of results (MatrixTile.h), a subgroup a part of it in matrices of 16x16. Both operands
+// are bf16 and pass through workgroup memory in 16-byte pieces, a stage of some columns of k at a time; later stages
+// are already on their way in registers. The sums go back through workgroup memory in f32, so that the epilogue is the
+// same generated body as everywhere.
 //
 //===------------------------------------------------------------------------------------------------------------===//
 
 #include "compiler/Codegen/Kernels/Kernels.h"
+#include "compiler/Codegen/MatrixTile.h"
 
 using namespace mlir;
 
@@ -14,166 +16,237 @@ namespace qwenc {
 
 namespace {
 
-constexpr uint32_t kTile = 64, kMatrix = 16;
-constexpr uint32_t kSubgroups = 4;
-constexpr uint32_t kResultPitch = kTile / 4; // vec4 of f32 per row of results; unpadded, or two tiles pass 48 KiB
+constexpr uint32_t kMatrix = 16;
 
 class MatrixLinear {
 public:
-  MatrixLinear(KernelBuilder &k, const Linear &linear)
-      : k(k), linear(linear), ops(declareOperands(k, linear)), depth(linear.accumulators == 1 ? 64 : 32),
-        pieces(depth / 8), pitch(pieces + 1) {
-    tileX = k.shared(Elem::BF16, kTile * pitch, 8);
-    for (unsigned a = 0; a < linear.accumulators; ++a) {
-      tileW.push_back(k.shared(Elem::BF16, kTile * pitch, 8));
-      results.push_back(k.shared(Elem::F32, kTile * kResultPitch, 4));
-    }
+  MatrixLinear(KernelBuilder &k, const Linear &linear, const MatrixTile &tile)
+      : k(k), linear(linear), tile(tile), ops(declareOperands(k, linear)), rowMatrices(tile.subgroupRows / kMatrix),
+        columnMatrices(tile.subgroupColumns / kMatrix) {
+    staged = k.shared(Elem::BF16, tile.sharedPieces(linear.accumulators), 8);
+    results = staged.as(Elem::F32);
   }
 
   LogicalResult emit() {
-    column0 = k.workgroupId(0) * kTile;
+    column0 = k.workgroupId(0) * tile.columns;
     t = k.localIndex();
-    RowTile rows(k, linear, ops, k.workgroupId(1), kTile);
-    tile = &rows;
+    const uint32_t subgroupsPerRow = tile.columns / tile.subgroupColumns;
+    subgroupRow = k.subgroupIndex() / subgroupsPerRow * tile.subgroupRows;
+    subgroupColumn = k.subgroupIndex() % subgroupsPerRow * tile.subgroupColumns;
+    RowTile rowTile(k, linear, ops, k.workgroupId(1), tile.rows);
+    rows = &rowTile;
     LogicalResult result = success();
-    k.ifThen(rows.isPresent(), [&] {
-      forPieces([&](Val, Val row, Val) {
-        inputRows.push_back(rows.inputRow(k.min(rows.begin() + row, rows.end() - 1)));
-        weightRows.push_back(rows.weightRow(k.min(column0 + row, k.u32(linear.n - 1))));
-      });
-      multiply();
+    k.ifThen(rowTile.isPresent(), [&] {
+      findSources();
+      SmallVector<Value> sums = multiply();
       k.barrier();
-      result = storeTile();
+      result = storeTile(sums);
     });
     return result;
   }
 
 private:
-  /// Rows and columns of this subgroup's quarter, in elements of the tile.
-  Val quarterRow() { return (k.subgroupIndex() / 2) * 32; }
-  Val quarterColumn() { return (k.subgroupIndex() % 2) * 32; }
-
-  void multiply() {
-    const size_t count = linear.accumulators * 4;
-    SmallVector<Value> carried;
-    for (size_t i = 0; i < count; ++i)
-      carried.push_back(k.matrixZero());
-    carried.append(load(k.u32(0)));
-    k.forLoopMatrices(k.u32(0), k.u32(rowPieces()), k.u32(pieces), carried,
-                      [&](Val piece0, SmallVectorImpl<Value> &values) {
-                        k.barrier();
-                        store(ArrayRef<Value>(values).drop_front(count));
-                        k.barrier();
-                        SmallVector<Value> next = load(piece0 + pieces);
-                        MutableArrayRef<Value> sums = MutableArrayRef<Value>(values).take_front(count);
-                        for (uint32_t step = 0; step < depth / kMatrix; ++step)
-                          multiplyStep(step, sums);
-                        std::copy(next.begin(), next.end(), values.begin() + count);
-                      });
-    for (unsigned a = 0; a < linear.accumulators; ++a)
-      for (uint32_t i = 0; i < 2; ++i)
-        for (uint32_t j = 0; j < 2; ++j) {
-          Val row = quarterRow() + i * kMatrix, column = quarterColumn() + j * kMatrix;
-          k.matrixStore(results[a], row * kResultPitch + column / 4, kResultPitch, carried[(a * 2 + i) * 2 + j]);
-        }
+  uint32_t rowPieces() const { return linear.k / 8; }
+  uint32_t stages() const { return llvm::divideCeil(linear.k, tile.depth); }
+  uint32_t sumCount() const { return linear.accumulators * rowMatrices * columnMatrices; }
+  uint32_t sumIndex(unsigned accumulator, uint32_t i, uint32_t j) const {
+    return (accumulator * columnMatrices + j) * rowMatrices + i;
   }
 
-  uint32_t rowPieces() const { return linear.k / 8; }
+  /// Where the rows that this invocation stages lie: the same in every stage.
+  void findSources() {
+    forPieces(tile.rows, [&](Val row, Val, bool) {
+      inputRows.push_back(rows->inputRow(k.min(rows->begin() + row, rows->end() - 1)));
+    });
+    forPieces(tile.columns, [&](Val row, Val, bool) {
+      weightRows.push_back(rows->weightRow(k.min(column0 + row, k.u32(linear.n - 1))));
+    });
+  }
 
-  /// For each piece this invocation stages: body(place in the tile, row of the tile, piece of the row).
-  void forPieces(llvm::function_ref<void(Val, Val, Val)> body) {
-    for (uint32_t part = 0; part < kTile * pieces; part += k.invocations()) {
-      Val slot = t + part;
-      body(slot / pieces * pitch + slot % pieces, slot / pieces, slot % pieces);
+  SmallVector<Value> multiply() {
+    SmallVector<Value> carried(sumCount(), k.matrixZero());
+    for (uint32_t i = 0; i < tile.ahead; ++i)
+      carried.append(load(k.u32(i)));
+    const size_t loads = (carried.size() - sumCount()) / tile.ahead;
+    k.forLoopMatrices(k.u32(0), k.u32(stages()), k.u32(tile.ahead), carried,
+                      [&](Val stage0, SmallVectorImpl<Value> &values) {
+                        MutableArrayRef<Value> live(values), sums = live.take_front(sumCount());
+                        // Each stage keeps its own registers: moving a value would wait for its load.
+                        for (uint32_t i = 0; i < tile.ahead; ++i) {
+                          MutableArrayRef<Value> raw = live.slice(sumCount() + i * loads, loads);
+                          const uint32_t buffer = i % tile.buffers * tile.stagePieces(linear.accumulators);
+                          Val stage = stage0 + i;
+                          if (tile.buffers == 1)
+                            k.barrier();
+                          store(stage, buffer, raw);
+                          k.barrier();
+                          llvm::copy(load(stage + tile.ahead), raw.begin());
+                          for (uint32_t step = 0; step < tile.depth / kMatrix; ++step)
+                            multiplyStep(buffer + step * kMatrix / 8, sums);
+                        }
+                      });
+    carried.truncate(sumCount());
+    return carried;
+  }
+
+  /// For each piece this invocation stages of `count` rows: body(row, piece of the row, whether all invocations have
+  /// one).
+  void forPieces(uint32_t count, llvm::function_ref<void(Val, Val, bool)> body) {
+    const uint32_t slots = count * tile.pieces();
+    for (uint32_t done = 0; done < slots; done += k.invocations()) {
+      Val slot = t + done;
+      body(slot / tile.pieces(), slot % tile.pieces(), done + k.invocations() <= slots);
     }
   }
 
-  /// The pieces of the stage that begins at `piece0`, in the order in which store() takes them; zero behind the row's
-  /// end.
-  SmallVector<Value> load(Val piece0) {
+  /// The pieces of a stage in the order in which store() takes them. Behind the end of a row its last piece is read.
+  SmallVector<Value> load(Val stage) {
     SmallVector<Value> raw;
+    auto add = [&](Buffer from, Val sourceRow, Val piece) {
+      Val at = k.min(stage * tile.pieces() + piece, k.u32(rowPieces() - 1));
+      raw.push_back(k.loadRaw16(from, sourceRow * rowPieces() + at));
+    };
     size_t next = 0;
-    forPieces([&](Val, Val, Val piece) {
-      Val at = piece0 + piece;
-      Val safe = k.min(at, k.u32(rowPieces() - 1));
-      auto add = [&](Buffer from, Val sourceRow) {
-        Value value = k.loadRaw16(from, sourceRow * rowPieces() + safe);
-        raw.push_back(linear.k % depth == 0 ? value : k.zeroUnless16(at < rowPieces(), value));
-      };
-      add(ops.x, inputRows[next]);
-      for (unsigned a = 0; a < linear.accumulators; ++a)
-        add(ops.weights[a], weightRows[next]);
-      ++next;
-    });
+    forPieces(tile.rows, [&](Val, Val piece, bool) { add(ops.x, inputRows[next++], piece); });
+    for (Buffer weight : ops.weights) {
+      next = 0;
+      forPieces(tile.columns, [&](Val, Val piece, bool) { add(weight, weightRows[next++], piece); });
+    }
     return raw;
   }
 
-  void store(ArrayRef<Value> raw) {
-    size_t next = 0;
-    forPieces([&](Val place, Val, Val) {
-      k.storeRaw16(tileX, place, raw[next++]);
-      for (const Shared &tile : tileW)
-        k.storeRaw16(tile, place, raw[next++]);
-    });
+  /// Puts a stage into workgroup memory: rows of x, then of each weight; zeros behind the end of a row.
+  void store(Val stage, uint32_t buffer, ArrayRef<Value> raw) {
+    const bool hasEnd = linear.k % (tile.depth * tile.ahead) != 0;
+    auto take = [&](uint32_t firstRow, uint32_t count) {
+      forPieces(count, [&](Val row, Val piece, bool isFull) {
+        Value value = raw.front();
+        raw = raw.drop_front();
+        auto put = [&] {
+          if (hasEnd)
+            value = k.zeroUnless16(stage * tile.pieces() + piece < rowPieces(), value);
+          k.storeRaw16(staged, row * tile.pitch() + piece + (buffer + firstRow * tile.pitch()), value);
+        };
+        if (isFull)
+          put();
+        else
+          k.ifThen(row < count, put);
+      });
+    };
+    take(0, tile.rows);
+    for (unsigned a = 0; a < linear.accumulators; ++a)
+      take(tile.rows + a * tile.columns, tile.columns);
   }
 
-  void multiplyStep(uint32_t step, MutableArrayRef<Value> sums) {
-    const uint32_t piece = step * kMatrix / 8;
+  /// sums += x[:, 16 of k] * W[:, 16 of k]; `piece` is where these 16 begin in a row of the stage.
+  void multiplyStep(uint32_t piece, MutableArrayRef<Value> sums) {
+    auto operand = [&](Val row, MatrixUse use, MatrixOrder order) {
+      return k.matrixLoad(staged, row * tile.pitch() + piece, tile.pitch(), use, order);
+    };
     SmallVector<Value> x;
-    for (uint32_t i = 0; i < 2; ++i)
-      x.push_back(k.matrixLoad(tileX, (quarterRow() + i * kMatrix) * pitch + piece, pitch, MatrixUse::A));
+    for (uint32_t i = 0; i < rowMatrices; ++i)
+      x.push_back(operand(subgroupRow + i * kMatrix, MatrixUse::A, MatrixOrder::Rows));
     for (unsigned a = 0; a < linear.accumulators; ++a)
-      for (uint32_t j = 0; j < 2; ++j) {
-        Value w = k.matrixLoad(tileW[a], (quarterColumn() + j * kMatrix) * pitch + piece, pitch, MatrixUse::B);
-        for (uint32_t i = 0; i < 2; ++i) {
-          Value &sum = sums[(a * 2 + i) * 2 + j];
+      for (uint32_t j = 0; j < columnMatrices; ++j) {
+        Val row = subgroupColumn + (tile.rows + a * tile.columns + j * kMatrix);
+        Value w = operand(row, MatrixUse::B, MatrixOrder::Columns);
+        for (uint32_t i = 0; i < rowMatrices; ++i) {
+          Value &sum = sums[sumIndex(a, i, j)];
           sum = k.matrixMulAdd(x[i], w, sum);
         }
       }
   }
 
-  LogicalResult storeTile() {
-    unsigned width = accessWidth(linear.n, 4);
+  LogicalResult storeTile(ArrayRef<Value> sums) {
+    for (uint32_t i = 0; i < rowMatrices; ++i)
+      for (uint32_t j = 0; j < columnMatrices; j += tile.stripColumns() / kMatrix)
+        if (failed(storeStrip(sums, i, j)))
+          return failure();
+    return success();
+  }
+
+  /// Four neighbouring results of a strip: their place in it, and in the matrix.
+  struct Quad {
+    Val access, row, result, column; // `row` counts in the tile's rows, `result` in the result's
+    SmallVector<SmallVector<Vals>> extras; // for each store of the quad
+  };
+
+  /// Results of the row of matrices i, from column of matrices j on.
+  LogicalResult storeStrip(ArrayRef<Value> sums, uint32_t i, uint32_t j) {
+    const uint32_t columns = tile.stripColumns(), pitch = tile.stripPitch(linear.accumulators);
+    const unsigned width = accessWidth(linear.n, 4);
+    Val strip = k.subgroupIndex() * (kMatrix * pitch);
+    SmallVector<Quad> quads;
+    for (uint32_t done = 0; done < kMatrix * columns / 4; done += k.target().subgroupSize) {
+      Val slot = k.lane() + done, row = slot / (columns / 4), quad = slot % (columns / 4);
+      Val tileRow = rows->begin() + subgroupRow + row + i * kMatrix;
+      quads.push_back({strip + row * pitch + quad,
+                       tileRow,
+                       rows->resultRow(k.min(tileRow, rows->end() - 1)),
+                       column0 + subgroupColumn + quad * 4 + j * kMatrix,
+                       {}});
+    }
+    // All loads before the first store, which could change what they read for all the driver knows.
+    for (Quad &quad : quads)
+      for (unsigned part = 0; part < 4; part += width)
+        quad.extras.push_back(loadExtras(k, linear, ops, quad.result,
+                                         k.min(quad.column + part, k.u32(linear.n - width)), width));
+    for (unsigned a = 0; a < linear.accumulators; ++a)
+      for (uint32_t c = 0; c < columns / kMatrix; ++c)
+        k.matrixStore(results, strip + (a * columns / 4 + c * kMatrix / 4), pitch, sums[sumIndex(a, i, j + c)]);
+    k.subgroupBarrier();
     LogicalResult result = success();
-    k.forLoop(t, k.u32(kTile * kTile / 4), k.u32(k.invocations()), [&](Val slot) {
-      Val row = tile->begin() + slot / (kTile / 4), column = column0 + (slot % (kTile / 4)) * 4;
+    for (const Quad &quad : quads) {
       SmallVector<Vals> four;
       for (unsigned a = 0; a < linear.accumulators; ++a)
-        four.push_back(k.load(results[a], (slot / (kTile / 4)) * kResultPitch + slot % (kTile / 4)));
+        four.push_back(k.load(results, quad.access + a * columns / 4));
       for (unsigned part = 0; part < 4; part += width)
-        k.ifThen((row < tile->end()) & (column + part < linear.n), [&] {
+        k.ifThen((quad.row < rows->end()) & (quad.column + part < linear.n), [&] {
           SmallVector<Vals> accumulators;
           for (const Vals &values : four)
             accumulators.push_back(Vals(ArrayRef<Val>(values).slice(part, width)));
-          if (failed(storeResults(k, linear, ops, tile->resultRow(row), column + part, accumulators)))
+          if (failed(storeResults(k, linear, ops, quad.result, quad.column + part, accumulators,
+                                  quad.extras[part / width])))
             result = failure();
         });
-    });
+    }
+    k.subgroupBarrier();
     return result;
   }
 
   KernelBuilder &k;
   const Linear &linear;
+  const MatrixTile &tile;
   LinearOperands ops;
-  uint32_t depth;  // elements of k staged at once: two accumulators leave workgroup memory for fewer
-  uint32_t pieces; // 16-byte pieces per staged row
-  uint32_t pitch;  // of a staged row in pieces; odd, against bank conflicts
-  Shared tileX;
-  SmallVector<Shared> tileW, results;
-  Val column0, t;
-  RowTile *tile = nullptr;
-  SmallVector<Val> inputRows, weightRows; // of the pieces this invocation stages
+  uint32_t rowMatrices, columnMatrices; // of a subgroup
+  Shared staged, results;               // the same memory: stages, then strips of results
+  Val column0, t, subgroupRow, subgroupColumn;
+  const RowTile *rows = nullptr;
+  Vals inputRows, weightRows; // of the pieces this invocation stages
 };
+
+MatrixProduct productOf(const Linear &linear) {
+  if (!linear.experts)
+    return {linear.rows.max, linear.n, linear.k, linear.accumulators};
+  // Choices are grouped into tiles already; as many as there are, each on weights of its own.
+  uint32_t tile = linear.experts->tile;
+  return {linear.experts->tiles * tile, linear.n, linear.k, linear.accumulators, tile};
+}
 
 } // namespace
 
-KernelPlan matrixLinearKernel(const Linear &linear, const TargetProfile &target) {
+FailureOr<KernelPlan> matrixLinearKernel(const Linear &linear, const TargetProfile &target) {
+  if (!target.bf16CooperativeMatrix || linear.input != Elem::BF16 || linear.k % 8 != 0)
+    return failure();
+  std::optional<MatrixTile> tile = chooseMatrixTile(productOf(linear), target);
+  if (!tile)
+    return failure();
   KernelPlan plan;
   plan.name = "gemm_matrix" + linear.suffix();
-  plan.workgroup = {kSubgroups * target.subgroupSize, 1, 1};
-  plan.groups = {(linear.n + kTile - 1) / kTile,
-                 linear.experts ? linear.experts->tiles : (linear.rows.max + kTile - 1) / kTile, 1};
-  plan.emit = [=](KernelBuilder &k) { return MatrixLinear(k, linear).emit(); };
+  plan.workgroup = {tile->subgroups() * target.subgroupSize, 1, 1};
+  plan.groups = {llvm::divideCeil(linear.n, tile->columns),
+                 linear.experts ? linear.experts->tiles : llvm::divideCeil(linear.rows.max, tile->rows), 1};
+  plan.emit = [=, tile = *tile](KernelBuilder &k) { return MatrixLinear(k, linear, tile).emit(); };
   return plan;
 }
 

@@ -1,0 +1,327 @@
+//===- MatrixAttention.cpp - Attention of many rows on cooperative matrices --------------------------------------===//
+//
+// All query heads that share a key/value head form one list of rows, row = position * group + head in group, so that a
+// tile of queries is full for any group and its keys are read once. A subgroup owns 16 rows: their scores, the
+// statistics of their softmax and all columns of their result, so between the products only the subgroup waits for
+// itself. Nothing is known of how a matrix lies in registers; what works by rows passes through the subgroup's strip of
+// workgroup memory:
+//
+//   scores (matrix) -> f32 in the strip -> lanes: maximum, exp, sum -> weights (16-bit) and the factor of the old sums,
+//   written over the scores -> operand and factor of the second product
+//
+// A row of the strip: [weights: keys / 8 accesses][factor, 16 times: 4 accesses], in the place of keys / 4 accesses of
+// scores. Keys and values of the next step wait in registers while this step computes. Online softmax: Milakov and
+// Gimelshein 2018, Dao et al. 2022.
+//
+//===------------------------------------------------------------------------------------------------------------===//
+
+#include "compiler/Codegen/Kernels/Kernels.h"
+
+#include "dialects/plan/StateLayout.h"
+
+using namespace mlir;
+
+namespace qwenc {
+
+using plan::Access;
+
+namespace {
+
+constexpr uint32_t kMatrix = 16;
+constexpr uint32_t kLargestDim = 192; // the result of 16 rows stays in registers
+constexpr double kMasked = -1e30;
+
+/// What one workgroup computes at a time.
+struct AttentionTile {
+  uint32_t subgroups = 0; ///< of 16 query rows each
+  uint32_t keys = 0;      ///< keys of one step
+  uint32_t buffers = 0;   ///< 2: the next step's keys are stored while slower subgroups still read this step's
+
+  uint32_t queries() const { return subgroups * kMatrix; }
+  uint32_t pitch(uint32_t dim) const { return dim / 8 + 1; } // 16-byte pieces; odd, against bank conflicts
+  uint32_t cachePieces(uint32_t dim) const { return buffers * 2 * keys * pitch(dim); }
+  uint32_t stripPitch() const { return keys / 4 + 2; } // keeps the 16 rows of a matrix store in different banks
+  uint32_t sharedBytes(uint32_t dim) const { return (cachePieces(dim) + queries() * stripPitch()) * 16; }
+
+  bool fits(uint32_t dim, const TargetProfile &target) const {
+    uint32_t lanesPerRow = target.subgroupSize / kMatrix;
+    return keys % (8 * lanesPerRow) == 0 && subgroups * target.subgroupSize <= target.maxWorkgroupInvocations &&
+           queries() * pitch(dim) <= cachePieces(dim) && sharedBytes(dim) <= target.maxSharedBytes;
+  }
+};
+
+/// In order of preference.
+constexpr AttentionTile kTiles[] = {{4, 32, 2}, {4, 32, 1}, {2, 32, 1}};
+
+class MatrixAttention {
+public:
+  MatrixAttention(KernelBuilder &k, const RowBound &rows, const Heads &heads, double scale, Elem output,
+                  const StateBlock &state, AttentionTile tile)
+      : k(k), heads(heads), rows(rows), scale(scale), output(output), tile(tile), group(heads.query / heads.keyValue),
+        pieces(heads.dim / 8), pitch(tile.pitch(heads.dim)), lanesPerRow(k.target().subgroupSize / kMatrix) {
+    uint64_t size = uint64_t(rows.max) * heads.query * heads.dim;
+    q = k.operand("q", Access::Read, size * 4);
+    cells = k.operand("state", Access::Read, state.bytes());
+    keys = k.operand("k_cache", Access::Read, heads.cacheBytes());
+    values = k.operand("v_cache", Access::Read, heads.cacheBytes());
+    y = k.operand("y", Access::Write, size * elemBytes(output));
+    cacheTile = k.shared(heads.cache, tile.cachePieces(heads.dim), 8);
+    weights = k.shared(heads.cache, tile.queries() * tile.stripPitch(), 8);
+    scores = weights.as(Elem::F32);
+  }
+
+  void emit(uint32_t tiles) {
+    first = (k.u32(tiles - 1) - k.workgroupId(0)) * tile.queries(); // those with the most keys begin first
+    cacheHead = k.workgroupId(1);
+    total = rowCount(k, rows, cells) * group;
+    t = k.localIndex();
+    strip = k.subgroupIndex() * kMatrix;
+    part = k.lane() % lanesPerRow;
+    laneRow = strip + k.lane() / lanesPerRow;
+    k.ifThen(first < total, [&] {
+      Val position = loadCell(k, cells, plan::layout::kPosition);
+      Val lastRow = k.min(first + tile.queries(), total) - 1;
+      visible = k.min(position + lastRow / group + 1, k.u32(heads.context));
+      lastKey = k.min(position + (first + laneRow) / group, visible - 1);
+      run();
+    });
+  }
+
+private:
+  uint32_t dimMatrices() const { return heads.dim / kMatrix; }
+  uint32_t keyMatrices() const { return tile.keys / kMatrix; }
+  /// Groups of eight columns of a strip's row that one lane owns.
+  uint32_t units() const { return tile.keys / (8 * lanesPerRow); }
+  Val unit(uint32_t i) { return part + i * lanesPerRow; }
+
+  void run() {
+    SmallVector<Value> firstStep = loadCache(k.u32(0)); // on its way while the queries are staged
+    SmallVector<Value> query = loadQueries();
+    SmallVector<Value> carried(dimMatrices(), k.matrixZero());
+    carried.push_back(k.f32(kMasked).value); // the row's maximum
+    carried.push_back(k.f32(0).value);       // this lane's part of the row's sum
+    carried.append(firstStep);
+    const size_t statistics = dimMatrices(), raw = statistics + 2;
+    k.forLoopMatrices(k.u32(0), visible, k.u32(tile.keys), carried, [&](Val key0, SmallVectorImpl<Value> &live) {
+      Val buffer = k.u32(0);
+      if (tile.buffers == 1)
+        k.barrier();
+      else
+        buffer = (key0 / tile.keys) % 2 * (2 * tile.keys * pitch);
+      storeCache(buffer, ArrayRef<Value>(live).drop_front(raw));
+      k.barrier();
+      SmallVector<Value> next = loadCache(key0 + tile.keys);
+      multiplyKeys(buffer, query);
+      softmax(key0, live[statistics], live[statistics + 1]);
+      multiplyValues(buffer + tile.keys * pitch, MutableArrayRef<Value>(live).take_front(dimMatrices()));
+      std::copy(next.begin(), next.end(), live.begin() + raw);
+    });
+    k.barrier();
+    storeResults(ArrayRef<Value>(carried).take_front(dimMatrices()), {&k, carried[statistics + 1]});
+  }
+
+  /// Where the elements of a query row (of q and of y) begin.
+  Val rowStart(Val row) { return (row / group * heads.query + cacheHead * group + row % group) * heads.dim; }
+
+  /// This subgroup's 16 rows of queries, scaled, as operands; they pass through the place of keys and values.
+  SmallVector<Value> loadQueries() {
+    SmallVector<Vals> loaded;
+    forPieces(tile.queries(), [&](Val row, Val piece, bool) {
+      loaded.push_back(k.load(q, Elem::F32, rowStart(k.min(first + row, total - 1)) + piece * 8, 8));
+    });
+    size_t next = 0;
+    forPieces(tile.queries(), [&](Val row, Val piece, bool isFull) {
+      Vals &x = loaded[next++];
+      for (Val &value : x)
+        value = value * scale;
+      auto store = [&] { k.store(cacheTile, row * pitch + piece, x); };
+      if (isFull)
+        store();
+      else
+        k.ifThen(row < tile.queries(), store);
+    });
+    k.barrier();
+    SmallVector<Value> query;
+    for (uint32_t d = 0; d < dimMatrices(); ++d)
+      query.push_back(k.matrixLoad(cacheTile, strip * pitch + d * 2, pitch, MatrixUse::A, MatrixOrder::Rows));
+    k.barrier();
+    return query;
+  }
+
+  /// For each piece of `count` rows that this invocation stages: body(row, piece of the row, whether all invocations
+  /// have one).
+  void forPieces(uint32_t count, llvm::function_ref<void(Val, Val, bool)> body) {
+    const uint32_t slots = count * pieces;
+    for (uint32_t done = 0; done < slots; done += k.invocations()) {
+      Val slot = t + done;
+      body(slot / pieces, slot % pieces, done + k.invocations() <= slots);
+    }
+  }
+
+  /// Keys, then values, of the step that begins at `key0`, as storeCache() takes them. Behind the last visible key its
+  /// copy is read: its weight is zero, but what lies there may not be a number.
+  SmallVector<Value> loadCache(Val key0) {
+    SmallVector<Value> raw;
+    for (Buffer from : {keys, values})
+      forPieces(tile.keys, [&](Val row, Val piece, bool) {
+        Val key = k.min(key0 + row, visible - 1);
+        raw.push_back(k.loadRaw16(from, (cacheHead * heads.context + key) * pieces + piece));
+      });
+    return raw;
+  }
+
+  void storeCache(Val buffer, ArrayRef<Value> raw) {
+    for (uint32_t firstRow : {0u, tile.keys})
+      forPieces(tile.keys, [&](Val row, Val piece, bool isFull) {
+        Value value = raw.front();
+        raw = raw.drop_front();
+        auto store = [&] { k.storeRaw16(cacheTile, buffer + (row + firstRow) * pitch + piece, value); };
+        if (isFull)
+          store();
+        else
+          k.ifThen(row < tile.keys, store);
+      });
+  }
+
+  /// Scores of this subgroup's rows against the step's keys, left in the strip.
+  void multiplyKeys(Val buffer, ArrayRef<Value> query) {
+    SmallVector<Value> sums(keyMatrices(), k.matrixZero());
+    for (uint32_t d = 0; d < dimMatrices(); ++d)
+      for (uint32_t j = 0; j < keyMatrices(); ++j) {
+        Value key =
+            k.matrixLoad(cacheTile, buffer + (j * kMatrix * pitch + d * 2), pitch, MatrixUse::B, MatrixOrder::Columns);
+        sums[j] = k.matrixMulAdd(query[d], key, sums[j]);
+      }
+    for (uint32_t j = 0; j < keyMatrices(); ++j)
+      k.matrixStore(scores, strip * tile.stripPitch() + j * 4, tile.stripPitch(), sums[j]);
+    k.subgroupBarrier();
+  }
+
+  /// The eight values of columns unit * 8 .. unit * 8 + 7 of this lane's row.
+  Vals loadUnit(Val unit) {
+    Val access = laneRow * tile.stripPitch() + unit * 2;
+    Vals eight = k.load(scores, access);
+    eight.append(k.load(scores, access + 1));
+    return eight;
+  }
+
+  /// Combines the lanes of each row.
+  Val acrossRow(Val x, llvm::function_ref<Val(Val, Val)> combine) {
+    for (uint32_t mask = 1; mask < lanesPerRow; mask *= 2)
+      x = combine(x, k.shuffleXor(x, mask));
+    return x;
+  }
+
+  /// Scores in the strip become weights exp(score - maximum) and the factor of what was summed before.
+  void softmax(Val key0, Value &maximum, Value &sum) {
+    Val before(&k, maximum), largest = k.f32(kMasked);
+    SmallVector<Vals> rowPart;
+    for (uint32_t i = 0; i < units(); ++i) {
+      Vals eight = loadUnit(unit(i));
+      Val key = key0 + unit(i) * 8;
+      for (auto [e, score] : llvm::enumerate(eight)) {
+        score = k.select(key + uint32_t(e) <= lastKey, score, k.f32(kMasked));
+        largest = k.max(largest, score);
+      }
+      rowPart.push_back(eight);
+    }
+    largest = k.max(before, acrossRow(largest, [&](Val a, Val b) { return k.max(a, b); }));
+    Val factor = k.exp(before - largest), added = k.f32(0);
+    for (Vals &eight : rowPart)
+      for (Val &score : eight) {
+        score = k.exp(score - largest);
+        added = added + score;
+      }
+    k.subgroupBarrier(); // all scores are read
+    Val access = laneRow * tile.stripPitch();
+    for (uint32_t i = 0; i < units(); ++i)
+      k.store(weights, access + unit(i), rowPart[i]);
+    for (uint32_t i = 0; i < 4; i += lanesPerRow)
+      k.store(scores, access + (part + (tile.keys / 8 + i)), Vals(4, factor));
+    k.subgroupBarrier();
+    maximum = largest.value;
+    sum = k.fma({&k, sum}, factor, added).value;
+  }
+
+  /// sums = sums * factor + weights * values.
+  void multiplyValues(Val buffer, MutableArrayRef<Value> sums) {
+    const uint32_t stripPitch = tile.stripPitch();
+    Value factor =
+        k.matrixLoad(scores, strip * stripPitch + tile.keys / 8, stripPitch, MatrixUse::Accumulator, MatrixOrder::Rows);
+    for (Value &sum : sums)
+      sum = k.matrixScale(sum, factor);
+    for (uint32_t j = 0; j < keyMatrices(); ++j) {
+      Value weight = k.matrixLoad(weights, strip * stripPitch + j * 2, stripPitch, MatrixUse::A, MatrixOrder::Rows);
+      for (uint32_t d = 0; d < dimMatrices(); ++d) {
+        Value value =
+            k.matrixLoad(cacheTile, buffer + (j * kMatrix * pitch + d * 2), pitch, MatrixUse::B, MatrixOrder::Rows);
+        sums[d] = k.matrixMulAdd(weight, value, sums[d]);
+      }
+    }
+  }
+
+  /// The strip takes as many columns at a time as a step has keys.
+  void storeResults(ArrayRef<Value> sums, Val laneSum) {
+    Val inverse = k.f32(1) / acrossRow(laneSum, [](Val a, Val b) { return a + b; });
+    Val row = first + laneRow;
+    for (uint32_t column0 = 0; column0 < heads.dim; column0 += tile.keys) {
+      const uint32_t columns = std::min(tile.keys, heads.dim - column0);
+      for (uint32_t j = 0; j < columns / kMatrix; ++j)
+        k.matrixStore(scores, strip * tile.stripPitch() + j * 4, tile.stripPitch(), sums[column0 / kMatrix + j]);
+      k.subgroupBarrier();
+      for (uint32_t i = 0; i < units(); ++i)
+        k.ifThen((row < total) & (unit(i) < columns / 8), [&] {
+          Vals eight = loadUnit(unit(i));
+          for (Val &value : eight)
+            value = value * inverse;
+          k.store(y, output, rowStart(row) + column0 + unit(i) * 8, eight);
+        });
+      k.subgroupBarrier();
+    }
+  }
+
+  KernelBuilder &k;
+  const Heads &heads;
+  const RowBound &rows;
+  double scale;
+  Elem output;
+  AttentionTile tile;
+  uint32_t group;       // query heads of one key/value head
+  uint32_t pieces;      // 16-byte pieces of a row of the cache
+  uint32_t pitch;       // of a staged row, in pieces
+  uint32_t lanesPerRow; // lanes that share a row of the strip
+  Buffer q, cells, keys, values, y;
+  Shared cacheTile;       // [buffers][keys, values][key]; first the queries
+  Shared weights, scores; // the strips of all subgroups, as 16-bit and as f32
+  Val first, cacheHead, total, t, strip, part, laneRow, visible, lastKey;
+};
+
+} // namespace
+
+FailureOr<KernelPlan> matrixAttentionKernel(const RowBound &rows, const Heads &heads, double scale, Elem output,
+                                            const StateBlock &state, const TargetProfile &target) {
+  bool hasMatrices = heads.cache == Elem::F16    ? target.f16CooperativeMatrix
+                     : heads.cache == Elem::BF16 ? target.bf16CooperativeMatrix
+                                                 : false;
+  bool knowsLanes = target.subgroupSize >= kMatrix && target.subgroupSize <= 64;
+  if (!hasMatrices || !knowsLanes || heads.dim % kMatrix != 0 || heads.dim > kLargestDim || rows.max == 1)
+    return failure();
+  const AttentionTile *tile =
+      llvm::find_if(kTiles, [&](const AttentionTile &candidate) { return candidate.fits(heads.dim, target); });
+  if (tile == std::end(kTiles))
+    return failure();
+  KernelPlan plan;
+  plan.name = "attention_matrix" + heads.suffix() + "_r" + std::to_string(rows.max) + parameterTag({scale}) +
+              (output == Elem::BF16 ? "_ybf16" : "");
+  plan.workgroup = {tile->subgroups * target.subgroupSize, 1, 1};
+  uint32_t group = heads.query / heads.keyValue;
+  uint32_t tiles = (rows.max * group + tile->queries() - 1) / tile->queries();
+  plan.groups = {tiles, heads.keyValue, 1};
+  plan.emit = [=, tile = *tile](KernelBuilder &k) {
+    MatrixAttention(k, rows, heads, scale, output, state, tile).emit(tiles);
+    return success();
+  };
+  return plan;
+}
+
+} // namespace qwenc

@@ -1,0 +1,72 @@
+//===- MatrixTile.cpp - How a matrix product is divided among workgroups -----------------------------------------===//
+
+#include "compiler/Codegen/MatrixTile.h"
+
+namespace qwenc {
+
+namespace {
+
+// Relative speeds of one core, in its cycles; only the ratios matter.
+constexpr double kProductsPerCycle = 1024; // of the matrix units
+constexpr double kBytesPerCycle = 40;      // from the cache that all cores share
+constexpr double kStageCycles = 250;       // of a stage in which neither makes progress: barriers, first operands
+constexpr double kBarrierCycles = 100;     // of the second barrier of a stage with one buffer
+
+/// What an invocation may keep in sums and in stages that wait, so that operands and addresses still find room.
+constexpr uint32_t kRegisters = 160;
+
+constexpr MatrixTile kCandidates[] = {
+    {.rows = 128, .columns = 128, .subgroupRows = 32, .subgroupColumns = 64, .depth = 32, .ahead = 2, .buffers = 2},
+    {.rows = 128, .columns = 96, .subgroupRows = 32, .subgroupColumns = 48, .depth = 32, .ahead = 2, .buffers = 2},
+    {.rows = 128, .columns = 96, .subgroupRows = 32, .subgroupColumns = 48, .depth = 32, .ahead = 2, .buffers = 1},
+    {.rows = 128, .columns = 64, .subgroupRows = 32, .subgroupColumns = 32, .depth = 32, .ahead = 2, .buffers = 2},
+    {.rows = 64, .columns = 128, .subgroupRows = 32, .subgroupColumns = 32, .depth = 32, .ahead = 2, .buffers = 2},
+    {.rows = 64, .columns = 96, .subgroupRows = 32, .subgroupColumns = 48, .depth = 32, .ahead = 2, .buffers = 2},
+    {.rows = 64, .columns = 64, .subgroupRows = 32, .subgroupColumns = 32, .depth = 64, .ahead = 2, .buffers = 2},
+    {.rows = 64, .columns = 64, .subgroupRows = 32, .subgroupColumns = 32, .depth = 32, .ahead = 2, .buffers = 2},
+    {.rows = 32, .columns = 64, .subgroupRows = 16, .subgroupColumns = 32, .depth = 64, .ahead = 2, .buffers = 2},
+    {.rows = 32, .columns = 64, .subgroupRows = 16, .subgroupColumns = 32, .depth = 32, .ahead = 1, .buffers = 1},
+};
+
+uint32_t ceilDivide(uint32_t a, uint32_t b) { return a / b + (a % b != 0); }
+
+bool fits(const MatrixTile &tile, uint32_t accumulators, const TargetProfile &target) {
+  uint32_t invocations = tile.subgroups() * target.subgroupSize;
+  if (target.subgroupSize < 16 || target.subgroupSize > 64 || invocations > target.maxWorkgroupInvocations)
+    return false;
+  uint32_t sums = tile.subgroupRows * tile.subgroupColumns * accumulators / target.subgroupSize;
+  uint32_t loads = ceilDivide(tile.rows * tile.pieces(), invocations) +
+                   accumulators * ceilDivide(tile.columns * tile.pieces(), invocations);
+  return sums + tile.ahead * loads * 4 <= kRegisters &&
+         uint64_t(tile.sharedPieces(accumulators)) * 16 <= target.maxSharedBytes;
+}
+
+} // namespace
+
+double matrixTileCost(const MatrixTile &tile, const MatrixProduct &product, const TargetProfile &target) {
+  double groups = double(ceilDivide(product.rows, tile.rows)) * ceilDivide(product.n, tile.columns);
+  double waves = ceilDivide(static_cast<uint32_t>(std::min(groups, 4e9)), target.computeUnits);
+  double results = double(tile.rows) * tile.columns;
+  double multiply = results * product.accumulators * tile.depth / kProductsPerCycle;
+  double read = double(tile.stageRows(product.accumulators)) * tile.depth * 2 / kBytesPerCycle;
+  double stage = std::max(multiply, read) + kStageCycles + (tile.buffers == 1 ? kBarrierCycles : 0);
+  double stages = ceilDivide(ceilDivide(product.k, tile.depth), tile.ahead) * tile.ahead;
+  return waves * (stages * stage + results * 4 / kBytesPerCycle);
+}
+
+std::optional<MatrixTile> chooseMatrixTile(const MatrixProduct &product, const TargetProfile &target) {
+  std::optional<MatrixTile> best;
+  double least = 0;
+  for (const MatrixTile &tile : kCandidates) {
+    if (!fits(tile, product.accumulators, target) || (product.tileRows && tile.rows != product.tileRows))
+      continue;
+    double cost = matrixTileCost(tile, product, target);
+    if (!best || cost < least) {
+      best = tile;
+      least = cost;
+    }
+  }
+  return best;
+}
+
+} // namespace qwenc

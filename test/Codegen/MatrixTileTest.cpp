@@ -1,0 +1,94 @@
+//===- MatrixTileTest.cpp - How matrix products are divided ------------------------------------------------------===//
+
+#include "compiler/Codegen/MatrixTile.h"
+
+#include <gtest/gtest.h>
+
+using namespace qwenc;
+
+namespace {
+
+TargetProfile h200() { return loadTargetProfile("nvidia-h200").value(); }
+
+struct Shape {
+  MatrixProduct product;
+  uint32_t rows, columns; // of the tile expected
+};
+
+/// Products of a 512-token chunk of Qwen3-0.6B: each tile gives all of 132 cores but four one workgroup.
+TEST(MatrixTile, FillsTheDevice) {
+  const Shape shapes[] = {
+      {{512, 4096, 1024, 1}, 128, 128}, // q, k, v
+      {{512, 1024, 2048, 1}, 64, 64},   // o
+      {{512, 3072, 1024, 2}, 128, 96},  // gate and up
+      {{512, 1024, 3072, 1}, 64, 64},   // down
+  };
+  for (const Shape &shape : shapes) {
+    SCOPED_TRACE(shape.product.n);
+    std::optional<MatrixTile> tile = chooseMatrixTile(shape.product, h200());
+    ASSERT_TRUE(tile);
+    EXPECT_EQ(tile->rows, shape.rows);
+    EXPECT_EQ(tile->columns, shape.columns);
+  }
+}
+
+TEST(MatrixTile, PrefersLargeTilesWhereAllFillTheDevice) {
+  std::optional<MatrixTile> tile = chooseMatrixTile({8192, 8192, 4096, 1}, h200());
+  ASSERT_TRUE(tile);
+  EXPECT_EQ(tile->rows * tile->columns, 128u * 128u);
+}
+
+TEST(MatrixTile, FewRowsTakeAFlatTile) {
+  std::optional<MatrixTile> tile = chooseMatrixTile({16, 151936, 1024, 1}, h200());
+  ASSERT_TRUE(tile);
+  EXPECT_EQ(tile->rows, 32u);
+}
+
+TEST(MatrixTile, OneGroupBeyondTheCoresCostsAnotherWave) {
+  MatrixTile tile = *chooseMatrixTile({512, 4096, 1024, 1}, h200());
+  TargetProfile target = h200();
+  target.computeUnits = 128;
+  double full = matrixTileCost(tile, {512, 4096, 1024, 1}, target);
+  EXPECT_EQ(matrixTileCost(tile, {512, 4097, 1024, 1}, target), 2 * full);
+  EXPECT_EQ(matrixTileCost(tile, {500, 4090, 1024, 1}, target), full);
+}
+
+/// What the kernel relies on, for any shape and target.
+TEST(MatrixTile, IsAlwaysConsistent) {
+  TargetProfile target = h200();
+  uint32_t found = 0;
+  for (uint32_t subgroup : {16u, 32u, 64u})
+    for (uint32_t shared : {16384u, 32768u, 49152u, 65536u})
+      for (uint32_t accumulators = 1; accumulators <= 4; ++accumulators)
+        for (uint32_t rows : {2u, 96u, 512u, 16384u})
+          for (uint32_t n : {8u, 1000u, 3072u, 151936u})
+            for (uint32_t k : {8u, 1000u, 9000u}) {
+              target.subgroupSize = subgroup;
+              target.maxSharedBytes = shared;
+              std::optional<MatrixTile> tile = chooseMatrixTile({rows, n, k, accumulators}, target);
+              if (!tile)
+                continue;
+              ++found;
+              EXPECT_EQ(tile->rows % tile->subgroupRows, 0u);
+              EXPECT_EQ(tile->columns % tile->subgroupColumns, 0u);
+              EXPECT_EQ(tile->subgroupRows % 16, 0u);
+              EXPECT_EQ(tile->subgroupColumns % tile->stripColumns(), 0u);
+              EXPECT_EQ(16 * tile->stripColumns() / 4 % subgroup, 0u);
+              EXPECT_EQ(tile->depth % 16, 0u);
+              EXPECT_EQ(tile->ahead % tile->buffers, 0u);
+              EXPECT_LE(tile->sharedPieces(accumulators) * 16, shared);
+              EXPECT_LE(tile->subgroups() * subgroup, target.maxWorkgroupInvocations);
+            }
+  EXPECT_GT(found, 300u);
+}
+
+TEST(MatrixTile, NoneWithoutASubgroupSizeOrMemory) {
+  TargetProfile target = h200();
+  target.subgroupSize = 0;
+  EXPECT_FALSE(chooseMatrixTile({512, 4096, 1024, 1}, target));
+  target.subgroupSize = 32;
+  target.maxSharedBytes = 4096;
+  EXPECT_FALSE(chooseMatrixTile({512, 4096, 1024, 1}, target));
+}
+
+} // namespace
