@@ -300,7 +300,7 @@ private:
     });
   }
 
-  /// What the sums of each split are multiplied by in this lane's row: exp(maximum - largest) / total.
+  /// What the sums of each split are multiplied by in this lane's row: exp(maximum - largest) / sum of all weights.
   Vals splitFactors(Val maximum, Val sum) {
     Vals maxima{maximum}, sums{sum}, factors;
     for (uint32_t other = 1; other < tile.splits; ++other) {
@@ -308,15 +308,15 @@ private:
       maxima.push_back(left[0]);
       sums.push_back(left[1]);
     }
-    Val largest = maximum, total = k.f32(0);
+    Val largest = maximum, weight = k.f32(0);
     for (Val each : maxima)
       largest = k.max(largest, each);
     for (auto [each, eachSum] : llvm::zip_equal(maxima, sums)) {
       factors.push_back(k.exp(each - largest));
-      total = k.fma(eachSum, factors.back(), total);
+      weight = k.fma(eachSum, factors.back(), weight);
     }
     for (Val &factor : factors)
-      factor = factor / total;
+      factor = factor / weight;
     return factors;
   }
 
