@@ -1,7 +1,9 @@
 // Attention on cooperative matrices: two query heads and 32 positions make a tile of 64 rows, so 40 rows take two
-// workgroups for each of the two key heads. Operands have the cache's type, sums are f32.
+// workgroups for each of the two key heads. Operands have the cache's type, sums are f32. On a device of one core a
+// workgroup is never alone, and one subgroup computes 16 rows; on an H200 two share them.
 
-// RUN: qwen-opt %s --convert-qwen-to-plan=target=nvidia-h200 | FileCheck %s
+// RUN: qwen-opt %s --convert-qwen-to-plan=target=%S/../Gpu/h200-large-tiles.json | FileCheck %s
+// RUN: qwen-opt %s --convert-qwen-to-plan=target=nvidia-h200 | FileCheck %s --check-prefix=SPLIT
 // RUN: qwen-opt %s --convert-qwen-to-plan=target=amd-gfx1151 | FileCheck %s --check-prefix=WITHOUT
 // RUN: sed -e 's/xf16>/xbf16>/g' %s | qwen-opt --convert-qwen-to-plan=target=nvidia-h200 | FileCheck %s --check-prefix=BF16
 // RUN: sed -e 's/xf16>/xf32>/g' %s | qwen-opt --convert-qwen-to-plan=target=nvidia-h200 | FileCheck %s --check-prefix=WITHOUT
@@ -34,6 +36,22 @@
 // CHECK: spirv.KHR.CooperativeMatrixLoad {{.*}} <RowMajor> {{.*}} !spirv.coopmatrix<16x16xf16, Subgroup, MatrixB>
 // CHECK: spirv.mlir.merge
 // CHECK: plan.dispatch @attention_matrix_h4kv2d48_c96_f16_r40{{.*}} groups [2, 2, 1]
+
+// SPLIT: plan.kernel @attention_matrix_h4kv2d48_c96_f16_r40{{.*}} workgroup [256, 1, 1] subgroup 32 shared 26624
+// SPLIT: spirv.mlir.loop
+// Half of the 32 keys of a step in each subgroup.
+// SPLIT-COUNT-6: spirv.KHR.CooperativeMatrixMulAdd
+// SPLIT-NOT: spirv.KHR.CooperativeMatrixMulAdd
+// SPLIT: spirv.mlir.merge
+// The sums of the second half pass to the subgroup of the first.
+// SPLIT: spirv.ControlBarrier <Workgroup>
+// SPLIT: spirv.mlir.selection
+// SPLIT: spirv.mlir.selection
+// SPLIT-COUNT-3: spirv.KHR.CooperativeMatrixStore
+// SPLIT: spirv.ControlBarrier <Workgroup>
+// SPLIT: spirv.mlir.selection
+// SPLIT-COUNT-3: spirv.KHR.CooperativeMatrixStore
+// SPLIT: plan.dispatch @attention_matrix_h4kv2d48_c96_f16_r40{{.*}} groups [2, 2, 1]
 
 // BF16: plan.kernel @attention_matrix_h4kv2d48_c96_bf16_r40{{.*}} features ["cooperative_matrix", "bfloat16"]
 // BF16-NOT: Float16,

@@ -37,8 +37,8 @@ TARGETS = {"generic": "generic", "h200": "nvidia-h200", "f32": str(FOLDER / "h20
            # One core: the largest tiles always look best.
            "large-tiles": str(FOLDER / "h200-large-tiles.json")}
 BOUNDS = {"generic": 1e-4, "f32": 1e-4, "h200": 5e-2, "bf16-cache": 5e-2, "large-tiles": 5e-2}
-CONTEXT, CHUNK = 400, 96
-LENGTHS = (1, 7, 95, 96, 97, 300)
+CONTEXT, CHUNK = 800, 96
+LENGTHS = (1, 7, 95, 96, 97, 300, 701)
 STEPS = 24
 
 

@@ -9,6 +9,9 @@
 //   scores (matrix) -> f32 in the strip -> lanes: maximum, exp, sum -> weights (16-bit) and the factor of the old sums,
 //   written over the scores -> operand and factor of the second product
 //
+// Where a workgroup has a core for itself, two subgroups share 16 rows: each takes half of the keys of every step as if
+// the others did not exist, and their sums meet at the end.
+//
 // A row of the strip: [weights: keys / 8 accesses][factor, 16 times: 4 accesses], in the place of keys / 4 accesses of
 // scores. Keys and values of the next step wait in registers while this step computes. Online softmax: Milakov and
 // Gimelshein 2018, Dao et al. 2022.
@@ -33,25 +36,36 @@ constexpr double kMasked = -1e30;
 
 /// What one workgroup computes at a time.
 struct AttentionTile {
-  uint32_t subgroups = 0; ///< of 16 query rows each
-  uint32_t keys = 0;      ///< keys of one step
-  uint32_t buffers = 0;   ///< 2: the next step's keys are stored while slower subgroups still read this step's
+  uint32_t strips = 0;  ///< of 16 query rows each
+  uint32_t splits = 0;  ///< subgroups that share a strip's rows, each with its part of the keys
+  uint32_t keys = 0;    ///< keys of one step
+  uint32_t buffers = 0; ///< 2: the next step's keys are stored while slower subgroups still read this step's
 
-  uint32_t queries() const { return subgroups * kMatrix; }
+  uint32_t subgroups() const { return strips * splits; }
+  uint32_t queries() const { return strips * kMatrix; }
+  uint32_t ownKeys() const { return keys / splits; }         ///< of one subgroup
   uint32_t pitch(uint32_t dim) const { return dim / 8 + 1; } // 16-byte pieces; odd, against bank conflicts
   uint32_t cachePieces(uint32_t dim) const { return buffers * 2 * keys * pitch(dim); }
-  uint32_t stripPitch() const { return keys / 4 + 2; } // keeps the 16 rows of a matrix store in different banks
-  uint32_t sharedBytes(uint32_t dim) const { return (cachePieces(dim) + queries() * stripPitch()) * 16; }
+  // Two accesses more than the scores keep the 16 rows of a matrix store in different banks.
+  uint32_t stripPitch() const { return ownKeys() / 4 + 2; }
+  uint32_t sumPitch(uint32_t dim) const { return dim / 4 + 2; }
+  uint32_t sharedBytes(uint32_t dim) const { return (cachePieces(dim) + subgroups() * kMatrix * stripPitch()) * 16; }
 
   bool fits(uint32_t dim, const TargetProfile &target) const {
     uint32_t lanesPerRow = target.subgroupSize / kMatrix;
-    return keys % (8 * lanesPerRow) == 0 && subgroups * target.subgroupSize <= target.maxWorkgroupInvocations &&
-           queries() * pitch(dim) <= cachePieces(dim) && sharedBytes(dim) <= target.maxSharedBytes;
+    return ownKeys() % (8 * lanesPerRow) == 0 && subgroups() * target.subgroupSize <= target.maxWorkgroupInvocations &&
+           queries() * pitch(dim) <= cachePieces(dim) && (splits - 1) * queries() * sumPitch(dim) <= cachePieces(dim) &&
+           sharedBytes(dim) <= target.maxSharedBytes;
   }
 };
 
-/// In order of preference.
-constexpr AttentionTile kTiles[] = {{4, 32, 2}, {4, 32, 1}, {2, 32, 1}};
+/// In order of preference. Splits are for workgroups that are alone on their core.
+constexpr AttentionTile kTiles[] = {
+    {.strips = 4, .splits = 2, .keys = 32, .buffers = 2},
+    {.strips = 4, .splits = 1, .keys = 32, .buffers = 2},
+    {.strips = 4, .splits = 1, .keys = 32, .buffers = 1},
+    {.strips = 2, .splits = 1, .keys = 32, .buffers = 1},
+};
 
 class MatrixAttention {
 public:
@@ -66,8 +80,9 @@ public:
     values = k.operand("v_cache", Access::Read, heads.cacheBytes());
     y = k.operand("y", Access::Write, size * elemBytes(output));
     cacheTile = k.shared(heads.cache, tile.cachePieces(heads.dim), 8);
-    weights = k.shared(heads.cache, tile.queries() * tile.stripPitch(), 8);
+    weights = k.shared(heads.cache, tile.subgroups() * kMatrix * tile.stripPitch(), 8);
     scores = weights.as(Elem::F32);
+    otherSums = cacheTile.as(Elem::F32);
   }
 
   void emit(uint32_t tiles) {
@@ -76,23 +91,27 @@ public:
     total = rowCount(k, rows, cells) * group;
     t = k.localIndex();
     strip = k.subgroupIndex() * kMatrix;
+    queryRow = tile.splits == 1 ? strip : k.subgroupIndex() % tile.strips * kMatrix;
+    split = tile.splits == 1 ? k.u32(0) : k.subgroupIndex() / tile.strips;
     part = k.lane() % lanesPerRow;
-    laneRow = strip + k.lane() / lanesPerRow;
+    laneRow = k.lane() / lanesPerRow;
+    row = first + queryRow + laneRow;
     k.ifThen(first < total, [&] {
       Val position = loadCell(k, cells, plan::layout::kPosition);
       Val lastRow = k.min(first + tile.queries(), total) - 1;
       visible = k.min(position + lastRow / group + 1, k.u32(heads.context));
-      lastKey = k.min(position + (first + laneRow) / group, visible - 1);
+      lastKey = k.min(position + row / group, visible - 1);
       run();
     });
   }
 
 private:
   uint32_t dimMatrices() const { return heads.dim / kMatrix; }
-  uint32_t keyMatrices() const { return tile.keys / kMatrix; }
+  uint32_t keyMatrices() const { return tile.ownKeys() / kMatrix; } // of this subgroup
   /// Groups of eight columns of a strip's row that one lane owns.
-  uint32_t units() const { return tile.keys / (8 * lanesPerRow); }
+  uint32_t units() const { return tile.ownKeys() / (8 * lanesPerRow); }
   Val unit(uint32_t i) { return part + i * lanesPerRow; }
+  Val laneAccess() { return (strip + laneRow) * tile.stripPitch(); }
 
   void run() {
     SmallVector<Value> firstStep = loadCache(k.u32(0)); // on its way while the queries are staged
@@ -111,13 +130,21 @@ private:
       storeCache(buffer, ArrayRef<Value>(live).drop_front(raw));
       k.barrier();
       SmallVector<Value> next = loadCache(key0 + tile.keys);
-      multiplyKeys(buffer, query);
-      softmax(key0, live[statistics], live[statistics + 1]);
-      multiplyValues(buffer + tile.keys * pitch, MutableArrayRef<Value>(live).take_front(dimMatrices()));
+      Val ownKey = split * tile.ownKeys();
+      multiplyKeys(buffer + ownKey * pitch, query);
+      softmax(key0 + ownKey, live[statistics], live[statistics + 1]);
+      multiplyValues(buffer + (ownKey + tile.keys) * pitch, MutableArrayRef<Value>(live).take_front(dimMatrices()));
       std::copy(next.begin(), next.end(), live.begin() + raw);
     });
     k.barrier();
-    storeResults(ArrayRef<Value>(carried).take_front(dimMatrices()), {&k, carried[statistics + 1]});
+    ArrayRef<Value> sums = ArrayRef<Value>(carried).take_front(dimMatrices());
+    Val maximum(&k, carried[statistics]);
+    Val sum = acrossRow({&k, carried[statistics + 1]}, [](Val a, Val b) { return a + b; });
+    if (tile.splits == 1)
+      return storeResults(sums, {k.f32(1) / sum});
+    leaveSums(sums, maximum, sum);
+    k.barrier();
+    k.ifThen(split == 0, [&] { storeResults(sums, splitFactors(maximum, sum)); });
   }
 
   /// Where the elements of a query row (of q and of y) begin.
@@ -143,7 +170,7 @@ private:
     k.barrier();
     SmallVector<Value> query;
     for (uint32_t d = 0; d < dimMatrices(); ++d)
-      query.push_back(k.matrixLoad(cacheTile, strip * pitch + d * 2, pitch, MatrixUse::A, MatrixOrder::Rows));
+      query.push_back(k.matrixLoad(cacheTile, queryRow * pitch + d * 2, pitch, MatrixUse::A, MatrixOrder::Rows));
     k.barrier();
     return query;
   }
@@ -199,7 +226,7 @@ private:
 
   /// The eight values of columns unit * 8 .. unit * 8 + 7 of this lane's row.
   Vals loadUnit(Val unit) {
-    Val access = laneRow * tile.stripPitch() + unit * 2;
+    Val access = laneAccess() + unit * 2;
     Vals eight = k.load(scores, access);
     eight.append(k.load(scores, access + 1));
     return eight;
@@ -212,7 +239,8 @@ private:
     return x;
   }
 
-  /// Scores in the strip become weights exp(score - maximum) and the factor of what was summed before.
+  /// Scores in the strip become weights exp(score - maximum) and the factor of what was summed before. A row that has
+  /// seen only masked keys sums their values; the factor of its first real maximum, or of its split, is zero.
   void softmax(Val key0, Value &maximum, Value &sum) {
     Val before(&k, maximum), largest = k.f32(kMasked);
     SmallVector<Vals> rowPart;
@@ -233,11 +261,11 @@ private:
         added = added + score;
       }
     k.subgroupBarrier(); // all scores are read
-    Val access = laneRow * tile.stripPitch();
+    Val access = laneAccess();
     for (uint32_t i = 0; i < units(); ++i)
       k.store(weights, access + unit(i), rowPart[i]);
     for (uint32_t i = 0; i < 4; i += lanesPerRow)
-      k.store(scores, access + (part + (tile.keys / 8 + i)), Vals(4, factor));
+      k.store(scores, access + (part + (tile.ownKeys() / 8 + i)), Vals(4, factor));
     k.subgroupBarrier();
     maximum = largest.value;
     sum = k.fma({&k, sum}, factor, added).value;
@@ -246,8 +274,8 @@ private:
   /// sums = sums * factor + weights * values.
   void multiplyValues(Val buffer, MutableArrayRef<Value> sums) {
     const uint32_t stripPitch = tile.stripPitch();
-    Value factor =
-        k.matrixLoad(scores, strip * stripPitch + tile.keys / 8, stripPitch, MatrixUse::Accumulator, MatrixOrder::Rows);
+    Value factor = k.matrixLoad(scores, strip * stripPitch + tile.ownKeys() / 8, stripPitch, MatrixUse::Accumulator,
+                                MatrixOrder::Rows);
     for (Value &sum : sums)
       sum = k.matrixScale(sum, factor);
     for (uint32_t j = 0; j < keyMatrices(); ++j) {
@@ -260,12 +288,44 @@ private:
     }
   }
 
-  /// The strip takes as many columns at a time as a step has keys.
-  void storeResults(ArrayRef<Value> sums, Val laneSum) {
-    Val inverse = k.f32(1) / acrossRow(laneSum, [](Val a, Val b) { return a + b; });
-    Val row = first + laneRow;
-    for (uint32_t column0 = 0; column0 < heads.dim; column0 += tile.keys) {
-      const uint32_t columns = std::min(tile.keys, heads.dim - column0);
+  /// Where the sums of a split (1, 2, ...) lie for the first one, and the accesses before the next row.
+  Val sumStart(Val other) { return ((other - 1) * tile.queries() + queryRow) * tile.sumPitch(heads.dim); }
+
+  /// Maximum and sum of each row go to the strip; the sums of all splits but the first to the place of the keys.
+  void leaveSums(ArrayRef<Value> sums, Val maximum, Val sum) {
+    k.ifThen(part == 0, [&] { k.store(scores, laneAccess(), {maximum, sum, sum, sum}); });
+    k.ifThen(split != 0, [&] {
+      for (uint32_t d = 0; d < dimMatrices(); ++d)
+        k.matrixStore(otherSums, sumStart(split) + d * 4, tile.sumPitch(heads.dim), sums[d]);
+    });
+  }
+
+  /// What the sums of each split are multiplied by in this lane's row: exp(maximum - largest) / sum of all weights.
+  Vals splitFactors(Val maximum, Val sum) {
+    Vals maxima{maximum}, sums{sum}, factors;
+    for (uint32_t other = 1; other < tile.splits; ++other) {
+      Vals left = k.load(scores, laneAccess() + other * tile.queries() * tile.stripPitch());
+      maxima.push_back(left[0]);
+      sums.push_back(left[1]);
+    }
+    Val largest = maximum, weight = k.f32(0);
+    for (Val each : maxima)
+      largest = k.max(largest, each);
+    for (auto [each, eachSum] : llvm::zip_equal(maxima, sums)) {
+      factors.push_back(k.exp(each - largest));
+      weight = k.fma(eachSum, factors.back(), weight);
+    }
+    for (Val &factor : factors)
+      factor = factor / weight;
+    return factors;
+  }
+
+  /// This subgroup's sums, and those the other splits left, times the factors of this lane's row. The strip takes as
+  /// many columns at a time as the subgroup has keys in a step.
+  void storeResults(ArrayRef<Value> sums, ArrayRef<Val> factors) {
+    k.subgroupBarrier(); // what was in the strip is read
+    for (uint32_t column0 = 0; column0 < heads.dim; column0 += tile.ownKeys()) {
+      const uint32_t columns = std::min(tile.ownKeys(), heads.dim - column0);
       for (uint32_t j = 0; j < columns / kMatrix; ++j)
         k.matrixStore(scores, strip * tile.stripPitch() + j * 4, tile.stripPitch(), sums[column0 / kMatrix + j]);
       k.subgroupBarrier();
@@ -273,11 +333,22 @@ private:
         k.ifThen((row < total) & (unit(i) < columns / 8), [&] {
           Vals eight = loadUnit(unit(i));
           for (Val &value : eight)
-            value = value * inverse;
+            value = value * factors[0];
+          for (uint32_t other = 1; other < tile.splits; ++other)
+            addUnit(eight, k.u32(other), unit(i) + column0 / 8, factors[other]);
           k.store(y, output, rowStart(row) + column0 + unit(i) * 8, eight);
         });
       k.subgroupBarrier();
     }
+  }
+
+  /// eight += factor * the eight columns from unit * 8 on that another split left for this lane's row.
+  void addUnit(Vals &eight, Val other, Val unit, Val factor) {
+    Val access = sumStart(other) + laneRow * tile.sumPitch(heads.dim) + unit * 2;
+    Vals left = k.load(otherSums, access);
+    left.append(k.load(otherSums, access + 1));
+    for (auto [value, more] : llvm::zip_equal(eight, left))
+      value = k.fma(more, factor, value);
   }
 
   KernelBuilder &k;
@@ -291,9 +362,11 @@ private:
   uint32_t pitch;       // of a staged row, in pieces
   uint32_t lanesPerRow; // lanes that share a row of the strip
   Buffer q, cells, keys, values, y;
-  Shared cacheTile;       // [buffers][keys, values][key]; first the queries
-  Shared weights, scores; // the strips of all subgroups, as 16-bit and as f32
-  Val first, cacheHead, total, t, strip, part, laneRow, visible, lastKey;
+  Shared cacheTile, otherSums; // [buffers][keys, values][key]; first the queries, last the sums of the other splits
+  Shared weights, scores;      // the strips of all subgroups, as 16-bit and as f32
+  Val first, cacheHead, total, t, visible;
+  Val strip, queryRow, split;      // of this subgroup: its strip's first row, its first query, its part of the keys
+  Val part, laneRow, row, lastKey; // of this lane: its part of a row, which of the 16, which query, what that sees
 };
 
 } // namespace
@@ -306,16 +379,19 @@ FailureOr<KernelPlan> matrixAttentionKernel(const RowBound &rows, const Heads &h
   bool knowsLanes = target.subgroupSize >= kMatrix && target.subgroupSize <= 64;
   if (!hasMatrices || !knowsLanes || heads.dim % kMatrix != 0 || heads.dim > kLargestDim || rows.max == 1)
     return failure();
-  const AttentionTile *tile =
-      llvm::find_if(kTiles, [&](const AttentionTile &candidate) { return candidate.fits(heads.dim, target); });
+  const uint32_t group = heads.query / heads.keyValue;
+  auto tilesOf = [&](const AttentionTile &tile) { return llvm::divideCeil(rows.max * group, tile.queries()); };
+  const AttentionTile *tile = llvm::find_if(kTiles, [&](const AttentionTile &candidate) {
+    bool isAlone = tilesOf(candidate) * heads.keyValue <= target.computeUnits;
+    return candidate.fits(heads.dim, target) && (candidate.splits == 1 || isAlone);
+  });
   if (tile == std::end(kTiles))
     return failure();
   KernelPlan plan;
   plan.name = "attention_matrix" + heads.suffix() + "_r" + std::to_string(rows.max) + parameterTag({scale}) +
               (output == Elem::BF16 ? "_ybf16" : "");
-  plan.workgroup = {tile->subgroups * target.subgroupSize, 1, 1};
-  uint32_t group = heads.query / heads.keyValue;
-  uint32_t tiles = (rows.max * group + tile->queries() - 1) / tile->queries();
+  plan.workgroup = {tile->subgroups() * target.subgroupSize, 1, 1};
+  const uint32_t tiles = tilesOf(*tile);
   plan.groups = {tiles, heads.keyValue, 1};
   plan.emit = [=, tile = *tile](KernelBuilder &k) {
     MatrixAttention(k, rows, heads, scale, output, state, tile).emit(tiles);
