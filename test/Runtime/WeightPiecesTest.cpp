@@ -56,11 +56,17 @@ protected:
 /// The experts of Qwen3-Omni's thinker: 48 layers of 128 experts with three matrices of 768 x 2048 in BF16.
 TEST_F(WeightPiecesTest, FillsBatchesOfTenThousandsOfExperts) {
   constexpr uint64_t kBytes = 768 * 2048 * 2, kPerFile = 1229;
+  for (int i = 0; i < 15; ++i)
+    plan.files.push_back({"part" + std::to_string(i), 1000 + kPerFile * kBytes, 992, 0});
+  for (int i = 0; i < 48; ++i)
+    plan.buffers.push_back({"layer" + std::to_string(i), fb::BufferPurpose::Weights, 384 * kBytes});
   for (uint64_t i = 0; i < 48 * 128 * 3; ++i)
     plan.weights.push_back({"experts", uint32_t(i / kPerFile), 1000 + i % kPerFile * kBytes, 768, 4096, 4096,
                             uint32_t(i / 384), i % 384 * kBytes, int32_t(i / 384)});
   cut();
   expectComplete();
+  EXPECT_TRUE(verifyPlan(bytes, {.checkTrailer = false}).isOk())
+      << verifyPlan(bytes, {.checkTrailer = false}).message();
   EXPECT_EQ(pieces.fileBytes, 48 * 128 * 3 * kBytes);
   EXPECT_EQ(pieces.layers, 48);
   EXPECT_LE(pieces.batches.size(), pieces.fileBytes / kBatchBytes * 102 / 100); // nearly all of them are full
