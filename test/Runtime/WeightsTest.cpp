@@ -42,7 +42,7 @@ class WeightsTest : public testing::TestWithParam<UploadPath> {
 protected:
   void SetUp() override { SKIP_WITHOUT_DEVICE(); }
 
-  /// Loads \p placement and returns the content of its buffer 0, which held 0xee before.
+  /// Loads \p placement and returns the content of its buffers, one behind the other, which held 0xee before.
   Result<std::string> load(const Placement &placement) {
     folder.write("model.safetensors", placement.file);
     QWENRT_ASSIGN_OR_RETURN(std::shared_ptr<const Plan> plan,
@@ -56,8 +56,11 @@ protected:
                               DeviceBuffer::create(device, buffer->name()->str(), buffer->size_bytes(), kind));
       buffers.push_back(std::move(made));
     }
-    std::vector<std::byte> content(buffers[0].sizeBytes(), std::byte(0xee));
-    QWENRT_RETURN_IF_ERROR(transfer->write(buffers[0], 0, content));
+    std::vector<std::vector<std::byte>> contents;
+    for (const DeviceBuffer &buffer : buffers) {
+      contents.emplace_back(buffer.sizeBytes(), std::byte(0xee));
+      QWENRT_RETURN_IF_ERROR(transfer->write(buffer, 0, contents.back()));
+    }
     QWENRT_ASSIGN_OR_RETURN(std::vector<File> files, openWeightFiles(*plan, ""));
     if (truncateAfterOpening)
       folder.write("model.safetensors", placement.file.substr(0, placement.file.size() - 5));
@@ -69,8 +72,12 @@ protected:
                                          if (onProgress)
                                            onProgress();
                                        }));
-    QWENRT_RETURN_IF_ERROR(transfer->read(buffers[0], 0, content));
-    return std::string(reinterpret_cast<const char *>(content.data()), content.size());
+    std::string joined;
+    for (size_t i = 0; i < buffers.size(); ++i) {
+      QWENRT_RETURN_IF_ERROR(transfer->read(buffers[i], 0, contents[i]));
+      joined.append(reinterpret_cast<const char *>(contents[i].data()), contents[i].size());
+    }
+    return joined;
   }
 
   TemporaryFolder folder;
@@ -134,6 +141,20 @@ TEST_P(WeightsTest, LoadsManySmallWeightsSideBySide) {
   EXPECT_EQ(content->substr(0, 3), std::string(3, '\0'));
   EXPECT_EQ(content->substr(9'000'003), std::string(13, '\0'));
   EXPECT_EQ(lastProgress.bytesDone, 9'000'000u);
+}
+
+TEST_P(WeightsTest, OneBatchGoesToSeveralBuffers) {
+  Placement placement = makePlacement(600);
+  placement.plan.buffers = {{"even", fb::BufferPurpose::Weights, 304}, {"odd", fb::BufferPurpose::Weights, 304}};
+  std::string expected[2];
+  for (uint64_t i = 0; i < 20; ++i) {
+    placement.plan.weights.push_back(
+        {"w" + std::to_string(i), 0, dataStart(placement) + i * 30, 3, 10, 10, uint32_t(i % 2), i / 2 * 30});
+    expected[i % 2] += placement.data.substr(i * 30, 30);
+  }
+  Result<std::string> content = load(placement);
+  ASSERT_TRUE(content.isOk()) << content.status().message();
+  EXPECT_EQ(*content, expected[0] + std::string(4, '\0') + expected[1] + std::string(4, '\0'));
 }
 
 /// Pages of \p path that the system holds in memory.
