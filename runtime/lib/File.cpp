@@ -29,7 +29,7 @@ Result<File> File::open(const std::string &path) {
   file.descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file.descriptor_ < 0)
     return ioError(path, "open");
-  struct stat info{};
+  struct stat info {};
   if (fstat(file.descriptor_, &info) != 0)
     return ioError(path, "read");
   if (!S_ISREG(info.st_mode))
@@ -74,6 +74,10 @@ Status File::readAt(uint64_t offset, void *target, uint64_t sizeBytes) const {
 
 void File::dropPages(uint64_t offset, uint64_t sizeBytes) const {
   ::posix_fadvise(descriptor_, off_t(offset), off_t(sizeBytes), POSIX_FADV_DONTNEED);
+}
+
+void File::expectRange(uint64_t offset, uint64_t sizeBytes) const {
+  ::posix_fadvise(descriptor_, off_t(offset), off_t(sizeBytes), POSIX_FADV_WILLNEED);
 }
 
 void File::expectSequential() const { ::posix_fadvise(descriptor_, 0, 0, POSIX_FADV_SEQUENTIAL); }

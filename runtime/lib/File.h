@@ -30,6 +30,8 @@ public:
 
   /// Tells the system that these pages will not be read again.
   void dropPages(uint64_t offset, uint64_t sizeBytes) const;
+  /// Tells the system that this range will be read at once, so that a disk gets one long request.
+  void expectRange(uint64_t offset, uint64_t sizeBytes) const;
   /// Tells the system that the file is read once, from front to back.
   void expectSequential() const;
 

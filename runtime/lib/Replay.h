@@ -45,8 +45,11 @@ public:
   const DeviceBuffer &buffer(uint32_t ordinal) const { return buffers_[ordinal]; }
   Transfer &transfer() { return *transfer_; }
   const ComputePipelines &pipelines() const { return *pipelines_; }
-  /// Weights go straight into mapped device memory.
-  bool mapped() const { return mapped_; }
+  /// The way weights take; never Auto.
+  UploadPath upload() const { return upload_; }
+  /// Device memory that was free before the buffers were made.
+  uint64_t availableBytes() const { return available_; }
+  uint64_t neededBytes() const { return needs_; }
   /// Sum of the cost and read estimates of one run of \p entry.
   uint64_t costNs(uint32_t entry) const;
   uint64_t readBytes(uint32_t entry, uint64_t positions) const;
@@ -62,8 +65,8 @@ private:
 
   Replay(detail::DeviceState &device, const Plan &plan) : device_(device), plan_(plan) {}
   Status createObjects(const SessionOptions &options);
-  Status checkBudget(bool mapped) const;
-  Result<bool> chooseMapping(UploadPath upload) const;
+  Status chooseMemory(UploadPath wish);
+  bool mapped() const { return upload_ != UploadPath::Staging; }
   Status createBuffers();
   Result<std::vector<Segment>> record(uint32_t entry, VkQueryPool queries);
   Status beginSegment(VkCommandBuffer &commands);
@@ -82,7 +85,8 @@ private:
   VkCommandBuffer hostBarrier_ = VK_NULL_HANDLE;
   VkSemaphore timeline_ = VK_NULL_HANDLE;
   uint64_t lastValue_ = 0;
-  bool mapped_ = false;
+  UploadPath upload_ = UploadPath::Staging;
+  uint64_t available_ = 0, needs_ = 0;
   std::vector<std::vector<Segment>> recorded_; // per entry; empty: not yet
   uint64_t traceOriginTicks_ = 0;
   bool hasTraceOrigin_ = false;

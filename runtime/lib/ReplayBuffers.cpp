@@ -1,4 +1,5 @@
 //===- ReplayBuffers.cpp - Budget and buffers of a plan ----------------------------------------------------------===//
+#include "Budget.h"
 #include "Replay.h"
 #include "Text.h"
 
@@ -9,8 +10,7 @@ Result<std::unique_ptr<Replay>> Replay::create(detail::DeviceState &device, cons
   QWENRT_RETURN_IF_ERROR(checkPlan(plan.root(), device.info));
   std::unique_ptr<Replay> replay(new Replay(device, plan));
   replay->recorded_.resize(plan.root().entries()->size());
-  QWENRT_ASSIGN_OR_RETURN(replay->mapped_, replay->chooseMapping(options.upload));
-  QWENRT_RETURN_IF_ERROR(replay->checkBudget(replay->mapped_));
+  QWENRT_RETURN_IF_ERROR(replay->chooseMemory(options.upload));
   QWENRT_RETURN_IF_ERROR(replay->createObjects(options));
   QWENRT_RETURN_IF_ERROR(replay->createBuffers());
   return replay;
@@ -41,49 +41,21 @@ Replay::~Replay() {
   device_.vk.vkDestroyCommandPool(device_.device, pool_, nullptr);
 }
 
-/// Whether device memory is mapped. All of it is, or none: the plan's buffers are what fills the heap.
-Result<bool> Replay::chooseMapping(UploadPath upload) const {
-  if (upload == UploadPath::Staging)
-    return false;
-  std::optional<uint32_t> type = findMemoryType(device_, MemoryKind::DeviceMapped);
-  if (upload == UploadPath::Direct && !type)
-    return Status(StatusCode::Unsupported,
-                  "device memory cannot be mapped, expected it for direct upload, use staging or auto");
-  if (!type || upload == UploadPath::Direct)
-    return type.has_value();
-  // A small window (256 MB of BAR) is a heap of its own: too small for a model.
-  std::optional<uint32_t> local = findMemoryType(device_, MemoryKind::DeviceOnly);
-  uint32_t mappedHeap = device_.memory.memoryTypes[*type].heapIndex;
-  return local && device_.memory.memoryTypes[*local].heapIndex == mappedHeap;
-}
-
-Status Replay::checkBudget(bool mapped) const {
-  std::optional<uint32_t> type = findMemoryType(device_, mapped ? MemoryKind::DeviceMapped : MemoryKind::DeviceOnly);
+/// All buffers lie in one heap, or the plan would not be one budget: the plan's buffers are what fills it.
+Status Replay::chooseMemory(UploadPath wish) {
+  needs_ = deviceBytes(plan_.root());
+  QWENRT_ASSIGN_OR_RETURN(upload_, chooseUpload(device_, wish, needs_));
+  std::optional<uint32_t> type = findMemoryType(device_, mapped() ? MemoryKind::DeviceMapped : MemoryKind::DeviceOnly);
   if (!type)
     return {StatusCode::Unsupported, "device has no device-local memory type, expected one, choose another device"};
-  uint64_t total = 0;
-  std::string parts;
-  for (unsigned i = 0; i <= unsigned(fb::BufferPurpose::MAX); ++i) {
-    auto purpose = fb::BufferPurpose(i);
-    uint64_t bytes = plan_.purposeBytes(purpose);
-    if (bytes == 0 || purpose == fb::BufferPurpose::Mailbox)
-      continue;
-    total += bytes;
-    parts += text(parts.empty() ? "" : ", ", fb::EnumNameBufferPurpose(purpose), " ", formatBytes(bytes));
-  }
-  uint64_t budget = device_.heapBudget(device_.memory.memoryTypes[*type].heapIndex);
-  if (total <= budget)
-    return Status::ok();
-  return {StatusCode::OutOfMemory,
-          text("plan needs ", formatBytes(total), " of device memory (", parts, "), expected at most the ",
-               formatBytes(budget), " that '", printable(device_.info.name),
-               "' has free, compile with a smaller --max-context or choose another device")};
+  available_ = device_.heapBudget(device_.memory.memoryTypes[*type].heapIndex);
+  return checkBudget(plan_.root(), available_, text("that '", printable(device_.info.name), "' has free"));
 }
 
 Status Replay::createBuffers() {
   for (const fb::Buffer *buffer : *plan_.root().buffers()) {
     MemoryKind kind = buffer->purpose() == fb::BufferPurpose::Mailbox ? MemoryKind::HostCached
-                      : mapped_                                       ? MemoryKind::DeviceMapped
+                      : mapped()                                      ? MemoryKind::DeviceMapped
                                                                       : MemoryKind::DeviceOnly;
     QWENRT_ASSIGN_OR_RETURN(DeviceBuffer made,
                             DeviceBuffer::create(device_, buffer->name()->str(), buffer->size_bytes(), kind));

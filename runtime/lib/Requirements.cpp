@@ -4,6 +4,7 @@
 // limits reliably: too much shared memory passes pipeline creation on some and then loses the device.
 //
 //===------------------------------------------------------------------------------------------------------------===//
+#include "Budget.h"
 #include "Text.h"
 #include "qwenrt/Device.h"
 
@@ -68,20 +69,14 @@ Status checkKernel(const fb::Kernel &kernel, const DeviceInfo &device) {
 }
 
 Status checkBuffers(const fb::Plan &plan, const DeviceInfo &device) {
-  uint64_t total = 0;
   for (const fb::Buffer *buffer : *plan.buffers()) {
     uint64_t limit = std::min(device.maxAllocationBytes, device.maxBufferBytes);
     if (buffer->size_bytes() > limit)
       return lacks(text("buffer '", printable(buffer->name()->string_view()), "' needs one allocation of ",
                         formatBytes(buffer->size_bytes())),
                    text("at most ", formatBytes(limit)));
-    total += buffer->purpose() == fb::BufferPurpose::Mailbox ? 0 : buffer->size_bytes();
   }
-  if (total > device.deviceHeapBytes)
-    return {StatusCode::OutOfMemory, text("plan needs ", formatBytes(total), " of device memory, expected at most the ",
-                                          formatBytes(device.deviceHeapBytes), " of '", printable(device.name),
-                                          "', compile with a smaller --max-context or choose another device")};
-  return Status::ok();
+  return checkBudget(plan, device.deviceHeapBytes, text("of '", printable(device.name), "'"));
 }
 
 } // namespace

@@ -2,6 +2,7 @@
 #include "qwenrt/Session.h"
 
 #include "DeviceState.h"
+#include "HostMemory.h"
 #include "SessionState.h"
 #include "Text.h"
 #include "Weights.h"
@@ -31,7 +32,9 @@ Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Plan> pla
   state->device = std::move(device);
   state->options = options;
   QWENRT_ASSIGN_OR_RETURN(state->replay, Replay::create(state->device->state(), *state->plan, options));
-  state->load.mappedUpload = state->replay->mapped();
+  state->load.upload = state->replay->upload();
+  state->load.neededBytes = state->replay->neededBytes();
+  state->load.availableBytes = state->replay->availableBytes();
   const fb::Plan &root = state->plan->root();
   for (uint32_t i = 0; i < root.entries()->size(); ++i) {
     std::optional<uint32_t> &slot = state->roles[size_t(root.entries()->Get(i)->role())];
@@ -65,7 +68,8 @@ Status Session::load(const std::string &weightsFolder, const std::function<void(
     });
   };
   auto show = [&](const WeightProgress &weights) {
-    shown = {weights.bytesDone, weights.bytesTotal, weights.layer, kernelsDone, kernelsTotal};
+    shown = {weights.bytesDone, weights.bytesTotal, weights.layer, weights.layers, kernelsDone, kernelsTotal};
+    state.load.peakAnonymousBytes = std::max(state.load.peakAnonymousBytes, anonymousHostBytes());
     if (progress)
       progress(shown);
   };
@@ -76,23 +80,42 @@ Status Session::load(const std::string &weightsFolder, const std::function<void(
     compiling = std::async(std::launch::deferred, compile);
   }
   uint64_t start = nowNs();
+  WeightLoadTimes times;
   Status loading = loadWeights(state.device->state(), *state.plan, state.replay->buffers(), files,
-                               state.replay->transfer(), state.options.loaderThreads, show);
+                               state.replay->transfer(), {state.load.upload, state.options.loaderThreads}, times, show);
   state.load.weightNs = nowNs() - start;
   while (compiling.wait_for(std::chrono::milliseconds(50)) == std::future_status::timeout)
-    show({shown.bytesDone, shown.bytesTotal, -1});
+    show({shown.bytesDone, shown.bytesTotal, -1, shown.layers});
   Status compiled = compiling.get();
   QWENRT_RETURN_IF_ERROR(std::move(loading));
   QWENRT_RETURN_IF_ERROR(std::move(compiled));
 
   for (const fb::WeightBinding *weight : *state.plan->root().weights())
     state.load.weightBytes += weight->rows() * weight->row_bytes();
+  state.load.threads = times.threads;
+  state.load.readNs = times.readNs;
+  state.load.copyNs = times.copyNs;
+  state.load.waitNs = times.waitNs;
   const ComputePipelines &pipelines = state.replay->pipelines();
   state.load.pipelineNs = pipelines.buildNs();
   state.load.pipelines = pipelines.built();
   state.load.warmPipelines = pipelines.warm();
   state.loaded = true;
   return Status::ok();
+}
+
+const char *qwenrt::uploadPathName(UploadPath path) {
+  switch (path) {
+  case UploadPath::Direct:
+    return "direct";
+  case UploadPath::Streamed:
+    return "streamed";
+  case UploadPath::Staging:
+    return "staging";
+  case UploadPath::Auto:
+    break;
+  }
+  return "auto";
 }
 
 const LoadStatistics &Session::loadStatistics() const { return state_->load; }

@@ -127,23 +127,23 @@ Status Transfer::zero(const DeviceBuffer &buffer) {
   return run(record, "zero a buffer");
 }
 
-Status Transfer::zero(const DeviceBuffer &buffer, uint64_t offset, uint64_t sizeBytes) {
-  if (buffer.mapped()) {
-    std::memset(buffer.mapped() + offset, 0, sizeBytes);
-    return Status::ok();
+Status Transfer::zero(std::span<const BufferRange> ranges) {
+  bool unmapped = false;
+  for (const BufferRange &range : ranges) {
+    unmapped |= !range.buffer->mapped();
+    if (range.buffer->mapped())
+      std::memset(range.buffer->mapped() + range.offset, 0, range.sizeBytes);
   }
-  // Fills want multiples of 4: the ragged ends go the way of other data.
-  static constexpr std::byte zeros[4] = {};
-  uint64_t head = std::min((4 - offset % 4) % 4, sizeBytes);
-  uint64_t body = (sizeBytes - head) / 4 * 4, tail = sizeBytes - head - body;
-  if (head)
-    QWENRT_RETURN_IF_ERROR(write(buffer, offset, {zeros, size_t(head)}));
-  if (tail)
-    QWENRT_RETURN_IF_ERROR(write(buffer, offset + head + body, {zeros, size_t(tail)}));
-  if (!body)
+  if (!unmapped)
     return Status::ok();
   auto record = [&](VkCommandBuffer commands) {
-    device_.vk.vkCmdFillBuffer(commands, buffer.handle(), offset + head, body, 0);
+    for (const BufferRange &range : ranges)
+      if (!range.buffer->mapped())
+        device_.vk.vkCmdFillBuffer(commands, range.buffer->handle(), range.offset, range.sizeBytes, 0);
   };
-  return run(record, "zero a buffer");
+  return run(record, "zero gaps between weights");
+}
+
+Status Transfer::barrier() {
+  return run([](VkCommandBuffer) {}, "wait for copies");
 }

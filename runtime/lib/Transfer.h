@@ -9,6 +9,12 @@ namespace qwenrt {
 /// wait.
 void recordFullBarrier(const VolkDeviceTable &vk, VkCommandBuffer commands);
 
+/// A range of a buffer.
+struct BufferRange {
+  const DeviceBuffer *buffer;
+  uint64_t offset, sizeBytes;
+};
+
 /// Copies through mapped memory where the buffer is mapped, else through one staging buffer. Every call waits until the
 /// bytes have arrived, so it belongs between runs, not into them. One thread at a time.
 class Transfer {
@@ -20,8 +26,10 @@ public:
   Status read(const DeviceBuffer &buffer, uint64_t offset, std::span<std::byte> data);
   /// Zeroes the whole buffer on the device.
   Status zero(const DeviceBuffer &buffer);
-  /// Zeroes a range of any alignment.
-  Status zero(const DeviceBuffer &buffer, uint64_t offset, uint64_t sizeBytes);
+  /// Zeroes \p ranges with one submission; offsets and sizes are multiples of 4.
+  Status zero(std::span<const BufferRange> ranges);
+  /// Waits for what is queued and makes it visible to all that follows.
+  Status barrier();
 
 private:
   explicit Transfer(detail::DeviceState &device) : device_(device) {}

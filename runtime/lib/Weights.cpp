@@ -3,114 +3,130 @@
 
 #include "Parallel.h"
 #include "Text.h"
+#include "WeightPieces.h"
 
-#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 using namespace qwenrt;
 using detail::DeviceState;
 
 namespace {
 
-constexpr uint64_t kPieceBytes = 8 << 20;
+/// Streamed bytes go through memory of this size: it stays in a core's second-level cache between read and write.
+constexpr uint64_t kBounceBytes = 256 << 10;
+constexpr unsigned kMostThreads = 16;
 
-/// Bytes [begin, end) of a binding as it lies in its buffer, gaps included.
-struct Piece {
-  const fb::WeightBinding *weight;
-  uint64_t begin, end;
+/// Adds the time it lives to \p total.
+class Stopwatch {
+public:
+  explicit Stopwatch(uint64_t &total) : total_(total), start_(std::chrono::steady_clock::now()) {}
+  ~Stopwatch() { total_ += uint64_t(std::chrono::nanoseconds(std::chrono::steady_clock::now() - start_).count()); }
 
-  /// How many of the binding's bytes in the file come before placed byte \p at.
-  uint64_t fileBytesBefore(uint64_t at) const {
-    uint64_t row = at / weight->pitch_bytes(), within = at % weight->pitch_bytes();
-    return row * weight->row_bytes() + std::min(within, weight->row_bytes());
-  }
-  uint64_t fileBegin() const { return weight->file_offset() + fileBytesBefore(begin); }
-  uint64_t fileSize() const { return fileBytesBefore(end) - fileBytesBefore(begin); }
-  bool padded() const { return weight->pitch_bytes() != weight->row_bytes(); }
+private:
+  uint64_t &total_;
+  std::chrono::steady_clock::time_point start_;
 };
-
-std::vector<Piece> cutPieces(const fb::Plan &plan) {
-  std::vector<Piece> pieces;
-  for (const fb::WeightBinding *weight : *plan.weights()) {
-    uint64_t total = weight->rows() * weight->pitch_bytes();
-    for (uint64_t begin = 0; begin < total; begin += kPieceBytes)
-      pieces.push_back({weight, begin, std::min(total, begin + kPieceBytes)});
-  }
-  // In the order of the files, so that disks read ahead.
-  std::sort(pieces.begin(), pieces.end(), [](const Piece &a, const Piece &b) {
-    if (a.weight->file() != b.weight->file())
-      return a.weight->file() < b.weight->file();
-    return a.fileBegin() != b.fileBegin() ? a.fileBegin() < b.fileBegin() : a.begin < b.begin;
-  });
-  return pieces;
-}
-
-/// Lays \p source, the piece's bytes from the file, out at \p target with the rows at their pitch.
-void scatterRows(const Piece &piece, const std::byte *source, std::byte *target) {
-  uint64_t pitch = piece.weight->pitch_bytes(), rowBytes = piece.weight->row_bytes();
-  for (uint64_t at = piece.begin; at < piece.end;) {
-    uint64_t within = at % pitch, stop = std::min(piece.end, at - within + pitch);
-    uint64_t data = within < rowBytes ? std::min(rowBytes - within, stop - at) : 0;
-    std::memcpy(target, source, data);
-    std::memset(target + data, 0, stop - at - data);
-    source += data;
-    target += stop - at;
-    at = stop;
-  }
-}
-
-/// Reads \p piece to \p target in its placed form. \p bounce is the thread's own memory.
-Status fetch(const File &file, const Piece &piece, std::byte *target, std::vector<std::byte> &bounce) {
-  uint64_t fileBegin = piece.fileBegin(), size = piece.fileSize();
-  if (!piece.padded()) {
-    // Straight into its place; only where the kernel cannot write there (EFAULT) by way of the bounce buffer.
-    Status status = file.readAt(fileBegin, target, size);
-    if (status.isOk() || status.code() != StatusCode::Io)
-      return status;
-  }
-  bounce.resize(kPieceBytes);
-  QWENRT_RETURN_IF_ERROR(file.readAt(fileBegin, bounce.data(), size));
-  scatterRows(piece, bounce.data(), target);
-  return Status::ok();
-}
 
 /// What the loading threads share.
 struct Work {
   std::span<const File> files;
   std::span<const DeviceBuffer> buffers;
-  std::vector<Piece> pieces;
+  WeightPieces weights;
   std::atomic<size_t> next = 0;
   std::atomic<uint64_t> bytesDone = 0;
   std::atomic<int32_t> layer = -1;
+  std::atomic<uint64_t> readNs = 0, copyNs = 0, waitNs = 0;
 
-  const Piece *take() {
+  const File &fileOf(const WeightBatch &batch) const { return files[weights.of(batch).front().weight->file()]; }
+  std::byte *mappedTarget(const WeightPiece &piece) const {
+    return buffers[piece.weight->buffer()].mapped() + piece.bufferOffset();
+  }
+
+  const WeightBatch *take() {
     size_t index = next.fetch_add(1);
-    return index < pieces.size() ? &pieces[index] : nullptr;
+    if (index >= weights.batches.size())
+      return nullptr;
+    const WeightBatch *batch = &weights.batches[index];
+    fileOf(*batch).expectRange(begin(*batch), end(*batch) - begin(*batch));
+    return batch;
   }
-  void done(const Piece &piece) {
-    files[piece.weight->file()].dropPages(piece.fileBegin(), piece.fileSize());
-    layer = piece.weight->layer();
-    bytesDone += piece.fileSize();
+  void done(const WeightBatch &batch) {
+    fileOf(batch).dropPages(begin(batch), end(batch) - begin(batch));
+    layer = weights.of(batch).back().weight->layer();
+    for (const WeightPiece &piece : weights.of(batch))
+      bytesDone += piece.fileBytes();
   }
-  /// The others stop after their piece.
-  void cancel() { next = pieces.size(); }
+  /// The others stop after their batch.
+  void cancel() { next = weights.batches.size(); }
+
+private:
+  uint64_t begin(const WeightBatch &batch) const { return weights.of(batch).front().fileBegin(); }
+  uint64_t end(const WeightBatch &batch) const {
+    const WeightPiece &last = weights.of(batch).back();
+    return std::max(begin(batch), last.fileBegin() + last.fileBytes());
+  }
 };
 
-Status loadMapped(Work &work) {
-  std::vector<std::byte> bounce;
-  while (const Piece *piece = work.take()) {
-    const DeviceBuffer &buffer = work.buffers[piece->weight->buffer()];
-    std::byte *target = buffer.mapped() + piece->weight->buffer_offset() + piece->begin;
-    QWENRT_RETURN_IF_ERROR(fetch(work.files[piece->weight->file()], *piece, target, bounce));
-    work.done(*piece);
+/// A thread's own times, added to everybody's at its end.
+struct Times {
+  explicit Times(Work &work) : work(work) {}
+  ~Times() {
+    work.readNs += readNs;
+    work.copyNs += copyNs;
+    work.waitNs += waitNs;
+  }
+  Work &work;
+  uint64_t readNs = 0, copyNs = 0, waitNs = 0;
+};
+
+/// Carries \p piece to mapped memory by way of \p bounce, the thread's own memory.
+Status streamPiece(const Work &work, const WeightPiece &piece, std::vector<std::byte> &bounce, Times &times) {
+  bounce.resize(kBounceBytes);
+  for (uint64_t at = piece.begin; at < piece.end; at += kBounceBytes) {
+    WeightPiece part = {piece.weight, at, std::min(piece.end, at + kBounceBytes), 0};
+    {
+      Stopwatch watch(times.readNs);
+      QWENRT_RETURN_IF_ERROR(readPlaced(work.files[part.weight->file()], part, bounce.data()));
+    }
+    Stopwatch watch(times.copyNs);
+    copyStreaming(work.mappedTarget(part), bounce.data(), part.placedBytes());
   }
   return Status::ok();
 }
 
-/// A staging buffer with the command buffer that empties it.
+/// Reads \p piece straight into mapped memory.
+Status readMapped(const Work &work, const WeightPiece &piece, std::vector<std::byte> &bounce, Times &times) {
+  if (piece.padded())
+    return streamPiece(work, piece, bounce, times);
+  {
+    Stopwatch watch(times.readNs);
+    Status status =
+        work.files[piece.weight->file()].readAt(piece.fileBegin(), work.mappedTarget(piece), piece.fileBytes());
+    if (status.isOk() || status.code() != StatusCode::Io)
+      return status;
+  }
+  return streamPiece(work, piece, bounce, times); // some mappings refuse the kernel (EFAULT)
+}
+
+Status loadMapped(Work &work, bool streamed) {
+  std::vector<std::byte> bounce;
+  Times times(work);
+  while (const WeightBatch *batch = work.take()) {
+    for (const WeightPiece &piece : work.weights.of(*batch))
+      QWENRT_RETURN_IF_ERROR(streamed ? streamPiece(work, piece, bounce, times)
+                                      : readMapped(work, piece, bounce, times));
+    work.done(*batch);
+  }
+  return Status::ok();
+}
+
+/// A part of the staging buffer with the command buffer that empties it.
 struct Slot {
-  explicit Slot(DeviceState &device) : device(device) {}
+  Slot(DeviceState &device, const DeviceBuffer &staging, uint64_t offset)
+      : device(device), staging(staging), offset(offset) {}
   Slot(const Slot &) = delete;
   ~Slot() {
     if (busy)
@@ -120,7 +136,6 @@ struct Slot {
   }
 
   Status create() {
-    QWENRT_ASSIGN_OR_RETURN(memory, DeviceBuffer::create(device, "staging", kPieceBytes, MemoryKind::HostCached));
     VkCommandPoolCreateInfo poolInfo = {VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
     poolInfo.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT;
     poolInfo.queueFamilyIndex = device.queueFamily;
@@ -135,7 +150,9 @@ struct Slot {
     return vulkanStatus(device.vk.vkCreateFence(device.device, &fenceInfo, nullptr, &fence), "create a fence");
   }
 
-  /// Waits until the last piece has left.
+  std::byte *memory() const { return staging.mapped() + offset; }
+
+  /// Waits until the last batch has left.
   Status wait() {
     if (!busy)
       return Status::ok();
@@ -144,13 +161,19 @@ struct Slot {
     return vulkanStatus(device.vk.vkResetFences(device.device, 1, &fence), "copy weights");
   }
 
-  Status send(const DeviceBuffer &target, uint64_t offset, uint64_t sizeBytes) {
+  /// Copies all pieces in one submission. No barrier: batches go to different places, and one follows the last of all.
+  Status send(std::span<const DeviceBuffer> targets, std::span<const WeightPiece> pieces) {
     VkCommandBufferBeginInfo begin = {VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
     begin.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
     QWENRT_RETURN_IF_VK_ERROR(device.vk.vkBeginCommandBuffer(commands, &begin), "copy weights");
-    VkBufferCopy region = {0, offset, sizeBytes};
-    device.vk.vkCmdCopyBuffer(commands, memory->handle(), target.handle(), 1, &region);
-    recordFullBarrier(device.vk, commands);
+    for (size_t i = 0; i < pieces.size();) {
+      uint32_t buffer = pieces[i].weight->buffer();
+      regions.clear();
+      for (; i < pieces.size() && pieces[i].weight->buffer() == buffer; ++i)
+        regions.push_back({offset + pieces[i].stagingOffset, pieces[i].bufferOffset(), pieces[i].placedBytes()});
+      device.vk.vkCmdCopyBuffer(commands, staging.handle(), targets[buffer].handle(), uint32_t(regions.size()),
+                                regions.data());
+    }
     QWENRT_RETURN_IF_VK_ERROR(device.vk.vkEndCommandBuffer(commands), "copy weights");
     VkCommandBufferSubmitInfo buffer = {VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO, nullptr, commands};
     VkSubmitInfo2 submit = {VK_STRUCTURE_TYPE_SUBMIT_INFO_2};
@@ -162,78 +185,117 @@ struct Slot {
   }
 
   DeviceState &device;
-  std::optional<DeviceBuffer> memory;
+  const DeviceBuffer &staging;
+  uint64_t offset;
+  std::vector<VkBufferCopy> regions;
   VkCommandPool pool = VK_NULL_HANDLE;
   VkCommandBuffer commands = VK_NULL_HANDLE;
   VkFence fence = VK_NULL_HANDLE;
   bool busy = false;
 };
 
-/// One slot is filled while the other is copied.
-Status loadStaged(DeviceState &device, Work &work) {
-  Slot slots[2] = {Slot(device), Slot(device)};
-  QWENRT_RETURN_IF_ERROR(slots[0].create());
-  QWENRT_RETURN_IF_ERROR(slots[1].create());
-  std::vector<std::byte> bounce;
-  unsigned turn = 0;
-  while (const Piece *piece = work.take()) {
-    Slot &slot = slots[turn++ % 2];
-    QWENRT_RETURN_IF_ERROR(slot.wait());
-    QWENRT_RETURN_IF_ERROR(fetch(work.files[piece->weight->file()], *piece, slot.memory->mapped(), bounce));
-    QWENRT_RETURN_IF_ERROR(slot.send(work.buffers[piece->weight->buffer()],
-                                     piece->weight->buffer_offset() + piece->begin, piece->end - piece->begin));
-    work.done(*piece);
+constexpr uint64_t kSlotsPerThread = 2;
+
+/// One slot is filled while the other is copied. \p stagingOffset is where this thread's part of \p staging starts.
+Status loadStaged(DeviceState &device, Work &work, const DeviceBuffer &staging, uint64_t stagingOffset) {
+  Slot slots[kSlotsPerThread] = {{device, staging, stagingOffset}, {device, staging, stagingOffset + kBatchBytes}};
+  for (Slot &slot : slots)
+    QWENRT_RETURN_IF_ERROR(slot.create());
+  Times times(work);
+  for (unsigned turn = 0; const WeightBatch *batch = work.take(); ++turn) {
+    Slot &slot = slots[turn % kSlotsPerThread];
+    {
+      Stopwatch watch(times.waitNs);
+      QWENRT_RETURN_IF_ERROR(slot.wait());
+    }
+    {
+      Stopwatch watch(times.readNs);
+      for (const WeightPiece &piece : work.weights.of(*batch))
+        QWENRT_RETURN_IF_ERROR(readPlaced(work.fileOf(*batch), piece, slot.memory() + piece.stagingOffset));
+    }
+    {
+      Stopwatch watch(times.copyNs);
+      QWENRT_RETURN_IF_ERROR(slot.send(work.buffers, work.weights.of(*batch)));
+    }
+    work.done(*batch);
   }
-  QWENRT_RETURN_IF_ERROR(slots[0].wait());
-  return slots[1].wait();
+  Stopwatch watch(times.waitNs);
+  for (Slot &slot : slots)
+    QWENRT_RETURN_IF_ERROR(slot.wait());
+  return Status::ok();
 }
 
-/// Zeroes what no binding covers: fresh device memory holds anything, also NaN.
+/// Zeroes what no binding covers: fresh device memory holds anything, also NaN. Comes before the weights, so that a gap
+/// may be widened to the multiples of 4 bytes that fills want.
 Status zeroGaps(const fb::Plan &plan, std::span<const DeviceBuffer> buffers, Transfer &transfer) {
   std::vector<const fb::WeightBinding *> weights(plan.weights()->begin(), plan.weights()->end());
   std::sort(weights.begin(), weights.end(), [](const fb::WeightBinding *a, const fb::WeightBinding *b) {
     return a->buffer() != b->buffer() ? a->buffer() < b->buffer() : a->buffer_offset() < b->buffer_offset();
   });
+  std::vector<BufferRange> gaps;
+  auto addGap = [&gaps](const DeviceBuffer &buffer, uint64_t begin, uint64_t end) {
+    if (begin < end)
+      gaps.push_back({&buffer, begin / 4 * 4, (end + 3) / 4 * 4 - begin / 4 * 4});
+  };
   size_t next = 0;
   for (uint32_t i = 0; i < plan.buffers()->size(); ++i) {
     if (plan.buffers()->Get(i)->purpose() != fb::BufferPurpose::Weights)
       continue;
     uint64_t at = 0;
     for (; next < weights.size() && weights[next]->buffer() == i; ++next) {
-      uint64_t begin = weights[next]->buffer_offset();
-      if (begin > at)
-        QWENRT_RETURN_IF_ERROR(transfer.zero(buffers[i], at, begin - at));
-      at = begin + weights[next]->rows() * weights[next]->pitch_bytes();
+      addGap(buffers[i], at, weights[next]->buffer_offset());
+      at = weights[next]->buffer_offset() + weights[next]->rows() * weights[next]->pitch_bytes();
     }
-    if (at < buffers[i].sizeBytes())
-      QWENRT_RETURN_IF_ERROR(transfer.zero(buffers[i], at, buffers[i].sizeBytes() - at));
+    addGap(buffers[i], at, buffers[i].sizeBytes());
   }
-  return Status::ok();
+  return transfer.zero(gaps);
+}
+
+/// Half the processors are left to the kernels' compiler; a few threads also keep a disk busy.
+unsigned chooseThreads(unsigned wanted, size_t batches) {
+  unsigned threads = wanted ? wanted : std::clamp(std::thread::hardware_concurrency() / 2, 4u, 8u);
+  return unsigned(std::clamp<size_t>(threads, 1, std::clamp<size_t>(batches, 1, kMostThreads)));
 }
 
 } // namespace
 
 Status qwenrt::loadWeights(DeviceState &device, const Plan &plan, std::span<const DeviceBuffer> buffers,
-                           std::span<const File> files, Transfer &transfer, unsigned threads,
-                           const WeightProgressCallback &progress) {
+                           std::span<const File> files, Transfer &transfer, const WeightLoadOptions &options,
+                           WeightLoadTimes &times, const WeightProgressCallback &progress) {
   QWENRT_RETURN_IF_ERROR(zeroGaps(plan.root(), buffers, transfer));
   Work work;
   work.files = files;
   work.buffers = buffers;
-  work.pieces = cutPieces(plan.root());
-  if (work.pieces.empty())
+  work.weights = cutWeights(plan.root());
+  times.threads = chooseThreads(options.threads, work.weights.batches.size());
+  if (work.weights.batches.empty())
     return Status::ok();
-  uint64_t total = 0;
-  for (const Piece &piece : work.pieces)
-    total += piece.fileSize();
+  auto watch = [&] {
+    if (progress)
+      progress({work.bytesDone, work.weights.fileBytes, work.layer, work.weights.layers});
+  };
 
-  bool mapped = buffers[work.pieces.front().weight->buffer()].mapped() != nullptr;
-  unsigned count = unsigned(std::clamp<size_t>(threads, 1, std::min<size_t>(16, work.pieces.size())));
-  return runParallel(
-      count, [&] { return mapped ? loadMapped(work) : loadStaged(device, work); },
-      [&] {
-        if (progress)
-          progress({work.bytesDone, total, work.layer});
-      },
-      [&] { work.cancel(); });
+  Status status;
+  if (options.upload == UploadPath::Staging) {
+    uint64_t perThread = kSlotsPerThread * kBatchBytes;
+    QWENRT_ASSIGN_OR_RETURN(DeviceBuffer staging,
+                            DeviceBuffer::create(device, "staging", times.threads * perThread, MemoryKind::HostCached));
+    std::atomic<uint64_t> thread = 0;
+    status = runParallel(
+        times.threads, [&] { return loadStaged(device, work, staging, perThread * thread++); }, watch,
+        [&] { work.cancel(); });
+    if (status.isOk())
+      status = transfer.barrier();
+  } else {
+    bool streamed = options.upload == UploadPath::Streamed;
+    status = runParallel(
+        times.threads, [&] { return loadMapped(work, streamed); }, watch, [&] { work.cancel(); });
+  }
+  // Pages that batches share, and what the system read ahead.
+  for (const File &file : files)
+    file.dropPages(0, file.sizeBytes());
+  times.readNs = work.readNs;
+  times.copyNs = work.copyNs;
+  times.waitNs = work.waitNs;
+  return status;
 }

@@ -1,7 +1,8 @@
 //===- Weights.h - Checkpoint files into device memory -----------------------------------------------------------===//
 //
-// Weights stay in the checkpoint's safetensors files. Several threads read pieces of a few MB straight into mapped
-// device memory, or into a ring of staging buffers; pages are dropped behind, so that the host never holds the model.
+// Weights stay in the checkpoint's safetensors files. Several threads carry batches of 4 MiB straight into mapped
+// device memory, or through a ring of staging buffers; pages are dropped behind, so that the host never holds the
+// model.
 //
 //===------------------------------------------------------------------------------------------------------------===//
 #pragma once
@@ -9,6 +10,7 @@
 #include "File.h"
 #include "Transfer.h"
 #include "qwenrt/Plan.h"
+#include "qwenrt/Session.h"
 
 #include <functional>
 
@@ -18,7 +20,8 @@ namespace qwenrt {
 struct WeightProgress {
   uint64_t bytesDone = 0;
   uint64_t bytesTotal = 0;
-  int32_t layer = -1; ///< of the piece read last
+  int32_t layer = -1; ///< of the weight read last
+  int32_t layers = 0; ///< of the plan
 };
 using WeightProgressCallback = std::function<void(const WeightProgress &)>;
 
@@ -27,10 +30,23 @@ using WeightProgressCallback = std::function<void(const WeightProgress &)>;
 /// NotFound says where it looked; InvalidInput that it is another checkpoint.
 Result<std::vector<File>> openWeightFiles(const Plan &plan, const std::string &folder);
 
+struct WeightLoadOptions {
+  UploadPath upload = UploadPath::Staging; ///< not Auto; Direct and Streamed need mapped buffers
+  unsigned threads = 0;                    ///< at most 16; 0: by the number of processors
+};
+
+/// Where the time went, summed over the threads.
+struct WeightLoadTimes {
+  unsigned threads = 0;
+  uint64_t readNs = 0; ///< files; with Direct also the writing
+  uint64_t copyNs = 0; ///< writing mapped memory, or recording and submitting copies
+  uint64_t waitNs = 0; ///< for copies of the device
+};
+
 /// Fills the weight buffers: rows at their pitch, zeros between them and in every gap.
 /// \p buffers has one buffer per plan buffer. \p progress is called on this thread.
 Status loadWeights(detail::DeviceState &device, const Plan &plan, std::span<const DeviceBuffer> buffers,
-                   std::span<const File> files, Transfer &transfer, unsigned threads,
-                   const WeightProgressCallback &progress);
+                   std::span<const File> files, Transfer &transfer, const WeightLoadOptions &options,
+                   WeightLoadTimes &times, const WeightProgressCallback &progress);
 
 } // namespace qwenrt

@@ -76,13 +76,18 @@ const Shortage kShortages[] = {
      "needs 32772 bytes of shared memory, expected at most 32768"},
     {"PushConstants", [](TestPlan &, DeviceInfo &d) { d.maxPushConstantBytes = 16; },
      "needs 24 bytes of push constants, expected at most 16"},
-    {"Groups", [](TestPlan &p, DeviceInfo &) { p.entries[0].dispatches[0].groups = {1, 70000, 1}; },
+    {"Groups",
+     [](TestPlan &p, DeviceInfo &) {
+       p.entries[0].dispatches[0].groups = {1, 70000, 1};
+     },
      "is dispatched as 1x70000x1 workgroups, expected at most 65535x65535x65535"},
     {"Allocation", [](TestPlan &, DeviceInfo &d) { d.maxAllocationBytes = 300; },
      "buffer 'logits' needs one allocation of 400 B, expected at most 300 B"},
     {"Buffer", [](TestPlan &, DeviceInfo &d) { d.maxBufferBytes = 300; }, "buffer 'logits' needs one allocation"},
     {"Heap", [](TestPlan &, DeviceInfo &d) { d.deviceHeapBytes = 500; },
-     "plan needs 852 B of device memory, expected at most the 500 B of 'Test GPU'"},
+     "plan needs 852 B of device memory (Weights 48 B, Arena 64 B, Cache 128 B, State 196 B, Output 416 B), expected "
+     "at most the 500 B of 'Test GPU', compile with a smaller --max-context, end other programs on the device or "
+     "choose one with more memory"},
 };
 
 INSTANTIATE_TEST_SUITE_P(Limits, RequirementsTest, testing::ValuesIn(kShortages),

@@ -63,8 +63,9 @@ protected:
   const std::vector<int32_t> prompt = {5, 17, 3, 44, 9, 28, 1}; // two prefill chunks
 };
 
-INSTANTIATE_TEST_SUITE_P(Uploads, SessionTest, testing::Values(UploadPath::Direct, UploadPath::Staging),
-                         [](const auto &info) { return info.param == UploadPath::Direct ? "Direct" : "Staging"; });
+INSTANTIATE_TEST_SUITE_P(Uploads, SessionTest,
+                         testing::Values(UploadPath::Direct, UploadPath::Streamed, UploadPath::Staging),
+                         [](const auto &info) { return std::string(uploadPathName(info.param)); });
 
 TEST_P(SessionTest, GeneratesAheadInGrowingBatches) {
   ASSERT_NO_FATAL_FAILURE(open());
@@ -280,7 +281,11 @@ TEST_P(SessionTest, LoadStatisticsCountBytesAndPipelines) {
   ASSERT_NO_FATAL_FAILURE(open());
   EXPECT_EQ(session->loadStatistics().weightBytes, 32u);
   EXPECT_EQ(session->loadStatistics().pipelines, 3u); // entries without a role compile when they are first run
-  EXPECT_EQ(session->loadStatistics().mappedUpload, GetParam() == UploadPath::Direct);
+  EXPECT_EQ(session->loadStatistics().upload, GetParam());
+  EXPECT_EQ(session->loadStatistics().threads, 1u); // one batch
+  EXPECT_EQ(session->loadStatistics().neededBytes, 852u);
+  EXPECT_GT(session->loadStatistics().availableBytes, 852u);
+  EXPECT_GT(session->loadStatistics().peakAnonymousBytes, 100'000u);
 }
 
 //===----------------------------------------------------------------------===//
@@ -438,7 +443,7 @@ TEST(Validation, HasNothingToSay) {
   source.entries[kDecodeGreedy].dispatches[0].costNs = kLongestSubmit;
   TemporaryFolder folder;
   folder.write("model.safetensors", fakeCheckpoint(source));
-  for (UploadPath upload : {UploadPath::Auto, UploadPath::Staging}) {
+  for (UploadPath upload : {UploadPath::Auto, UploadPath::Streamed, UploadPath::Staging}) {
     auto plan = Plan::fromBytes(source.encodeFile(), folder.path());
     auto session = Session::create(*plan, *device, {.upload = upload, .cacheFolder = folder.path("cache")});
     ASSERT_TRUE(session.isOk()) << session.status().message();

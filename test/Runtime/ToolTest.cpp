@@ -363,12 +363,42 @@ TEST_F(ToolDeviceTest, ProfilesAndPrintsStatistics) {
   ASSERT_TRUE(trace.is_object());
   EXPECT_EQ(trace["traceEvents"].size(), 6u);
   for (const char *part :
-       {"device memory: Weights 48 B, Arena 64 B, Cache 128 B, State 196 B, Output 416 B, Mailbox 64 B",
-        "load: ", "weights: 32 B in", "pipelines: 3 in", "cache cold", "time to first token: ", "(load ",
-        "host memory: peak ", "fake_sample"})
+       {"device memory: Weights 48 B, Arena 64 B, Cache 128 B, State 196 B, Output 416 B, Mailbox 64 B; 852 B of ",
+        " free\n", "load: ", "weights: 32 B in", "), 1 threads: ", " reading, ", " copying, ", " waiting",
+        "pipelines: 3 in", "cache cold", "time to first token: ", "(load ", "host memory: peak ",
+        ", anonymous while loading ", "fake_sample"})
     EXPECT_NE(outcome.err.find(part), std::string::npos) << part << "\n" << outcome.err;
   // Notes never come before an error.
   EXPECT_FAILS(run("--input-ids 258 --stats"), 1, "token id 258 is unknown");
+}
+
+TEST_F(ToolDeviceTest, EachUploadPathIsNamedInTheStatistics) {
+  for (auto [path, words] : {std::pair("direct", "direct (mapped)"), std::pair("streamed", "streamed (mapped)"),
+                             std::pair("staging", "staging (staged)")}) {
+    Outcome outcome =
+        run(std::string("--input-ids 5,6 --max-new-tokens 3 --print-ids --stats --load-threads 2 --upload ") + path);
+    EXPECT_EQ(outcome.out, idsText({5, 6}, 3));
+    EXPECT_NE(outcome.err.find(words), std::string::npos) << outcome.err;
+  }
+}
+
+TEST_F(ToolDeviceTest, TerminalSeesTheBudgetBeforeLoading) {
+  if (shell("command -v script").code != 0)
+    GTEST_SKIP() << "no script(1) to make a terminal";
+  std::string command = "'" QWENRT_TOOL "' plan.fb --allow-cpu --input-ids 5,6 --max-new-tokens 3 --print-ids";
+  std::string seen = shell("script -qec \"" + command + "\" /dev/null").out;
+  size_t budget = seen.find("device memory: Weights 48 B, "), bar = seen.find("loading ["),
+         layer = seen.find("32 B of 32 B, layer 1 of 1");
+  EXPECT_NE(layer, std::string::npos) << seen;
+  EXPECT_LT(budget, bar) << seen;
+  EXPECT_EQ(shell("script -qec \"" + command + " --quiet\" /dev/null").out.find("device memory"), std::string::npos);
+}
+
+TEST_F(ToolDeviceTest, PlanThatDoesNotFitIsRefusedBeforeAnyFileIsOpened) {
+  for (int i = 0; i < 200; ++i) // each small enough for one allocation
+    source.buffers.push_back({"more" + std::to_string(i), fb::BufferPurpose::Cache, uint64_t(1) << 30});
+  writePlan();
+  EXPECT_FAILS(run("--input-ids 5 --weights /nonexistent"), 1, "plan needs 214.75 GB of device memory (Weights 48 B, ");
 }
 
 TEST_F(ToolDeviceTest, ListsDevices) {

@@ -28,10 +28,16 @@ void addDeviceOptions(CLI::App &app, Options &options, std::string &upload) {
   group->add_option("--device", options.device.selector, "Device by index or part of its name (default: the best GPU)")
       ->type_name("INDEX|NAME");
   group->add_flag("--allow-cpu", options.device.allowCpu, "Accept a Vulkan device of type CPU (default: off)");
-  group->add_option("--upload", upload, "Write device memory through a mapping or by staging copies (default: auto)")
-      ->type_name("auto|direct|staging")
-      ->check(CLI::IsMember({"auto", "direct", "staging"}).description(""));
-  group->add_option("--load-threads", options.session.loaderThreads, "Threads that read weights, 1 to 16 (default: 4)")
+  group
+      ->add_option(
+          "--upload", upload,
+          "Fill device memory by reading files into its mapping, by streaming through the processor's cache, or "
+          "by staging copies (default: auto)")
+      ->type_name("auto|direct|streamed|staging")
+      ->check(CLI::IsMember({"auto", "direct", "streamed", "staging"}).description(""));
+  group
+      ->add_option("--load-threads", options.session.loaderThreads,
+                   "Threads that read weights, 1 to 16 (default: half the processors, 4 to 8)")
       ->type_name("N")
       ->check(range(1u, 16u));
   group->add_flag_callback(
@@ -267,9 +273,9 @@ Options tool::parseOptions(int argc, char **argv, int &exitCode) {
     exitCode = usageError(text(messageOf(error), ", expected a command line as --help shows it, correct it"));
     return options;
   }
-  options.session.upload = upload == "direct"    ? UploadPath::Direct
-                           : upload == "staging" ? UploadPath::Staging
-                                                 : UploadPath::Auto;
+  for (UploadPath path : {UploadPath::Direct, UploadPath::Streamed, UploadPath::Staging})
+    if (upload == uploadPathName(path))
+      options.session.upload = path;
   options.hasSystem = app.get_option("--system")->count() > 0;
   options.media = givenMediaOptions(app);
   exitCode = chooseMode(app, options);

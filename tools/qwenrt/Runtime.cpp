@@ -25,6 +25,12 @@ std::string budgetText(const Plan &plan) {
   return parts;
 }
 
+/// What the plan takes of the device, and what there was.
+std::string memoryText(const Plan &plan, const LoadStatistics &load) {
+  return text("device memory: ", budgetText(plan), "; ", formatBytes(load.neededBytes), " of ",
+              formatBytes(load.availableBytes), " free");
+}
+
 std::string milliseconds(uint64_t ns) { return formatFixed(double(ns) / 1e6, 1) + " ms"; }
 
 std::string rate(double amount, uint64_t ns, double unit, int digits) {
@@ -51,13 +57,15 @@ Status checkOutputs(const Options &options) {
 void printRuntimeStats(const Runtime &runtime) {
   const DeviceInfo &device = runtime.device->info();
   printNote(text("device: ", printable(device.name), " (", deviceKindName(device.kind), "), ", device.driver));
-  printNote(text("device memory: ", budgetText(*runtime.plan)));
   const LoadStatistics &load = runtime.session->loadStatistics();
+  printNote(memoryText(*runtime.plan, load));
   printNote(text("load: ", milliseconds(runtime.openNs + runtime.loadNs), " (device and buffers ",
                  milliseconds(runtime.openNs), ", weights beside pipelines ", milliseconds(runtime.loadNs), ")"));
   printNote(text("weights: ", formatBytes(load.weightBytes), " in ", milliseconds(load.weightNs), ", ",
-                 rate(double(load.weightBytes), load.weightNs, 1e9, 2), " GB/s, ",
-                 load.mappedUpload ? "mapped" : "staged"));
+                 rate(double(load.weightBytes), load.weightNs, 1e9, 2), " GB/s, ", uploadPathName(load.upload), " (",
+                 load.upload == UploadPath::Staging ? "staged" : "mapped", "), ", load.threads,
+                 " threads: ", milliseconds(load.readNs), " reading, ", milliseconds(load.copyNs), " copying, ",
+                 milliseconds(load.waitNs), " waiting"));
   printNote(text("pipelines: ", load.pipelines, " in ", milliseconds(load.pipelineNs), ", cache ",
                  load.warmPipelines ? "warm" : "cold"));
 }
@@ -83,6 +91,7 @@ Result<Runtime> tool::openRuntime(const Options &options, std::shared_ptr<const 
   uint64_t opened = nowNs();
   {
     ProgressLine line(options.quiet);
+    line.note(memoryText(*runtime.plan, runtime.session->loadStatistics()));
     QWENRT_RETURN_IF_ERROR(
         runtime.session->load(options.weightsFolder, [&line](const LoadProgress &progress) { line.show(progress); }));
   }
@@ -102,7 +111,8 @@ Status tool::closeRuntime(const Options &options, Runtime &runtime, const Genera
       printGenerationStats(*result, &runtime);
     rusage usage = {};
     getrusage(RUSAGE_SELF, &usage);
-    printNote(text("host memory: peak ", formatBytes(uint64_t(usage.ru_maxrss) * 1024)));
+    printNote(text("host memory: peak ", formatBytes(uint64_t(usage.ru_maxrss) * 1024), ", anonymous while loading ",
+                   formatBytes(runtime.session->loadStatistics().peakAnonymousBytes)));
   }
   runtime.session.reset(); // its objects are checked as well
   if (uint32_t messages = runtime.device->validationMessages())

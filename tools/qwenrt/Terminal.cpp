@@ -76,6 +76,11 @@ tool::ProgressLine::~ProgressLine() {
     std::fprintf(stderr, "\r\033[K");
 }
 
+void tool::ProgressLine::note(std::string_view line) const {
+  if (active_)
+    printNote(line);
+}
+
 void tool::ProgressLine::show(const LoadProgress &progress) {
   if (!active_)
     return;
@@ -84,7 +89,7 @@ void tool::ProgressLine::show(const LoadProgress &progress) {
   unsigned filled =
       progress.bytesTotal ? unsigned(double(progress.bytesDone) / double(progress.bytesTotal) * kWidth) : kWidth;
   std::string bar = std::string(filled, '#') + std::string(kWidth - filled, '.');
-  std::string layer = progress.layer >= 0 ? text(", layer ", progress.layer) : "";
+  std::string layer = progress.layer >= 0 ? text(", layer ", progress.layer + 1, " of ", progress.layers) : "";
   std::string kernels =
       progress.kernelsTotal ? text(", kernels ", progress.kernelsDone, "/", progress.kernelsTotal) : "";
   std::fprintf(stderr, "\r\033[Kloading [%s] %s of %s%s%s", bar.c_str(), formatBytes(progress.bytesDone).c_str(),

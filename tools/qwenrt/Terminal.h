@@ -36,6 +36,8 @@ class ProgressLine {
 public:
   explicit ProgressLine(bool quiet);
   ~ProgressLine();
+  /// A line that stays, before the first show().
+  void note(std::string_view line) const;
   void show(const LoadProgress &progress);
 
 private:

@@ -30,16 +30,19 @@
 
 namespace qwenrt {
 
-/// How bytes reach device memory: written through a mapping, or copied from staging buffers.
+/// How weights reach device memory.
 enum class UploadPath {
-  Auto,   ///< mapped where the device's whole memory can be
-  Direct, ///< mapped or refused
-  Staging,
+  Auto,     ///< mapped where the device's whole memory can be: Direct if the processor caches it, else Streamed
+  Direct,   ///< files are read straight into mapped device memory
+  Streamed, ///< into a core's cache, then with wide stores into mapped device memory
+  Staging,  ///< into pinned host memory, copied by the device
 };
+/// "auto", "direct", "streamed", "staging"
+const char *uploadPathName(UploadPath path);
 
 struct SessionOptions {
   UploadPath upload = UploadPath::Auto;
-  unsigned loaderThreads = 4; ///< threads that read weights, at most 16
+  unsigned loaderThreads = 0; ///< threads that read weights, at most 16; 0: by the number of processors
   bool pipelineCache = true;  ///< keep compiled kernels on disk
   std::string cacheFolder;    ///< empty: $XDG_CACHE_HOME/qwenrt or ~/.cache/qwenrt
 };
@@ -48,17 +51,25 @@ struct SessionOptions {
 struct LoadProgress {
   uint64_t bytesDone = 0, bytesTotal = 0; ///< of weights
   int32_t layer = -1;                     ///< being read, -1: none in particular
+  int32_t layers = 0;                     ///< of the plan
   uint32_t kernelsDone = 0, kernelsTotal = 0;
 };
 
-/// What loading took.
+/// What creating the session and loading took.
 struct LoadStatistics {
   uint64_t weightBytes = 0;
   uint64_t weightNs = 0;
   uint64_t pipelineNs = 0; ///< compiling kernels
   uint32_t pipelines = 0;
-  bool warmPipelines = false; ///< a pipeline cache of this device was found
-  bool mappedUpload = false;
+  bool warmPipelines = false;           ///< a pipeline cache of this device was found
+  UploadPath upload = UploadPath::Auto; ///< the path taken
+  unsigned threads = 0;                 ///< that read weights
+  uint64_t readNs = 0;                  ///< in files, sum of the threads; with Direct also writing device memory
+  uint64_t copyNs = 0;                  ///< writing device memory, or submitting copies
+  uint64_t waitNs = 0;                  ///< for the device's copies
+  uint64_t peakAnonymousBytes = 0;      ///< host memory without files, the largest of the samples during loading
+  uint64_t neededBytes = 0;             ///< device memory that the plan takes
+  uint64_t availableBytes = 0;          ///< device memory that was free before
 };
 
 /// A tensor on the host: row-major, packed, little endian.
@@ -158,8 +169,8 @@ public:
   void enableTrace();
   const std::vector<TraceEvent> &trace() const;
 
-  /// Bytes that processing \p tokens tokens of an empty history, or one decode step with \p positions in the caches, reads
-  /// from device memory by the plan's estimate.
+  /// Bytes that processing \p tokens tokens of an empty history, or one decode step with \p positions in the caches,
+  /// reads from device memory by the plan's estimate.
   uint64_t prefillReadBytes(uint32_t tokens) const;
   uint64_t decodeReadBytes(uint32_t positions) const;
   /// Bytes per second that a plain reading kernel reaches over the largest weight buffer.
