@@ -73,6 +73,21 @@ static void populateKernels(OpPassManager &passes, const CompileOptions &options
   passes.addPass(createConvertQwenToPlanPass(options.target));
 }
 
+/// What kernels for \p target may ask for beyond the generic minimum.
+static llvm::SmallVector<std::string> featureNames(const TargetProfile &target) {
+  using qwenrt::fb::Feature;
+  llvm::SmallVector<std::string> names;
+  auto add = [&](bool has, Feature feature) {
+    if (has)
+      names.push_back(plan::stringifyFeature(feature));
+  };
+  add(target.shaderFloat16, Feature::ShaderFloat16);
+  add(target.bf16CooperativeMatrix, Feature::CooperativeMatrix);
+  add(target.bf16CooperativeMatrix, Feature::BFloat16);
+  add(target.shaderInt8, Feature::ShaderInt8);
+  return names;
+}
+
 static void populatePlan(OpPassManager &passes, const CompileOptions &options) {
   const TargetProfile &target = options.target;
   // Weights and storages first: barriers compare places.
@@ -96,9 +111,7 @@ static void populatePlan(OpPassManager &passes, const CompileOptions &options) {
   verify.maxWorkgroupCount.assign(target.maxWorkgroupCount.begin(), target.maxWorkgroupCount.end());
   verify.maxAllocationBytes = target.maxAllocationBytes;
   verify.subgroupSize = target.subgroupSize;
-  if (target.bf16CooperativeMatrix)
-    verify.features = {plan::stringifyFeature(qwenrt::fb::Feature::CooperativeMatrix),
-                       plan::stringifyFeature(qwenrt::fb::Feature::BFloat16)};
+  verify.features = featureNames(target);
   passes.addPass(createVerifyPlan(verify));
 }
 
