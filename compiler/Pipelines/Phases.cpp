@@ -78,6 +78,21 @@ static void populateKernels(OpPassManager &passes, const CompileOptions &options
   passes.addPass(createConvertQwenToPlanPass(options.target));
 }
 
+/// What kernels for \p target may ask for beyond the generic minimum.
+static llvm::SmallVector<std::string> featureNames(const TargetProfile &target) {
+  using qwenrt::fb::Feature;
+  llvm::SmallVector<std::string> names;
+  auto add = [&](bool has, Feature feature) {
+    if (has)
+      names.push_back(plan::stringifyFeature(feature));
+  };
+  add(target.shaderFloat16 || target.f16CooperativeMatrix, Feature::ShaderFloat16);
+  add(target.bf16CooperativeMatrix || target.f16CooperativeMatrix, Feature::CooperativeMatrix);
+  add(target.bf16CooperativeMatrix, Feature::BFloat16);
+  add(target.shaderInt8, Feature::ShaderInt8);
+  return names;
+}
+
 static void populatePlan(OpPassManager &passes, const CompileOptions &options) {
   const TargetProfile &target = options.target;
   // Weights and storages first: barriers compare places.
@@ -101,13 +116,7 @@ static void populatePlan(OpPassManager &passes, const CompileOptions &options) {
   verify.maxWorkgroupCount.assign(target.maxWorkgroupCount.begin(), target.maxWorkgroupCount.end());
   verify.maxAllocationBytes = target.maxAllocationBytes;
   verify.subgroupSize = target.subgroupSize;
-  auto offer = [&](bool there, qwenrt::fb::Feature feature) {
-    if (there)
-      verify.features.push_back(plan::stringifyFeature(feature));
-  };
-  offer(target.bf16CooperativeMatrix || target.f16CooperativeMatrix, qwenrt::fb::Feature::CooperativeMatrix);
-  offer(target.bf16CooperativeMatrix, qwenrt::fb::Feature::BFloat16);
-  offer(target.f16CooperativeMatrix, qwenrt::fb::Feature::ShaderFloat16);
+  verify.features = featureNames(target);
   passes.addPass(createVerifyPlan(verify));
 }
 

@@ -137,7 +137,8 @@ def VerifyPlan : PlanningPass<"plan-verify"> {
     - (P3) places in one buffer do not overlap;
     - (P4) stacked weights lie side by side in one buffer, every operand starts at a multiple of 16 bytes;
     - (P5) no hazard without a barrier;
-    - (P6) kernels, grids and buffers within the limits given as options;
+    - (P6) kernels, grids and buffers within the limits given as options; the features of a kernel among the target's, and
+      the capabilities of its module covered by them;
     - (P7) each kind of cell at most once, cells side by side;
     - (P8) allocations that share bytes live one after the other.
 
@@ -145,7 +146,7 @@ def VerifyPlan : PlanningPass<"plan-verify"> {
 
     ```mlir
     plan.kernel @f32_attention_wide ... shared 40960 ...
-    // error: 'plan.kernel' op @f32_attention_wide needs 40960 bytes of shared memory, target lavapipe has 32768; ...
+    // error: 'plan.kernel' op @f32_attention_wide needs 40960 bytes of shared memory, expected at most 32768 on target lavapipe, ...
     ```
   }];
   let options = [

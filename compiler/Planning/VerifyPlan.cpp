@@ -6,7 +6,10 @@
 #include "compiler/Planning/Hazards.h"
 #include "compiler/Planning/Passes.h"
 #include "compiler/Planning/Places.h"
+#include "dialects/plan/PlanNames.h"
+#include "plan_generated.h"
 
+#include "mlir/Dialect/SPIRV/IR/SPIRVOps.h"
 #include "llvm/ADT/MapVector.h"
 
 using namespace mlir;
@@ -20,6 +23,25 @@ namespace {
 
 /// Push constants of one operand: a 64-bit address.
 constexpr uint64_t kOperandBytes = 8;
+
+/// The feature beyond the generic minimum that a device needs for \p capability, empty if none.
+std::string featureOf(spirv::Capability capability) {
+  switch (capability) {
+  case spirv::Capability::Float16:
+    return stringifyFeature(qwenrt::fb::Feature::ShaderFloat16);
+  case spirv::Capability::Int8:
+  case spirv::Capability::StorageBuffer8BitAccess:
+    return stringifyFeature(qwenrt::fb::Feature::ShaderInt8);
+  case spirv::Capability::CooperativeMatrixKHR:
+    return stringifyFeature(qwenrt::fb::Feature::CooperativeMatrix);
+  case spirv::Capability::BFloat16TypeKHR:
+  case spirv::Capability::BFloat16DotProductKHR:
+  case spirv::Capability::BFloat16CooperativeMatrixKHR:
+    return stringifyFeature(qwenrt::fb::Feature::BFloat16);
+  default:
+    return "";
+  }
+}
 
 /// (P3) Places of one buffer, checked two by two after sorting.
 class OverlapCheck {
@@ -80,9 +102,10 @@ private:
       if (buffer.getPurpose() == Purpose::Arena && buffer != arena) // (P2)
         return buffer.emitOpError("@") << buffer.getSymName() << " is a second arena, expected one that entries share";
       if (buffer.getSizeBytes() > maxAllocationBytes) // (P6)
-        return buffer.emitOpError("@") << buffer.getSymName() << " has " << buffer.getSizeBytes() << " bytes, target "
-                                       << targetName.getValue() << " allows " << maxAllocationBytes.getValue()
-                                       << " in one allocation; use a smaller chunk or context, or another target";
+        return buffer.emitOpError("@") << buffer.getSymName() << " has " << buffer.getSizeBytes()
+                                       << " bytes, expected at most " << maxAllocationBytes.getValue()
+                                       << " in one allocation on target " << targetName.getValue()
+                                       << ", use a smaller chunk or context, or another target";
     }
     return success();
   }
@@ -126,9 +149,9 @@ private:
   // (P6) Kernels against the target
   //===----------------------------------------------------------------------------------------------------------===//
 
-  LogicalResult exceeds(KernelOp kernel, const Twine &need, const Twine &have, StringRef advice) {
-    return kernel.emitOpError("@") << kernel.getSymName() << " needs " << need << ", target " << targetName.getValue()
-                                   << " has " << have << "; " << advice;
+  LogicalResult exceeds(KernelOp kernel, const Twine &need, const Twine &expected, StringRef advice) {
+    return kernel.emitOpError("@") << kernel.getSymName() << " needs " << need << ", expected " << expected
+                                   << " on target " << targetName.getValue() << ", " << advice;
   }
 
   LogicalResult verifyKernel(KernelOp kernel) {
@@ -139,15 +162,15 @@ private:
       limit /= extent;
     if (limit == 0)
       return exceeds(kernel, Twine(extents[0]) + "x" + Twine(extents[1]) + "x" + Twine(extents[2]) + " invocations",
-                     Twine(maxWorkgroupInvocations.getValue()) + " in a workgroup",
+                     "at most " + Twine(maxWorkgroupInvocations.getValue()) + " in a workgroup",
                      "use a smaller workgroup or another target");
     if (kernel.getSharedBytes() > maxSharedBytes)
       return exceeds(kernel, Twine(kernel.getSharedBytes()) + " bytes of shared memory",
-                     Twine(maxSharedBytes.getValue()), "use a smaller tile or another target");
+                     "at most " + Twine(maxSharedBytes.getValue()), "use a smaller tile or another target");
     uint64_t pushBytes = kOperandBytes * kernel.getOperandNames().size();
     if (pushBytes > maxPushConstantBytes)
-      return exceeds(kernel, Twine(pushBytes) + " bytes of push constants", Twine(maxPushConstantBytes.getValue()),
-                     "use fewer operands or another target");
+      return exceeds(kernel, Twine(pushBytes) + " bytes of push constants",
+                     "at most " + Twine(maxPushConstantBytes.getValue()), "use fewer operands or another target");
     return verifyDemands(kernel);
   }
 
@@ -159,8 +182,24 @@ private:
                      "emit the kernel for the target's subgroup size");
     for (StringRef feature : kernel.getFeatures().getAsValueRange<StringAttr>())
       if (!llvm::is_contained(*features, feature))
-        return exceeds(kernel, "feature " + feature, "no such feature",
+        return exceeds(kernel, "feature " + feature, "only features that there are",
                        "emit a kernel without it or use another target");
+    return verifyCapabilities(kernel);
+  }
+
+  /// A capability without its feature would pass by the target and fail on the device.
+  LogicalResult verifyCapabilities(KernelOp kernel) {
+    for (auto module : kernel.getBody().getOps<spirv::ModuleOp>()) {
+      if (!module.getVceTriple())
+        continue;
+      for (spirv::Capability capability : module.getVceTriple()->getCapabilities()) {
+        std::string feature = featureOf(capability);
+        if (!feature.empty() && !llvm::is_contained(kernel.getFeatures().getAsValueRange<StringAttr>(), feature))
+          return kernel.emitOpError("@") << kernel.getSymName() << " declares SPIR-V capability "
+                                         << spirv::stringifyCapability(capability) << ", expected feature " << feature
+                                         << " to say so, name it among the kernel's";
+      }
+    }
     return success();
   }
 
@@ -221,8 +260,8 @@ private:
       uint64_t count = dispatch.getGroups()[axis], limit = maxWorkgroupCount.empty() ? 65535 : maxWorkgroupCount[axis];
       if (count > limit)
         return dispatch.emitOpError("\"")
-               << dispatch.getLabel() << "\" has " << count << " workgroups in " << "xyz"[axis] << ", target "
-               << targetName.getValue() << " allows " << limit << "; let a workgroup do more rows";
+               << dispatch.getLabel() << "\" has " << count << " workgroups in " << "xyz"[axis] << ", expected at most "
+               << limit << " on target " << targetName.getValue() << ", let a workgroup do more rows";
     }
     if (!dispatch.getCostNs()) // (P1)
       return dispatch.emitOpError("\"") << dispatch.getLabel() << "\" has no cost; run plan-estimate-costs first";

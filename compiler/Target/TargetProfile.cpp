@@ -101,6 +101,8 @@ const Key kKeys[] = {
      [](TargetProfile &p, const json &v) { return setInteger(p.maxAllocationBytes, v, 1 << 20, uint64_t(1) << 40); }},
     {"bf16_cooperative_matrix", [](TargetProfile &p, const json &v) { return setFlag(p.bf16CooperativeMatrix, v); }},
     {"f16_cooperative_matrix", [](TargetProfile &p, const json &v) { return setFlag(p.f16CooperativeMatrix, v); }},
+    {"shader_float16", [](TargetProfile &p, const json &v) { return setFlag(p.shaderFloat16, v); }},
+    {"shader_int8", [](TargetProfile &p, const json &v) { return setFlag(p.shaderInt8, v); }},
     {"compute_units", [](TargetProfile &p, const json &v) { return setInteger(p.computeUnits, v, 1, 65536); }},
     {"kv_format", setKvFormat},
     {"prefill_chunk", [](TargetProfile &p, const json &v) { return setInteger(p.prefillChunk, v, 1, 16384); }},

@@ -34,6 +34,8 @@ struct TargetProfile {
   // Features beyond the generic minimum.
   bool bf16CooperativeMatrix = false; ///< KHR cooperative matrix 16x16x16, bf16 operands, f32 accumulator
   bool f16CooperativeMatrix = false;  ///< the same with f16 operands
+  bool shaderFloat16 = false;         ///< f16 arithmetic; storing f16 is in the minimum
+  bool shaderInt8 = false;            ///< 8-bit integers, in memory and in arithmetic
 
   // Shape of the machine: how much parallel work fills it. Not a limit.
   uint32_t computeUnits = 8;

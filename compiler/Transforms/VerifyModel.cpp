@@ -78,6 +78,30 @@ bool isPrimitive(Operation *op) {
              ExpertLinearOp, WeightedSumOp, func::FuncOp, func::ReturnOp>(op);
 }
 
+/// The product that \p value is heads of, behind what attention does to queries and keys.
+LinearOp findProjection(Value value) {
+  while (Operation *op = value.getDefiningOp()) {
+    if (auto linear = dyn_cast<LinearOp>(op))
+      return linear;
+    if (!isa<KvAppendOp, RopeOp, RmsNormOp, ReshapeOp>(op))
+      break;
+    // The rows are the second operand of an append, the first of the others.
+    value = op->getOperand(isa<KvAppendOp>(op) ? 1 : 0);
+  }
+  return {};
+}
+
+/// Query, key and value of a cached attention become one product, which takes no biases.
+LogicalResult verifyProjections(AttentionOp attention) {
+  if (!attention.getKeys().getDefiningOp<KvAppendOp>())
+    return success();
+  for (Value value : {attention.getQuery(), attention.getKeys(), attention.getValues()})
+    if (LinearOp projection = findProjection(value); projection && projection.getBias())
+      return projection.emitError() << "attention has a bias in its query, key and value projections, expected none, "
+                                    << "export a checkpoint without attention_bias";
+  return success();
+}
+
 struct VerifyModel : qwen::impl::VerifyModelPassBase<VerifyModel> {
   void runOnOperation() override {
     WalkResult walk = getOperation()->walk([&](Operation *op) {
@@ -96,6 +120,9 @@ struct VerifyModel : qwen::impl::VerifyModelPassBase<VerifyModel> {
         function.emitError() << "function is neither decoder nor head, expected only these two, remove it";
         return signalPassFailure();
       }
+    walk = getOperation()->walk([](AttentionOp op) { return WalkResult(verifyProjections(op)); });
+    if (walk.wasInterrupted())
+      return signalPassFailure();
     markAllAnalysesPreserved();
   }
 };

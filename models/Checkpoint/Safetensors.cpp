@@ -3,6 +3,7 @@
 
 #include "models/Checkpoint/File.h"
 #include "models/Checkpoint/Json.h"
+#include "runtime/schema/Fnv1a.h"
 
 #include <algorithm>
 #include <array>
@@ -161,9 +162,7 @@ std::optional<StoredDType> qwenc::storedDTypeFromName(std::string_view name) {
 uint64_t qwenc::storedDTypeSizeBytes(StoredDType dtype) { return dtypeTable[static_cast<size_t>(dtype)].sizeBytes; }
 
 uint64_t qwenc::fnv1a64(std::string_view bytes, uint64_t state) {
-  for (char byte : bytes)
-    state = (state ^ static_cast<unsigned char>(byte)) * 0x100000001b3u;
-  return state;
+  return qwenrt::fnv1a(bytes.data(), bytes.size(), state);
 }
 
 Result<uint64_t> qwenc::parseSafetensorsLength(std::string_view start, uint64_t fileSizeBytes) {

@@ -22,7 +22,7 @@ Status qwenrt::createPipelineLayout(const DeviceState &device, uint32_t bytes, V
 
 Status qwenrt::createPipeline(const DeviceState &device, VkPipelineCache cache, VkPipelineLayout layout,
                               const std::string &name, std::span<const uint32_t> spirv, uint32_t subgroupSize,
-                              uint32_t workgroupX, VkPipeline &pipeline) {
+                              uint32_t workgroupX, VkPipeline &pipeline, VkPipelineCreateFlags flags) {
   std::string doing = text("compile kernel '", printable(name), "'");
   VkShaderModuleCreateInfo moduleInfo = {VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO};
   moduleInfo.codeSize = spirv.size_bytes();
@@ -33,6 +33,7 @@ Status qwenrt::createPipeline(const DeviceState &device, VkPipelineCache cache, 
   VkPipelineShaderStageRequiredSubgroupSizeCreateInfo required = {
       VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO, nullptr, subgroupSize};
   VkComputePipelineCreateInfo info = {VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO};
+  info.flags = flags;
   info.stage = {VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO};
   info.stage.stage = VK_SHADER_STAGE_COMPUTE_BIT;
   info.stage.module = module;
@@ -50,6 +51,13 @@ Status qwenrt::createPipeline(const DeviceState &device, VkPipelineCache cache, 
   return vulkanStatus(result, doing);
 }
 
+Status qwenrt::createPipeline(const DeviceState &device, VkPipelineCache cache, VkPipelineLayout layout,
+                              const fb::Kernel &kernel, VkPipeline &pipeline, VkPipelineCreateFlags flags) {
+  std::span<const uint32_t> spirv(kernel.spirv()->data(), kernel.spirv()->size());
+  return createPipeline(device, cache, layout, kernel.name()->str(), spirv, kernel.subgroup_size(),
+                        kernel.workgroup()->x(), pipeline, flags);
+}
+
 Result<std::unique_ptr<ComputePipelines>> ComputePipelines::create(DeviceState &device,
                                                                    const std::string &cacheFolder) {
   std::unique_ptr<ComputePipelines> pipelines(new ComputePipelines(device));
@@ -64,12 +72,6 @@ ComputePipelines::~ComputePipelines() {
   for (VkPipeline pipeline : pipelines_)
     device_.vk.vkDestroyPipeline(device_.device, pipeline, nullptr);
   device_.vk.vkDestroyPipelineLayout(device_.device, layout_, nullptr);
-}
-
-Status ComputePipelines::buildOne(const fb::Kernel &kernel, VkPipeline &pipeline) const {
-  std::span<const uint32_t> spirv(kernel.spirv()->data(), kernel.spirv()->size());
-  return createPipeline(device_, cache_->handle(), layout_, kernel.name()->str(), spirv, kernel.subgroup_size(),
-                        kernel.workgroup()->x(), pipeline);
 }
 
 Status ComputePipelines::build(const fb::Plan &plan, const std::vector<uint32_t> &wanted,
@@ -89,7 +91,8 @@ Status ComputePipelines::build(const fb::Plan &plan, const std::vector<uint32_t>
   std::atomic<uint32_t> done = 0;
   auto work = [&]() -> Status {
     for (size_t i = next++; i < missing.size(); i = next++) {
-      QWENRT_RETURN_IF_ERROR(buildOne(*plan.kernels()->Get(missing[i]), pipelines_[missing[i]]));
+      QWENRT_RETURN_IF_ERROR(
+          createPipeline(device_, cache_->handle(), layout_, *plan.kernels()->Get(missing[i]), pipelines_[missing[i]]));
       ++done;
     }
     return Status::ok();

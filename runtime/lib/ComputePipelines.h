@@ -28,7 +28,6 @@ public:
 
 private:
   explicit ComputePipelines(detail::DeviceState &device) : device_(device) {}
-  Status buildOne(const fb::Kernel &kernel, VkPipeline &pipeline) const;
 
   detail::DeviceState &device_;
   std::unique_ptr<PipelineCache> cache_;
@@ -41,7 +40,11 @@ private:
 /// Creates one compute pipeline from SPIR-V. \p subgroupSize 0 leaves it to the device.
 Status createPipeline(const detail::DeviceState &device, VkPipelineCache cache, VkPipelineLayout layout,
                       const std::string &name, std::span<const uint32_t> spirv, uint32_t subgroupSize,
-                      uint32_t workgroupX, VkPipeline &pipeline);
+                      uint32_t workgroupX, VkPipeline &pipeline, VkPipelineCreateFlags flags = 0);
+
+/// The same for a kernel of a plan.
+Status createPipeline(const detail::DeviceState &device, VkPipelineCache cache, VkPipelineLayout layout,
+                      const fb::Kernel &kernel, VkPipeline &pipeline, VkPipelineCreateFlags flags = 0);
 
 /// A layout of \p bytes push constants and nothing else.
 Status createPipelineLayout(const detail::DeviceState &device, uint32_t bytes, VkPipelineLayout &layout);

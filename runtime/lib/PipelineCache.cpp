@@ -3,6 +3,7 @@
 
 #include "File.h"
 #include "Text.h"
+#include "runtime/schema/Fnv1a.h"
 
 #include <cstdio>
 #include <cstdlib>

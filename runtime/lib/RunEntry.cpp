@@ -3,6 +3,7 @@
 #include "Text.h"
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 
 using namespace qwenrt;
@@ -61,6 +62,12 @@ Status bindShape(const fb::EntryTensor &expected, const HostTensor &given, Exten
   return Status::ok();
 }
 
+/// Whether \p tensor is the token history: what stands in it are rows of the embedding table.
+bool holdsTokens(const fb::EntryTensor &tensor, const fb::Cell *tokens) {
+  return tokens && tensor.dtype() == fb::DType::I32 && tensor.buffer() == tokens->buffer() &&
+         tensor.offset() >= tokens->offset() && tensor.offset() < tokens->offset() + uint64_t(tokens->count()) * 4;
+}
+
 const HostTensor *findTensor(std::span<const HostTensor> tensors, std::string_view name) {
   auto at =
       std::find_if(tensors.begin(), tensors.end(), [name](const HostTensor &tensor) { return tensor.name == name; });
@@ -87,6 +94,11 @@ Status Session::run(std::string_view name, std::span<const HostTensor> inputs, s
       return {StatusCode::InvalidInput, text("input '", printable(tensor->name()->string_view()),
                                              "' is missing, expected ", shapeText(*tensor), ", add it")};
     QWENRT_RETURN_IF_ERROR(bindShape(*tensor, *given, extents));
+    if (holdsTokens(*tensor, state.plan->findCell(fb::CellKind::Tokens))) {
+      std::vector<int32_t> ids(given->data.size() / sizeof(int32_t));
+      std::memcpy(ids.data(), given->data.data(), given->data.size());
+      QWENRT_RETURN_IF_ERROR(state.checkTokens(ids));
+    }
   }
   QWENRT_RETURN_IF_ERROR(reset());
   Transfer &transfer = state.replay->transfer();

@@ -218,10 +218,13 @@ Status Session::append(std::span<const int32_t> tokens) {
   State &state = *state_;
   QWENRT_RETURN_IF_ERROR(state.requireText());
   uint32_t room = maxContext() - std::min(maxContext(), state.length);
+  if (tokens.size() > room && state.length == 0)
+    return {StatusCode::InvalidInput, text("prompt has ", tokens.size(), " tokens, expected at most the context of ",
+                                           maxContext(), ", shorten it or compile with a larger --max-context")};
   if (tokens.size() > room)
     return {StatusCode::InvalidInput,
-            text("history of ", state.length, " tokens gets ", tokens.size(), " more, expected at most ", maxContext(),
-                 " in all, shorten it or compile with a larger --max-context")};
+            text("history of ", state.length, " tokens gets ", tokens.size(), " more, expected at most the context of ",
+                 maxContext(), " in all, start anew or compile with a larger --max-context")};
   QWENRT_RETURN_IF_ERROR(state.checkTokens(tokens));
   QWENRT_RETURN_IF_ERROR(state.writeTokens(state.length, tokens));
   state.length += uint32_t(tokens.size());

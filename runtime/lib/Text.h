@@ -30,20 +30,11 @@ std::string formatBytes(uint64_t sizeBytes);
 /// \p value with \p digits digits behind the point.
 std::string formatFixed(double value, int digits);
 
-/// \p text with everything that could disturb a terminal or a message of one line replaced by '?': control characters and
-/// what is no UTF-8. Cut after 200 bytes.
+/// \p text with everything that could disturb a terminal or a message of one line replaced by '?': control characters
+/// and what is no UTF-8. Cut after 200 bytes.
 std::string printable(std::string_view text);
 
 /// \p text as a JSON string with its quotes; what is no UTF-8 becomes U+FFFD.
 std::string jsonString(std::string_view text);
-
-/// FNV-1a, 64 bit, continued from \p hash.
-constexpr uint64_t kFnvOffset = 0xcbf29ce484222325ull;
-inline uint64_t fnv1a(const void *data, size_t sizeBytes, uint64_t hash = kFnvOffset) {
-  const auto *bytes = static_cast<const unsigned char *>(data);
-  for (size_t i = 0; i < sizeBytes; ++i)
-    hash = (hash ^ bytes[i]) * 0x100000001b3ull;
-  return hash;
-}
 
 } // namespace qwenrt

@@ -3,6 +3,7 @@
 
 #include "Spirv.h"
 #include "qwenrt/Plan.h"
+#include "runtime/schema/PlanFile.h"
 
 #include <algorithm>
 #include <cmath>
@@ -15,7 +16,6 @@ using namespace qwenrt;
 
 namespace {
 
-constexpr char kMagic[] = "QWENPLN1";
 constexpr size_t kSmallestFlatbuffer = 8;
 
 uint64_t readU64(const std::byte *at) {
@@ -27,13 +27,13 @@ uint64_t readU64(const std::byte *at) {
 
 /// The flatbuffer of \p file, after its trailer has been checked.
 Result<std::span<const std::byte>> checkTrailer(std::span<const std::byte> file) {
-  if (file.size() < kSmallestFlatbuffer + kPlanTrailerBytes)
+  if (file.size() < kSmallestFlatbuffer + planfile::kTrailerBytes)
     return Status(StatusCode::InvalidInput,
                   text("file has ", file.size(), " bytes, expected a plan of at least ",
-                       kSmallestFlatbuffer + kPlanTrailerBytes, ", give a file written by qwenc"));
-  std::span<const std::byte> body = file.first(file.size() - kPlanTrailerBytes);
+                       kSmallestFlatbuffer + planfile::kTrailerBytes, ", give a file written by qwenc"));
+  std::span<const std::byte> body = file.first(file.size() - planfile::kTrailerBytes);
   const std::byte *trailer = file.data() + body.size();
-  if (std::memcmp(trailer + 16, kMagic, 8) != 0)
+  if (std::memcmp(trailer + 16, planfile::kMagic.data(), planfile::kMagic.size()) != 0)
     return Status(StatusCode::InvalidInput,
                   "file does not end with the plan magic, expected QWENPLN1, it is cut or no plan; compile it again");
   if (uint64_t length = readU64(trailer); length != body.size())
@@ -74,15 +74,6 @@ Status checkVersion(const fb::Plan &plan) {
 }
 
 } // namespace
-
-std::vector<std::byte> qwenrt::makePlanTrailer(std::span<const std::byte> flatbuffer) {
-  std::vector<std::byte> trailer(kPlanTrailerBytes);
-  uint64_t values[2] = {flatbuffer.size(), fnv1a(flatbuffer.data(), flatbuffer.size())};
-  for (int i = 0; i < 16; ++i)
-    trailer[i] = std::byte(values[i / 8] >> (i % 8 * 8) & 0xff);
-  std::memcpy(trailer.data() + 16, kMagic, 8);
-  return trailer;
-}
 
 Status qwenrt::verifyPlan(std::span<const std::byte> file, VerifyOptions options) {
   std::span<const std::byte> body = file;

@@ -1,6 +1,7 @@
 //===- WeightFiles.cpp - Find the checkpoint and make sure that it is the right one ------------------------------===//
 #include "Text.h"
 #include "Weights.h"
+#include "runtime/schema/Fnv1a.h"
 
 #include <algorithm>
 

@@ -1,5 +1,6 @@
 """Broken checkpoints for hostile.py: headers, configurations, tokenizers, folders."""
 
+import functools
 import json
 import os
 
@@ -27,6 +28,7 @@ def tensor(header, name, **changes):
     return {**header, name: {**header[name], **changes}}
 
 
+@functools.cache
 def header_cases(env):
     """Name -> bytes of model.safetensors of tiny-qwen3, or for the big ones a function that makes them."""
     data = (env.tiny / "model.safetensors").read_bytes()

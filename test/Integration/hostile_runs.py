@@ -33,7 +33,7 @@ def id_lists(env, case):
 
 def prompts(env, case):
     case.what = "over the context"
-    run(case, env, LAVAPIPE, "--input-ids", ",".join(["5"] * 65), statuses=(1,), says="65.*64")
+    run(case, env, LAVAPIPE, "--input-ids", ",".join(["5"] * 65), statuses=(1,), says="prompt has 65 tokens, expected at most the context of 64")
     run(case, env, LAVAPIPE, "--prompt", "word " * 3000, statuses=(1,))
     case.file("long.txt", "word " * 200000)
     run(case, env, LAVAPIPE, "--prompt", "@long.txt", statuses=(1,))
@@ -178,14 +178,14 @@ def entry_inputs(env, case):
     attempt("rows", {"input_ids": {"dtype": "I32", "shape": [65], "data_offsets": [0, 260]}}, bytes(260))
     attempt("many", {"input_ids": {"dtype": "I32", "shape": [1 << 20], "data_offsets": [0, 4 << 20]}}, bytes(4 << 20))
     attempt("cut", {"input_ids": good}, rows[:8])
-    attempt("ids out of range", {"input_ids": good}, struct.pack("<3i", -1, 2**31 - 1, 1088), (0, 1))
+    attempt("ids out of range", {"input_ids": good}, struct.pack("<3i", 1, 2**31 - 1, 1088))
     attempt("no entry", {"input_ids": good}, entry="nothing")
     attempt("empty", {})
     hidden = {"dtype": "F32", "shape": [2, 192], "data_offsets": [0, 1536]}
     attempt("nan", {"hidden": hidden}, b"\xff" * 1536, (0, 1), "next_greedy")
     attempt("nan", {"hidden": hidden}, b"\xff" * 1536, (0, 1), "next_sample")
     attempt("inf", {"hidden": hidden}, struct.pack("<f", float("inf")) * 384, (0, 1), "logits")
-    attempt("decode", {"input_ids": {"dtype": "I32", "shape": [1], "data_offsets": [0, 4]}}, struct.pack("<i", -5), (0, 1), "decode_greedy")
+    attempt("decode", {"input_ids": {"dtype": "I32", "shape": [1], "data_offsets": [0, 4]}}, struct.pack("<i", -5), entry="decode_greedy")
     case.file("in.safetensors", mutate.join_safetensors({"input_ids": good}, rows))
     for out in ("/dev/full", "/nothing/x", ".", ""):
         run(case, env, LAVAPIPE, "--entry", "prefill", "--inputs", "in.safetensors", "--outputs", out, statuses=(1, 2))

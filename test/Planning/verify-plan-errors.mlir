@@ -3,7 +3,7 @@
 // RUN: not qwen-opt %S/verify-plan.mlir -plan-place-storage -plan-assign-offsets -plan-insert-barriers \
 // RUN:   -plan-estimate-costs -plan-verify 2>&1 | FileCheck %s --check-prefix=ANY
 // COUNT: max-workgroup-count has 2 numbers, expected three
-// ANY: @limits needs subgroups of 8, target generic has any size from 4 to 128; emit the kernel for the target's subgroup size
+// ANY: @limits needs subgroups of 8, expected any size from 4 to 128 on target generic, emit the kernel for the target's subgroup size
 
 // (P1)
 // expected-error @+1 {{@w has no place; run plan-place-storage first}}
@@ -145,34 +145,34 @@ plan.entry @e role other rows 1 {
 // -----
 
 // (P6)
-// expected-error @+1 {{@cache has 1048577 bytes, target lavapipe allows 1048576 in one allocation; use a smaller chunk or context, or another target}}
+// expected-error @+1 {{@cache has 1048577 bytes, expected at most 1048576 in one allocation on target lavapipe, use a smaller chunk or context, or another target}}
 plan.buffer @cache cache size 1048577
 
 // -----
 
 // (P6)
-// expected-error @+1 {{@wide needs 64x5x1 invocations, target lavapipe has 256 in a workgroup; use a smaller workgroup or another target}}
+// expected-error @+1 {{@wide needs 64x5x1 invocations, expected at most 256 in a workgroup on target lavapipe, use a smaller workgroup or another target}}
 plan.kernel @wide workgroup [64, 5, 1] subgroup 0 shared 0 features [] operands (y write 16) {
 }
 
 // -----
 
 // (P6): a product beyond 64 bits is still too many.
-// expected-error @+1 {{@wide needs 4294967295x4294967295x4294967295 invocations, target lavapipe has 256}}
+// expected-error @+1 {{@wide needs 4294967295x4294967295x4294967295 invocations, expected at most 256}}
 plan.kernel @wide workgroup [4294967295, 4294967295, 4294967295] subgroup 0 shared 0 features [] operands (y write 16) {
 }
 
 // -----
 
 // (P6)
-// expected-error @+1 {{@f32_attention needs 40960 bytes of shared memory, target lavapipe has 32768; use a smaller tile or another target}}
+// expected-error @+1 {{@f32_attention needs 40960 bytes of shared memory, expected at most 32768 on target lavapipe, use a smaller tile or another target}}
 plan.kernel @f32_attention workgroup [64, 1, 1] subgroup 0 shared 40960 features [] operands (y write 16) {
 }
 
 // -----
 
 // (P6)
-// expected-error @+1 {{@many needs 136 bytes of push constants, target lavapipe has 128; use fewer operands or another target}}
+// expected-error @+1 {{@many needs 136 bytes of push constants, expected at most 128 on target lavapipe, use fewer operands or another target}}
 plan.kernel @many workgroup [64, 1, 1] subgroup 0 shared 0 features [] operands (a read 4, b read 4, c read 4, d read 4,
   e read 4, f read 4, g read 4, h read 4, i read 4, j read 4, k read 4, l read 4, m read 4, n read 4, o read 4,
   p read 4, q write 4) {
@@ -181,15 +181,51 @@ plan.kernel @many workgroup [64, 1, 1] subgroup 0 shared 0 features [] operands 
 // -----
 
 // (P6)
-// expected-error @+1 {{@wave needs subgroups of 32, target lavapipe has subgroups of 8; emit the kernel for the target's subgroup size}}
+// expected-error @+1 {{@wave needs subgroups of 32, expected subgroups of 8 on target lavapipe, emit the kernel for the target's subgroup size}}
 plan.kernel @wave workgroup [64, 1, 1] subgroup 32 shared 0 features [] operands (y write 16) {
 }
 
 // -----
 
 // (P6)
-// expected-error @+1 {{@half needs feature shader_float16, target lavapipe has no such feature; emit a kernel without it or use another target}}
+// expected-error @+1 {{@half needs feature shader_float16, expected only features that there are on target lavapipe, emit a kernel without it or use another target}}
 plan.kernel @half workgroup [64, 1, 1] subgroup 0 shared 0 features ["shader_float16"] operands (y write 16) {
+}
+
+// -----
+
+// (P6)
+// expected-error @+1 {{@half declares SPIR-V capability Float16, expected feature shader_float16 to say so, name it among the kernel's}}
+plan.kernel @half workgroup [64, 1, 1] subgroup 0 shared 0 features [] operands (y write 16) {
+  spirv.module PhysicalStorageBuffer64 GLSL450 requires #spirv.vce<v1.6, [Shader, Float16], []> {
+  }
+}
+
+// -----
+
+// (P6)
+// expected-error @+1 {{@bytes declares SPIR-V capability StorageBuffer8BitAccess, expected feature shader_int8 to}}
+plan.kernel @bytes workgroup [64, 1, 1] subgroup 0 shared 0 features [] operands (y write 16) {
+  spirv.module PhysicalStorageBuffer64 GLSL450 requires #spirv.vce<v1.6, [Shader, StorageBuffer8BitAccess], []> {
+  }
+}
+
+// -----
+
+// (P6)
+// expected-error @+1 {{@matrix declares SPIR-V capability CooperativeMatrixKHR, expected feature cooperative_matrix to}}
+plan.kernel @matrix workgroup [64, 1, 1] subgroup 0 shared 0 features [] operands (y write 16) {
+  spirv.module PhysicalStorageBuffer64 GLSL450 requires #spirv.vce<v1.6, [Shader, CooperativeMatrixKHR], [SPV_KHR_cooperative_matrix]> {
+  }
+}
+
+// -----
+
+// (P6)
+// expected-error @+1 {{@brain declares SPIR-V capability BFloat16TypeKHR, expected feature bfloat16 to}}
+plan.kernel @brain workgroup [64, 1, 1] subgroup 0 shared 0 features [] operands (y write 16) {
+  spirv.module PhysicalStorageBuffer64 GLSL450 requires #spirv.vce<v1.6, [Shader, BFloat16TypeKHR], [SPV_KHR_bfloat16]> {
+  }
 }
 
 // -----
@@ -200,7 +236,7 @@ plan.kernel @make workgroup [64, 1, 1] subgroup 0 shared 0 features [] operands 
 }
 plan.entry @e role other rows 1 {
   %y = plan.alloc "y" at 0 : !plan.range<256>
-  // expected-error @+1 {{"embed" has 65536 workgroups in y, target lavapipe allows 65535; let a workgroup do more rows}}
+  // expected-error @+1 {{"embed" has 65536 workgroups in y, expected at most 65535 on target lavapipe, let a workgroup do more rows}}
   plan.dispatch @make groups [1, 65536, 1](%y) label "embed" reads 0 cost 1 : !plan.range<256>
 }
 

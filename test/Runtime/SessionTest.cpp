@@ -122,7 +122,8 @@ TEST_P(SessionTest, StopsAtAFullContext) {
   result = generate({});
   EXPECT_TRUE(result.tokens.empty());
   EXPECT_EQ(result.finish, Finish::Context);
-  EXPECT_REFUSED(session->append(prompt), "history of 33 tokens gets 7 more, expected at most 32 in all");
+  EXPECT_REFUSED(session->append(prompt),
+                 "history of 33 tokens gets 7 more, expected at most the context of 32 in all");
   ASSERT_TRUE(session->reset().isOk());
   append(prompt);
   EXPECT_EQ(generate({.maxNewTokens = 2}).tokens, expectTokens(prompt, 2));
@@ -297,7 +298,9 @@ TEST_P(SessionTest, SaysWhatIsWrongWithARequest) {
   EXPECT_REFUSED(session->generate({}), "history is empty");
   EXPECT_REFUSED(session->append(std::vector<int32_t>{1, 50}), "token id 50 is unknown, expected 0 to 49");
   EXPECT_REFUSED(session->append(std::vector<int32_t>{-1}), "token id -1 is unknown");
-  EXPECT_REFUSED(session->append(std::vector<int32_t>(33, 1)), "gets 33 more, expected at most 32");
+  EXPECT_REFUSED(
+      session->append(std::vector<int32_t>(33, 1)),
+      "prompt has 33 tokens, expected at most the context of 32, shorten it or compile with a larger --max-context");
   append(prompt);
   EXPECT_REFUSED(session->generate({.sampling = {.greedy = false, .temperature = 0}}),
                  "sampling settings are out of range");
@@ -405,6 +408,12 @@ TEST_P(SessionTest, ExtentThatNoInputHasComesFromItsCell) {
   uint32_t hidden[3];
   std::memcpy(hidden, outputs[0].data.data(), 12);
   EXPECT_EQ(hidden[2], 5u + 12 + 21);
+  for (int32_t unknown : {-1, 50}) {
+    values[2] = unknown;
+    std::memcpy(inputs[0].data.data(), values, 12);
+    EXPECT_REFUSED(session->run("prefill", inputs, outputs),
+                   "token id " + std::to_string(unknown) + " is unknown, expected 0 to 49");
+  }
 }
 
 //===----------------------------------------------------------------------===//

@@ -2,6 +2,7 @@
 #include "TestPlan.h"
 
 #include "runtime/lib/Text.h"
+#include "runtime/schema/PlanFile.h"
 
 #include <cstring>
 
@@ -151,7 +152,7 @@ std::vector<std::byte> TestPlan::encode() const {
 
 std::vector<std::byte> TestPlan::encodeFile() const {
   std::vector<std::byte> file = encode();
-  std::vector<std::byte> trailer = makePlanTrailer(file);
+  auto trailer = planfile::trailerOf(file);
   file.insert(file.end(), trailer.begin(), trailer.end());
   return file;
 }

@@ -236,8 +236,12 @@ TEST_F(ToolDeviceTest, StopTokenIsAmongTheIdsButNotInTheText) {
   std::string stop = std::to_string(first);
   EXPECT_PRINTS(run("--input-ids 5,6 --stop-ids " + stop + " --print-ids"), "[" + stop + "]\n");
   EXPECT_PRINTS(run("--input-ids 5,6 --stop-ids " + stop), "\n");
-  EXPECT_PRINTS(run("--input-ids 5,6 --ignore-eos --stop-ids " + stop + " --print-ids --max-new-tokens 3"),
-                idsText({5, 6}, 3));
+  EXPECT_PRINTS(run("--input-ids 5,6 --ignore-eos --stop-ids " + stop + " --print-ids"), "[" + stop + "]\n");
+  source.stopIds = {uint32_t(first)}; // as a checkpoint says it
+  writePlan();
+  EXPECT_PRINTS(run("--input-ids 5,6 --print-ids"), "[" + stop + "]\n");
+  EXPECT_PRINTS(run("--input-ids 5,6 --ignore-eos --print-ids --max-new-tokens 3"), idsText({5, 6}, 3));
+  EXPECT_PRINTS(run("--input-ids 5,6 --stop-ids 49 --print-ids --max-new-tokens 3"), idsText({5, 6}, 3));
 }
 
 TEST_F(ToolDeviceTest, SaysWhenTheContextIsFull) {

@@ -3,6 +3,7 @@
 #include "TestDevice.h"
 #include "TestPlan.h"
 #include "runtime/lib/Text.h"
+#include "runtime/schema/Fnv1a.h"
 #include "test/Checkpoint/TemporaryFolder.h"
 
 #include <gtest/gtest.h>

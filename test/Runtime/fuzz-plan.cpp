@@ -5,6 +5,7 @@
 //
 //===------------------------------------------------------------------------------------------------------------===//
 #include "qwenrt/Device.h"
+#include "runtime/schema/PlanFile.h"
 
 #include <cstring>
 #include <vector>
@@ -41,7 +42,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       __builtin_trap();
     return 0;
   }
-  std::vector<std::byte> file(bytes.begin(), bytes.end()), trailer = makePlanTrailer(bytes);
+  std::vector<std::byte> file(bytes.begin(), bytes.end());
+  auto trailer = planfile::trailerOf(bytes);
   file.insert(file.end(), trailer.begin(), trailer.end());
   Result<std::shared_ptr<const Plan>> plan = Plan::fromBytes(file, ".");
   if (!plan.isOk())

@@ -40,6 +40,8 @@ TEST(BuiltinProfile, GenericIsTheVulkanMinimum) {
   EXPECT_EQ(profile.maxPushConstantBytes, 128u);
   EXPECT_EQ(profile.maxAllocationBytes, 1073741824u);
   EXPECT_FALSE(profile.bf16CooperativeMatrix);
+  EXPECT_FALSE(profile.shaderFloat16);
+  EXPECT_FALSE(profile.shaderInt8);
   EXPECT_EQ(profile.kvFormat, KvFormat::F32);
 }
 
@@ -98,7 +100,7 @@ TEST(ProfileFile, EveryKey) {
   qwenrt::Result<TargetProfile> profile = loadText(R"({"base": "amd-gfx1151", "name": "my-card", "subgroup_size": 32,
       "max_workgroup_invocations": 512, "max_shared_bytes": 16384, "max_push_constant_bytes": 200,
       "max_workgroup_count": [65535, 70000, 80000], "max_allocation_bytes": 1048576, "bf16_cooperative_matrix": true,
-      "f16_cooperative_matrix": true, "compute_units": 7, "kv_format": "bf16", "prefill_chunk": 128, "decode_splits": 3,
+      "f16_cooperative_matrix": true, "shader_float16": true, "shader_int8": true, "compute_units": 7, "kv_format": "bf16", "prefill_chunk": 128, "decode_splits": 3,
       "narrow_matrix_operands": true, "read_bytes_per_ns": 100.5, "step_overhead_ns": 4000, "flops_per_ns": 750})");
   ASSERT_TRUE(profile.isOk()) << profile.status().message();
   EXPECT_EQ(profile->name, "my-card");
@@ -110,6 +112,8 @@ TEST(ProfileFile, EveryKey) {
   EXPECT_EQ(profile->maxAllocationBytes, 1048576u);
   EXPECT_TRUE(profile->bf16CooperativeMatrix);
   EXPECT_TRUE(profile->f16CooperativeMatrix);
+  EXPECT_TRUE(profile->shaderFloat16);
+  EXPECT_TRUE(profile->shaderInt8);
   EXPECT_EQ(profile->computeUnits, 7u);
   EXPECT_EQ(profile->kvFormat, KvFormat::BF16);
   EXPECT_EQ(profile->prefillChunk, 128u);

@@ -37,10 +37,6 @@ decltype(Statistic::value) valueOf(const VkPipelineExecutableStatisticKHR &stati
   }
 }
 
-std::string doingWith(const fb::Kernel &kernel, const char *what) {
-  return text(what, " kernel '", printable(kernel.name()->string_view()), "'");
-}
-
 } // namespace
 
 Result<std::unique_ptr<StatisticsDevice>> StatisticsDevice::open(const std::string &selector) {
@@ -95,45 +91,16 @@ StatisticsDevice::~StatisticsDevice() {
     state_.vk.vkDestroyPipelineLayout(state_.device, layout_, nullptr);
 }
 
-/// As qwenrt::createPipeline does, so that the code is what the runtime would run, plus the flags that capture.
-Status StatisticsDevice::createPipeline(const fb::Kernel &kernel, bool wantIsa, VkPipeline &pipeline) const {
-  std::string doing = doingWith(kernel, "compile");
-  VkShaderModuleCreateInfo moduleInfo = {VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO};
-  moduleInfo.codeSize = kernel.spirv()->size() * sizeof(uint32_t);
-  moduleInfo.pCode = kernel.spirv()->data();
-  VkShaderModule module = VK_NULL_HANDLE;
-  QWENRT_RETURN_IF_VK_ERROR(state_.vk.vkCreateShaderModule(state_.device, &moduleInfo, nullptr, &module), doing);
-
-  uint32_t subgroupSize = kernel.subgroup_size();
-  VkPipelineShaderStageRequiredSubgroupSizeCreateInfo required = {
-      VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO, nullptr, subgroupSize};
-  VkComputePipelineCreateInfo info = {VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO};
-  info.flags = VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR;
-  if (wantIsa)
-    info.flags |= VK_PIPELINE_CREATE_CAPTURE_INTERNAL_REPRESENTATIONS_BIT_KHR;
-  info.stage = {VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO};
-  info.stage.stage = VK_SHADER_STAGE_COMPUTE_BIT;
-  info.stage.module = module;
-  info.stage.pName = kernel.name()->c_str();
-  if (subgroupSize != 0) {
-    if (state_.info.subgroupSizeControl && state_.info.minSubgroupSize != state_.info.maxSubgroupSize)
-      info.stage.pNext = &required;
-    if (state_.info.fullSubgroups && kernel.workgroup()->x() % subgroupSize == 0)
-      info.stage.flags |= VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
-  }
-  info.layout = layout_;
-  VkResult result = state_.vk.vkCreateComputePipelines(state_.device, VK_NULL_HANDLE, 1, &info, nullptr, &pipeline);
-  state_.vk.vkDestroyShaderModule(state_.device, module, nullptr);
-  return vulkanStatus(result, doing);
-}
-
 void StatisticsDevice::compile(const fb::Kernel &kernel, KernelStatistics &result, std::string *isa) const {
   VkPipeline pipeline = VK_NULL_HANDLE;
-  result.compiled = createPipeline(kernel, isa != nullptr, pipeline);
+  VkPipelineCreateFlags flags = VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR;
+  if (isa)
+    flags |= VK_PIPELINE_CREATE_CAPTURE_INTERNAL_REPRESENTATIONS_BIT_KHR;
+  result.compiled = createPipeline(state_, /*cache=*/VK_NULL_HANDLE, layout_, kernel, pipeline, flags);
   if (!result.compiled)
     return;
   auto read = [&]() -> Status {
-    std::string doing = doingWith(kernel, "report statistics of");
+    std::string doing = text("report statistics of kernel '", printable(result.name), "'");
     VkPipelineInfoKHR which = {VK_STRUCTURE_TYPE_PIPELINE_INFO_KHR, nullptr, pipeline};
     uint32_t count = 0;
     QWENRT_RETURN_IF_VK_ERROR(state_.vk.vkGetPipelineExecutablePropertiesKHR(state_.device, &which, &count, nullptr),

@@ -30,7 +30,6 @@ public:
 private:
   StatisticsDevice() = default;
   qwenrt::Status createDevice(qwenrt::DeviceFeatures &features);
-  qwenrt::Status createPipeline(const qwenrt::fb::Kernel &kernel, bool wantIsa, VkPipeline &pipeline) const;
   qwenrt::Status readStatistics(const VkPipelineExecutableInfoKHR &executable, KernelStatistics &result) const;
   qwenrt::Status readIsa(const VkPipelineExecutableInfoKHR &executable, std::string &isa) const;
 

@@ -76,7 +76,7 @@ void addTextOptions(CLI::App &app, Options &options) {
                    "Tokens to generate at most (default: until a stop token or a full context)")
       ->type_name("N")
       ->check(anyCount());
-  group->add_flag("--ignore-eos", options.ignoreEos, "Do not stop at stop tokens (default: off)");
+  group->add_flag("--ignore-eos", options.ignoreEos, "Do not stop at the checkpoint's stop tokens (default: off)");
   group->add_option("--stop-ids", options.stopIds, "Token ids that end the answer (default: the checkpoint's)")
       ->type_name("IDS|@FILE");
   group->add_flag("--print-ids", options.printIds,

@@ -47,11 +47,9 @@ Result<GenerateOptions> tool::generateOptions(const Options &options, const Plan
   result.maxNewTokens = options.maxNewTokens.value_or(UINT32_MAX);
   if (options.stopIds) {
     QWENRT_ASSIGN_OR_RETURN(result.stopIds, parseIds(*options.stopIds));
-  } else if (checkpoint) {
+  } else if (checkpoint && !options.ignoreEos) {
     result.stopIds.assign(checkpoint->stop_ids()->begin(), checkpoint->stop_ids()->end());
   }
-  if (options.ignoreEos)
-    result.stopIds.clear();
   result.sampling = samplingOf(options, checkpoint, checkpointByDefault);
   if (options.forceIds) {
     QWENRT_ASSIGN_OR_RETURN(result.forceIds, parseIds(*options.forceIds));

@@ -22,8 +22,6 @@ namespace qwenrt {
 
 /// The plan version this runtime replays.
 constexpr uint32_t kPlanVersion = 1;
-/// Bytes behind the flatbuffer: its length (u64), its FNV-1a 64 hash (u64) and the magic "QWENPLN1".
-constexpr size_t kPlanTrailerBytes = 24;
 
 struct VerifyOptions {
   /// Without it \p file is the bare flatbuffer: length, hash and magic are not looked at. For fuzzing.
@@ -34,9 +32,6 @@ struct VerifyOptions {
 /// headers, weight ranges, cells, tensors and roles. The data must be aligned to 8 bytes.
 /// Fails with InvalidInput, or Unsupported for a version this runtime does not know.
 Status verifyPlan(std::span<const std::byte> file, VerifyOptions options = {});
-
-/// The trailer that belongs behind \p flatbuffer.
-std::vector<std::byte> makePlanTrailer(std::span<const std::byte> flatbuffer);
 
 /// A verified plan in memory. The file is read, not mapped: a mapped file could change after it was verified.
 class Plan {
