@@ -86,8 +86,15 @@ static LogicalResult verifyWeight(Operation *op, StringRef name, RankedTensorTyp
   if (failed(verifyRank(op, name, type, rank)))
     return failure();
   if (!type.hasStaticShape() || type.getEncoding())
-    return op->emitOpError() << name << " has type " << type << ", expected a static shape without rows encoding";
+    return op->emitOpError() << name << " has type " << type << ", expected a static shape without encoding";
   return success();
+}
+
+/// (C4): the same for the matrix of a product, which may be packed.
+static LogicalResult verifyMatrix(Operation *op, StringRef name, RankedTensorType type) {
+  if (isa_and_present<PackedAttr>(type.getEncoding()))
+    return success(); // (C23) has been checked with the type
+  return verifyWeight(op, name, type, 2);
 }
 
 //===------------------------------------------------------------------------------------------------------------===//
@@ -96,7 +103,8 @@ static LogicalResult verifyWeight(Operation *op, StringRef name, RankedTensorTyp
 
 LogicalResult ParameterOp::verify() { // (C1)
   auto type = cast<RankedTensorType>(getType());
-  if (!type.hasStaticShape() || type.getRank() == 0 || type.getEncoding())
+  bool isPacked = isa_and_present<PackedAttr>(type.getEncoding());
+  if (!type.hasStaticShape() || type.getRank() == 0 || (type.getEncoding() && !isPacked))
     return emitOpError() << "has type " << type << ", expected a static shape of rank 1 or more without rows encoding";
   int64_t file = getFile(), offset = getOffset();
   if (file < 0 || offset < 0)
@@ -162,8 +170,9 @@ LogicalResult RmsNormOp::verify() { // (C6)
 
 LogicalResult LinearOp::verify() { // (C7)
   RankedTensorType input = typeOf(getInput()), weight = typeOf(getWeight()), result = getResult().getType();
-  if (failed(verifyRank(*this, "input", input, 2)) || failed(verifyWeight(*this, "weight", weight, 2)) ||
-      failed(verifyRank(*this, "result", result, 2)) || failed(verifySameRows(*this, "result", result, input)) ||
+  if (failed(verifyRank(*this, "input", input, 2)) || failed(verifyRank(*this, "weight", weight, 2)) ||
+      failed(verifyMatrix(*this, "weight", weight)) || failed(verifyRank(*this, "result", result, 2)) ||
+      failed(verifySameRows(*this, "result", result, input)) ||
       failed(verifyDim(*this, "weight", weight, 1, input.getDimSize(1))) ||
       failed(verifyDim(*this, "result", result, 1, weight.getDimSize(0))))
     return failure();
@@ -372,9 +381,12 @@ LogicalResult FusedLinearOp::verify() { // (C17)
   int64_t stacked = 0;
   for (Value weight : getWeights()) {
     RankedTensorType type = typeOf(weight);
-    if (failed(verifyWeight(*this, "weight", type, 2)) || failed(verifyDim(*this, "weight", type, 1, *columns)) ||
+    if (failed(verifyMatrix(*this, "weight", type)) || failed(verifyDim(*this, "weight", type, 1, *columns)) ||
         (parallel && failed(verifyDim(*this, "weight", type, 0, result.getDimSize(1)))))
       return failure();
+    if (type.getEncoding() != typeOf(getWeights()[0]).getEncoding()) // (C24)
+      return emitOpError() << "weight has type " << type << ", expected the format of the first, "
+                           << stringifyWeightFormat(getFormat(typeOf(getWeights()[0])));
     if (llvm::AddOverflow(stacked, type.getDimSize(0), stacked))
       return emitOpError() << "stacks more weight rows than 64 bits count, expected fewer";
   }

@@ -102,7 +102,7 @@ func.func @f(%x: tensor<1x1xf32>) {
 
 // (C4)
 func.func @f(%x: tensor<4x8xf32>, %w: tensor<?x8xbf16>) {
-  // expected-error @+1 {{weight has type 'tensor<?x8xbf16>', expected a static shape without rows encoding}}
+  // expected-error @+1 {{weight has type 'tensor<?x8xbf16>', expected a static shape without encoding}}
   %0 = qwen.linear %x, %w : (tensor<4x8xf32>, tensor<?x8xbf16>) -> tensor<4x?xf32>
   return
 }
