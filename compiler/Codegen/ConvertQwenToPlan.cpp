@@ -40,6 +40,12 @@ uint32_t widthOf(Type type) {
 }
 uint64_t bytesOf(Type type) { return cast<RankedTensorType>(type).getNumElements() * elemBytes(elemOf(type)); }
 
+/// How the rows of a weight lie on the device.
+WeightLayout layoutOf(RankedTensorType type) {
+  uint32_t width = type.getRank() ? static_cast<uint32_t>(type.getShape().back()) : 1;
+  return {static_cast<WeightFormat>(qwen::getFormat(type)), width};
+}
+
 /// The innermost name of a location: the value of the graph that the operation stems from.
 std::string labelOf(Location loc) {
   std::string label;
@@ -156,10 +162,13 @@ private:
       int64_t width = type.getRank() ? type.getShape().back() : 1;
       int64_t rows = type.getNumElements() / width;
       std::optional<int64_t> layer = layerOf(name);
+      WeightLayout layout = layoutOf(type);
+      bool isPacked = layout.format != WeightFormat::BF16;
       plan::WeightOp::create(declarations, found->second.getLoc(), b.getStringAttr(symbol),
                              b.getI64IntegerAttr(found->second.getFile()),
                              b.getI64IntegerAttr(found->second.getOffset()), b.getI64IntegerAttr(rows),
-                             b.getI64IntegerAttr(width * 2), b.getI64IntegerAttr(paddedWidth(width) * 2),
+                             b.getI64IntegerAttr(width * 2), b.getI64IntegerAttr(layout.pitchBytes()),
+                             isPacked ? b.getStringAttr(weightFormatName(layout.format)) : StringAttr(),
                              layer ? b.getI64IntegerAttr(*layer) : IntegerAttr(), FlatSymbolRefAttr(), IntegerAttr());
     }
     return FlatSymbolRefAttr::get(b.getContext(), symbol);
@@ -324,8 +333,7 @@ private:
         return failure();
       names.push_back(*name);
       auto type = cast<RankedTensorType>(value.getType());
-      int64_t width = type.getShape().back();
-      bytes += weightBytes(type.getNumElements() / width, width);
+      bytes += layoutOf(type).bytes(type.getNumElements() / type.getShape().back());
     }
     return Value(plan::WeightsOp::create(b, loc, plan::RangeType::get(b.getContext(), bytes), b.getArrayAttr(names)));
   }
@@ -430,7 +438,7 @@ private:
                                             : tileLinearKernel(*linear, target);
     int64_t products = int64_t(linear->accumulators) * linear->n * linear->k;
     return dispatch(loc, plan, operands,
-                    {.readBytes = int64_t(linear->accumulators * weightBytes(linear->n, linear->k)),
+                    {.readBytes = int64_t(linear->accumulators * linear->weights().bytes(linear->n)),
                      .flops = 2 * products * linear->rows.max});
   }
 
@@ -442,6 +450,7 @@ private:
     linear.rows = *rows;
     linear.n = widthOf(op.getResult().getType());
     linear.k = static_cast<uint32_t>(dimOf(op.getWeights()[0], 1));
+    linear.format = layoutOf(cast<RankedTensorType>(op.getWeights()[0].getType())).format;
     linear.accumulators = op.getJoin() == qwen::Join::Parallel ? op.getWeights().size() : 1;
     linear.input = elemOf(op.getInput().getType());
     linear.output = elemOf(op.getResult().getType());

@@ -18,7 +18,7 @@ uint64_t Linear::inputBytes() const {
 
 std::string Linear::suffix() const {
   std::string name = "_n" + std::to_string(n) + (accumulators > 1 ? "x" + std::to_string(accumulators) : "") + "_k" +
-                     std::to_string(k);
+                     std::to_string(k) + weights().suffix();
   if (rows.cellOffset)
     name += "_r" + std::to_string(rows.max);
   if (prologue == LinearPrologue::RmsNorm)
@@ -45,7 +45,7 @@ LinearOperands declareOperands(KernelBuilder &k, const Linear &linear) {
   if (linear.needsState())
     ops.state = k.operand("state", Access::Read, linear.state.bytes());
   for (unsigned i = 0; i < linear.accumulators; ++i)
-    ops.weights.push_back(k.operand("weight" + std::to_string(i), Access::Read, weightBytes(linear.n, linear.k)));
+    ops.weights.push_back(k.operand("weight" + std::to_string(i), Access::Read, linear.weights().bytes(linear.n)));
   for (auto [i, extra] : llvm::enumerate(linear.extras))
     ops.extras.push_back(k.operand("extra" + std::to_string(i), Access::Read,
                                    (extra.broadcast ? linear.n : outputs) * elemBytes(extra.elem)));
@@ -88,24 +88,24 @@ constexpr uint32_t kThreads = 16; // invocations along each side; each computes 
 constexpr uint32_t kPerThread = kTile / kThreads;
 constexpr uint32_t kPitch = kDepth / 4 + 1; // vec4 per staged row; the odd pitch keeps 16 rows in different banks
 
-/// Four elements at [row, depth .. depth + 3] of a matrix of `width` columns with `pitch` elements per row; zero behind
-/// the last column.
-Vals loadFour(KernelBuilder &k, Buffer buffer, Elem elem, Val row, Val depth, uint32_t width, uint32_t pitch) {
-  unsigned step = accessWidth(pitch, 4);
-  if (step == 4) {
-    // `width` may end inside padding; padded weights are zero there, and activations have pitch == width.
-    Val inside = depth < pitch;
-    Val safe = k.select(inside, depth, k.u32(0));
-    Vals values = k.load(buffer, elem, row * pitch + safe, 4);
-    for (Val &v : values)
-      v = k.select(inside, v, k.f32(0));
-    return values;
-  }
+/// load(depth) of four elements, zero behind the last of `width` columns.
+Vals fourInside(KernelBuilder &k, Val depth, uint32_t width, llvm::function_ref<Vals(Val)> load) {
+  Val inside = depth < width;
+  Vals values = load(k.select(inside, depth, k.u32(0)));
+  for (Val &v : values)
+    v = k.select(inside, v, k.f32(0));
+  return values;
+}
+
+/// Four elements at [row, depth .. depth + 3] of activations of `width` columns; zero behind the last column.
+Vals loadFour(KernelBuilder &k, Buffer buffer, Elem elem, Val row, Val depth, uint32_t width) {
+  if (accessWidth(width, 4) == 4)
+    return fourInside(k, depth, width, [&](Val safe) { return k.load(buffer, elem, row * width + safe, 4); });
   Vals values;
   for (unsigned i = 0; i < 4; ++i) {
     Val column = depth + i;
     Val inside = column < width;
-    Val value = k.load(buffer, elem, row * pitch + k.select(inside, column, k.u32(0)));
+    Val value = k.load(buffer, elem, row * width + k.select(inside, column, k.u32(0)));
     values.push_back(k.select(inside, value, k.f32(0)));
   }
   return values;
@@ -138,10 +138,13 @@ KernelPlan tileLinearKernel(const Linear &linear, const TargetProfile &target) {
         k.barrier();
         Val depth = depth0 + stageDepth;
         Val slot = stageRow * kPitch + t % 4;
-        k.store(tileX, slot, loadFour(k, ops.x, linear.input, xRow, depth, linear.k, linear.k));
-        for (unsigned a = 0; a < linear.accumulators; ++a)
+        k.store(tileX, slot, loadFour(k, ops.x, linear.input, xRow, depth, linear.k));
+        for (unsigned a = 0; a < linear.accumulators; ++a) {
+          WeightReader reader(k, ops.weights[a], linear.weights());
+          // A row may end inside padding: it is zero there.
           k.store(tileW[a], slot,
-                  loadFour(k, ops.weights[a], Elem::BF16, wRow, depth, linear.k, paddedWidth(linear.k)));
+                  fourInside(k, depth, paddedWidth(linear.k), [&](Val safe) { return reader.loadFour(wRow, safe); }));
+        }
         k.barrier();
         Vals acc(carried);
         for (unsigned d = 0; d < kDepth / 4; ++d) {

@@ -1,8 +1,9 @@
 //===- MatrixLinear.cpp - Matrix products on cooperative matrices ------------------------------------------------===//
 //
 // 64x64 outputs for each workgroup of four subgroups; a subgroup owns 32x32 as 2x2 matrices of 16x16. Both operands are
-// bf16 and are copied through workgroup memory in 16-byte pieces; the accumulators go back through it in f32, so that
-// the epilogue is the same generated body as everywhere.
+// bf16 and are copied through workgroup memory in 16-byte pieces; packed weights wait in registers as they are stored
+// and become bf16 on the way into the tile. The accumulators go back through workgroup memory in f32, so that the
+// epilogue is the same generated body as everywhere.
 //
 //===------------------------------------------------------------------------------------------------------------===//
 
@@ -25,6 +26,7 @@ public:
         pieces(depth / 8), pitch(pieces + 1) {
     tileX = k.shared(Elem::BF16, kTile * pitch, 8);
     for (unsigned a = 0; a < linear.accumulators; ++a) {
+      readers.emplace_back(k, ops.weights[a], linear.weights());
       tileW.push_back(k.shared(Elem::BF16, kTile * pitch, 8));
       results.push_back(k.shared(Elem::F32, kTile * kResultPitch, 4));
     }
@@ -91,23 +93,28 @@ private:
     forPieces([&](Val, Val row, Val piece) {
       Val at = piece0 + piece;
       Val safe = k.min(at, k.u32(rowPieces() - 1));
-      auto add = [&](Buffer from, Val sourceRow) {
-        Value value = k.loadRaw16(from, sourceRow * rowPieces() + safe);
-        raw.push_back(linear.k % depth == 0 ? value : k.zeroUnless16(at < rowPieces(), value));
-      };
-      add(ops.x, k.min(row0 + row, rows - 1));
-      for (unsigned a = 0; a < linear.accumulators; ++a)
-        add(ops.weights[a], k.min(column0 + row, k.u32(linear.n - 1)));
+      bool ends = linear.k % depth != 0;
+      Value x = k.loadRaw16(ops.x, k.min(row0 + row, rows - 1) * rowPieces() + safe);
+      raw.push_back(ends ? k.zeroUnless16(at < rowPieces(), x) : x);
+      for (WeightReader &reader : readers) {
+        Val weightRow = k.min(column0 + row, k.u32(linear.n - 1));
+        if (ends)
+          reader.loadEightIf(at < rowPieces(), weightRow, safe, raw);
+        else
+          reader.loadEight(weightRow, safe, raw);
+      }
     });
     return raw;
   }
 
   void store(ArrayRef<Value> raw) {
-    size_t next = 0;
     forPieces([&](Val place, Val, Val) {
-      k.storeRaw16(tileX, place, raw[next++]);
-      for (const Shared &tile : tileW)
-        k.storeRaw16(tile, place, raw[next++]);
+      k.storeRaw16(tileX, place, raw.front());
+      raw = raw.drop_front();
+      for (auto [reader, tile] : llvm::zip_equal(readers, tileW)) {
+        reader.storeEight(tile, place, raw.take_front(reader.eightSize()));
+        raw = raw.drop_front(reader.eightSize());
+      }
     });
   }
 
@@ -154,6 +161,7 @@ private:
   uint32_t pitch;  // of a staged row in pieces; odd, against bank conflicts
   Shared tileX;
   SmallVector<Shared> tileW, results;
+  std::vector<WeightReader> readers;
   Val row0, column0, t, rows;
 };
 

@@ -25,18 +25,23 @@ struct Schedule {
   uint32_t outputsPerSubgroup = 1;
   uint32_t outputsPerWorkgroup = 8;
   uint32_t vectors = 0;       ///< 16-byte weight vectors per row
+  uint32_t slots = 0;         ///< input elements of one such vector, in fours
+  uint32_t pitch = 0;         ///< of its input in workgroup memory, in fours
   uint32_t stagedVectors = 0; ///< of them staged at once
   uint32_t turns = 0;         ///< vectors per lane of one stage, when the subgroup size is fixed
   bool preload = false;
 };
 
-constexpr uint32_t kMaxStagedVectors = 512; // 4096 elements, 16 KiB
-constexpr uint32_t kPreloadVectors = 24;    // 96 registers
+constexpr uint32_t kMaxStaged = 4096;    // elements, 16 KiB
+constexpr uint32_t kPreloadVectors = 24; // 96 registers
 
 Schedule schedule(const Linear &linear, const TargetProfile &target) {
   Schedule s;
-  s.vectors = paddedWidth(linear.k) / 8;
-  s.stagedVectors = std::min(s.vectors, kMaxStagedVectors);
+  s.vectors = linear.weights().units();
+  s.slots = linear.weights().unitWeights() / 4;
+  // Lanes read 64 or 128 bytes apart where weights are packed: an odd pitch keeps them in different banks.
+  s.pitch = linear.format == WeightFormat::BF16 ? s.slots : s.slots + 1;
+  s.stagedVectors = std::min(s.vectors, kMaxStaged / linear.weights().unitWeights());
   uint32_t size = target.subgroupSize;
   if (size == 0) {
     s.invocations = 256;
@@ -57,13 +62,16 @@ Schedule schedule(const Linear &linear, const TargetProfile &target) {
 class VectorLinear {
 public:
   VectorLinear(KernelBuilder &k, const Linear &linear, const Schedule &s)
-      : k(k), linear(linear), s(s), ops(declareOperands(k, linear)) {}
+      : k(k), linear(linear), s(s), ops(declareOperands(k, linear)) {
+    for (Buffer weight : ops.weights)
+      readers.emplace_back(k, weight, linear.weights());
+  }
 
   LogicalResult emit() {
     uint32_t size = k.target().subgroupSize;
     // Staged length rounded up so that every lane may read its last vector; the rest is zero.
     stagedCount = size ? s.turns * size : s.stagedVectors;
-    staged = k.shared(Elem::F32, stagedCount * 2, 4);
+    staged = k.shared(Elem::F32, stagedCount * s.pitch, 4);
     Val first = k.workgroupId(0) * s.outputsPerWorkgroup;
     if (size)
       return emitOutputs(first + k.subgroupIndex() * s.outputsPerSubgroup, s.outputsPerSubgroup);
@@ -72,19 +80,19 @@ public:
   }
 
 private:
-  Val weightRow(Val output) { return k.min(output, k.u32(linear.n - 1)) * s.vectors; }
+  Val weightRow(Val output) { return k.min(output, k.u32(linear.n - 1)); }
 
   LogicalResult emitOutputs(Val output, uint32_t count) {
     // Loads retire in order on some devices, so the input, which is waited for first, is asked for first. Combining
     // splits is a chain of loads by itself: there the weights go ahead.
-    SmallVector<Value> raw;
+    std::vector<WeightReader::Unit> units;
     bool combine = linear.prologue == LinearPrologue::CombineSplits;
     std::vector<StagedSlot> slots;
     if (s.preload && !combine)
       slots = loadSlots();
     if (s.preload)
       for (uint32_t turn = 0; turn < s.turns; ++turn)
-        loadTurn(output, count, k.u32(0), turn, raw);
+        loadTurn(output, count, k.u32(0), turn, units);
     Vals sums(count * linear.accumulators, k.f32(0));
     sumOfSquares = k.f32(0);
     for (uint32_t base = 0; base < s.vectors; base += s.stagedVectors) {
@@ -99,14 +107,12 @@ private:
         shareSquares();
       k.barrier();
       for (uint32_t turn = 0; turn < s.turns; ++turn) {
-        SmallVector<Value> turnRaw;
+        std::vector<WeightReader::Unit> turnUnits;
         if (s.preload)
-          turnRaw.assign(raw.begin() + turn * sums.size(), raw.begin() + (turn + 1) * sums.size());
+          turnUnits.assign(units.begin() + turn * sums.size(), units.begin() + (turn + 1) * sums.size());
         else
-          loadTurn(output, count, k.u32(base), turn, turnRaw);
-        Vals x = stagedVector(k.lane() + turn * k.target().subgroupSize);
-        for (auto [sum, weights] : llvm::zip_equal(sums, turnRaw))
-          sum = k.dot(k.widenBf16x8(weights), x, sum);
+          loadTurn(output, count, k.u32(base), turn, turnUnits);
+        addProducts(k.lane() + turn * k.target().subgroupSize, turnUnits, sums);
       }
     }
     return finish(output, count, sums);
@@ -121,7 +127,7 @@ private:
   /// The accesses this invocation stages, loaded but not yet used. One stage holds the whole row.
   std::vector<StagedSlot> loadSlots() {
     std::vector<StagedSlot> slots;
-    for (uint32_t first = 0; first < stagedCount * 2; first += s.invocations) {
+    for (uint32_t first = 0; first < stagedCount * s.slots; first += s.invocations) {
       StagedSlot staged{k.localIndex() + first, {}, {}};
       unsigned step = accessWidth(linear.k, 4);
       for (unsigned part = 0; part < 4; part += step) {
@@ -147,7 +153,7 @@ private:
         }
         four.push_back(v);
       }
-      k.ifThen(slot.slot < stagedCount * 2, [&] { k.store(staged, slot.slot, four); });
+      k.ifThen(slot.slot < stagedCount * s.slots, [&] { k.store(staged, stagedPlace(slot.slot), four); });
     }
   }
 
@@ -182,9 +188,10 @@ private:
         uint32_t here = std::min(s.stagedVectors, s.vectors - base);
         sums = k.forLoop(k.lane(), k.u32(here), k.subgroupSize(), sums, [&](Val v, ArrayRef<Val> carried) {
           Vals next(carried);
-          Vals x = stagedVector(v);
-          for (unsigned a = 0; a < linear.accumulators; ++a)
-            next[a] = k.dot(k.widenBf16x8(k.loadRaw16(ops.weights[a], weightRow(output) + v + base)), x, next[a]);
+          std::vector<WeightReader::Unit> units;
+          for (WeightReader &reader : readers)
+            units.push_back(reader.loadUnit(weightRow(output), v + base));
+          addProducts(v, units, next);
           return next;
         });
       }
@@ -196,35 +203,48 @@ private:
     return result;
   }
 
-  void loadTurn(Val output, uint32_t count, Val base, uint32_t turn, SmallVectorImpl<Value> &raw) {
+  void loadTurn(Val output, uint32_t count, Val base, uint32_t turn, std::vector<WeightReader::Unit> &units) {
     Val vector = k.lane() + turn * k.target().subgroupSize;
     // Lanes behind the end read the last vector again; their staged input is zero.
     Val index = k.min(base + vector, k.u32(s.vectors - 1));
     for (uint32_t o = 0; o < count; ++o)
-      for (Buffer weight : ops.weights)
-        raw.push_back(k.loadRaw16(weight, weightRow(output + o) + index));
+      for (WeightReader &reader : readers)
+        units.push_back(reader.loadUnit(weightRow(output + o), index));
   }
 
-  Vals stagedVector(Val vector) {
-    Vals x = k.load(staged, vector * 2);
-    x.append(k.load(staged, vector * 2 + 1));
-    return x;
+  /// Adds the products of the staged input of `vector` and one unit of weights for each sum; accumulators change
+  /// fastest.
+  void addProducts(Val vector, ArrayRef<WeightReader::Unit> units, MutableArrayRef<Val> sums) {
+    Vals unitSums;
+    for (Val sum : sums)
+      unitSums.push_back(readers[0].beginUnit(sum));
+    for (unsigned part = 0; part < s.slots / 2; ++part) {
+      Vals x = k.load(staged, vector * s.pitch + part * 2);
+      x.append(k.load(staged, vector * s.pitch + (part * 2 + 1)));
+      for (auto [sum, unit] : llvm::zip_equal(unitSums, units))
+        sum = k.dot(readers[0].unscaledEight(unit, part), x, sum);
+    }
+    for (auto [sum, unitSum, unit] : llvm::zip_equal(sums, unitSums, units))
+      sum = readers[0].endUnit(unit, unitSum, sum);
   }
 
-  /// Elements [base * 8, ...) of the input, through the prologue, into workgroup memory; zero behind the end.
+  /// Where the four input elements `slot` lie in workgroup memory.
+  Val stagedPlace(Val slot) { return s.pitch == s.slots ? slot : slot + slot / s.slots; }
+
+  /// Elements [base * slots * 4, ...) of the input, through the prologue, into workgroup memory; zero behind the end.
   void stage(uint32_t base) {
     Val active;
     if (linear.prologue == LinearPrologue::CombineSplits)
       active = activeSplits(k, linear.combineSplits, loadCell(k, ops.state, plan::layout::kPosition) + 1);
     bool combine = linear.prologue == LinearPrologue::CombineSplits;
     unsigned step = accessWidth(combine ? linear.k / linear.combineHeads : linear.k, 4);
-    sumOfSquares = k.forLoop(k.localIndex(), k.u32(stagedCount * 2), k.u32(k.invocations()), {sumOfSquares},
+    sumOfSquares = k.forLoop(k.localIndex(), k.u32(stagedCount * s.slots), k.u32(k.invocations()), {sumOfSquares},
                              [&](Val slot, ArrayRef<Val> carried) -> Vals {
                                Val squares = carried[0];
                                Vals four;
                                for (unsigned part = 0; part < 4; part += step)
-                                 stageElements(slot * 4 + (base * 8 + part), step, active, squares, four);
-                               k.store(staged, slot, four);
+                                 stageElements(slot * 4 + (base * s.slots * 4 + part), step, active, squares, four);
+                               k.store(staged, stagedPlace(slot), four);
                                return {squares};
                              })[0];
   }
@@ -287,6 +307,7 @@ private:
   const Linear &linear;
   const Schedule &s;
   LinearOperands ops;
+  std::vector<WeightReader> readers;
   Shared staged;
   std::optional<Shared> squares;
   uint32_t stagedCount = 0;
