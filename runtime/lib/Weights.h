@@ -6,8 +6,8 @@
 //===------------------------------------------------------------------------------------------------------------===//
 #pragma once
 
-#include "File.h"
 #include "Transfer.h"
+#include "WeightFiles.h"
 #include "qwenrt/Plan.h"
 
 #include <functional>
@@ -21,11 +21,6 @@ struct WeightProgress {
   int32_t layer = -1; ///< of the piece read last
 };
 using WeightProgressCallback = std::function<void(const WeightProgress &)>;
-
-/// Opens the weight files of \p plan and checks size and header hash of each, before any tensor byte is read. They are
-/// looked for in \p folder if it is given, else where the plan says.
-/// NotFound says where it looked; InvalidInput that it is another checkpoint.
-Result<std::vector<File>> openWeightFiles(const Plan &plan, const std::string &folder);
 
 /// Fills the weight buffers: rows at their pitch, zeros between them and in every gap.
 /// \p buffers has one buffer per plan buffer. \p progress is called on this thread.

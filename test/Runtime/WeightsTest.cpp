@@ -55,7 +55,7 @@ protected:
     }
     std::vector<std::byte> content(buffers[0].sizeBytes(), std::byte(0xee));
     QWENRT_RETURN_IF_ERROR(transfer->write(buffers[0], 0, content));
-    QWENRT_ASSIGN_OR_RETURN(std::vector<File> files, openWeightFiles(*plan, ""));
+    QWENRT_ASSIGN_OR_RETURN(std::vector<File> files, openWeightFiles(*plan, {}));
     if (truncateAfterOpening)
       folder.write("model.safetensors", placement.file.substr(0, placement.file.size() - 5));
     QWENRT_RETURN_IF_ERROR(loadWeights(device, *plan, buffers, files, *transfer, 4,
@@ -119,9 +119,9 @@ TEST_P(WeightsTest, FileThatShrinksWhileLoadingIsAnError) {
 
 class WeightFilesTest : public testing::Test {
 protected:
-  Result<std::vector<File>> open(const std::string &weights = "") {
+  Result<std::vector<File>> open(const std::string &weights = "", const std::string &packed = "") {
     plan = *Plan::fromBytes(source.encodeFile(), folder.path());
-    return openWeightFiles(*plan, weights);
+    return openWeightFiles(*plan, {weights, packed});
   }
   TestPlan source = fakeModel();
   std::string file = fakeCheckpoint(source);

@@ -40,8 +40,10 @@ enum class UploadPath {
 struct SessionOptions {
   UploadPath upload = UploadPath::Auto;
   unsigned loaderThreads = 4; ///< threads that read weights, at most 16
-  bool pipelineCache = true;  ///< keep compiled kernels on disk
-  std::string cacheFolder;    ///< empty: $XDG_CACHE_HOME/qwenrt or ~/.cache/qwenrt
+  /// File of packed weights, for plans that have some; empty: beside the plan or in the checkpoint's folder.
+  std::string packedWeights;
+  bool pipelineCache = true; ///< keep compiled kernels on disk
+  std::string cacheFolder;   ///< empty: $XDG_CACHE_HOME/qwenrt or ~/.cache/qwenrt
 };
 
 /// How far Session::load is.
@@ -127,9 +129,10 @@ public:
   Session(const Session &) = delete;
   Session &operator=(const Session &) = delete;
 
-  /// Reads the weights from \p weightsFolder (empty: where the plan says) and compiles the kernels of all entries with
-  /// a role. \p progress is called on this thread a few times a second.
-  Status load(const std::string &weightsFolder, const std::function<void(const LoadProgress &)> &progress = {});
+  /// Reads the weights from the checkpoint in the folder \p weights (empty: where the plan says) and compiles the
+  /// kernels of all entries with a role. A regular file as \p weights is the packed ones of a plan that has some.
+  /// \p progress is called on this thread a few times a second.
+  Status load(const std::string &weights, const std::function<void(const LoadProgress &)> &progress = {});
   const LoadStatistics &loadStatistics() const;
 
   /// Runs \p entry once on \p inputs, in any order; tensors that the entry does not take are ignored. \p outputs
@@ -158,8 +161,8 @@ public:
   void enableTrace();
   const std::vector<TraceEvent> &trace() const;
 
-  /// Bytes that processing \p tokens tokens of an empty history, or one decode step with \p positions in the caches, reads
-  /// from device memory by the plan's estimate.
+  /// Bytes that processing \p tokens tokens of an empty history, or one decode step with \p positions in the caches,
+  /// reads from device memory by the plan's estimate.
   uint64_t prefillReadBytes(uint32_t tokens) const;
   uint64_t decodeReadBytes(uint32_t positions) const;
   /// Bytes per second that a plain reading kernel reaches over the largest weight buffer.
