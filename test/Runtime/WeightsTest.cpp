@@ -119,9 +119,9 @@ TEST_P(WeightsTest, FileThatShrinksWhileLoadingIsAnError) {
 
 class WeightFilesTest : public testing::Test {
 protected:
-  Result<std::vector<File>> open(const std::string &weights = "", const std::string &packed = "") {
+  Result<std::vector<File>> open(const std::string &weights = "") {
     plan = *Plan::fromBytes(source.encodeFile(), folder.path());
-    return openWeightFiles(*plan, {weights, packed});
+    return openWeightFiles(*plan, {weights, ""});
   }
   TestPlan source = fakeModel();
   std::string file = fakeCheckpoint(source);
