@@ -14,7 +14,8 @@ import re
 import subprocess
 import sys
 
-TARGETS = ["amd-gfx1151", "generic"]
+TARGETS = {"amd-gfx1151": ("amd-gfx1151", "bf16"), "generic": ("generic", "bf16"), "amd-gfx1151-q8": ("amd-gfx1151", "q8"),
+           "amd-gfx1151-q4": ("amd-gfx1151", "q4")}
 NEEDED = ["VGPRs", "SGPRs", "Spilled VGPRs", "Spilled SGPRs", "LDS size", "Scratch size", "Subgroups per SIMD", "Code size",
           "VALU", "VMEM", "SMEM", "Inverse Throughput", "Latency"]
 # ACO's own listing and LLVM's disassembly spell it differently.
@@ -41,10 +42,10 @@ def make_plans(tools, work):
     if not (checkpoint / "config.json").exists():
         run(tools / "qwen-synth", "--preset", "qwen3-0.6b", "--sparse", "-o", checkpoint)
     run(tools / "qwen-export", checkpoint, "-o", graph)
-    for target in TARGETS:
-        plan = work / f"{target}.fb"
-        run(tools / "qwenc", graph, "-o", plan, "--target", target)
-        yield target, plan
+    for name, (target, weights) in TARGETS.items():
+        plan = work / f"{name}.fb"
+        run(tools / "qwenc", graph, "-o", plan, "--target", target, "--weights-format", weights)
+        yield name, plan
 
 
 def check_statistics(target, kernels):
