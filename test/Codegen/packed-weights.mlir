@@ -13,6 +13,8 @@ module attributes {qwen.max_context = 96 : i64} {
   qwen.parameter @layers.1.b : tensor<24x96xbf16, #qwen.packed<q8>> file 0 offset 20000
   qwen.parameter @c : tensor<64x96xbf16, #qwen.packed<q4>> file 0 offset 30000
 
+  qwen.parameter @norm : tensor<96xbf16> file 0 offset 60000
+
   // CHECK-DAG: plan.kernel @gemv_n64_k96_q8 workgroup {{.*}} operands (x read 384, weight0 read 7168, y write 256)
   // CHECK-DAG: plan.kernel @gemv_n64_k96_q4 workgroup {{.*}} operands (x read 384, weight0 read 4096, y write 256)
 
@@ -48,10 +50,12 @@ module attributes {qwen.max_context = 96 : i64} {
   // CHECK: plan.dispatch @gemm_n64_k96_q4_r8_xbf16
   // MATRIX-LABEL: plan.entry @logits
   // MATRIX: plan.dispatch @gemm_matrix_n64_k96_q4_r8_xbf16
-  func.func @logits(%hidden: tensor<24x96xbf16> {qwen.binding = "hidden"})
+  func.func @logits(%hidden: tensor<24x96xf32> {qwen.binding = "hidden"})
       -> (tensor<8x64xf32, #qwen.rows<R>> {qwen.name = "logits"}) attributes {qwen.role = "logits", qwen.rows = 8 : i64} {
     %c = qwen.weight @c : tensor<64x96xbf16, #qwen.packed<q4>>
-    %x = qwen.head_rows %hidden : tensor<24x96xbf16> -> tensor<8x96xbf16, #qwen.rows<R>>
+    %norm = qwen.weight @norm : tensor<96xbf16>
+    %h = qwen.head_rows %hidden : tensor<24x96xf32> -> tensor<8x96xf32, #qwen.rows<R>>
+    %x = qwen.rms_norm %h, %norm eps 1.0e-6 : (tensor<8x96xf32, #qwen.rows<R>>, tensor<96xbf16>) -> tensor<8x96xbf16, #qwen.rows<R>>
     %l = qwen.fused_linear none concat %x weights(%c) {
     ^bb0(%acc: f32):
       qwen.yield %acc : f32
