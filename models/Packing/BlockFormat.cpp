@@ -13,6 +13,17 @@ namespace {
 
 using Block = std::array<float, kBlockWeights>;
 
+/// Sums over a block are made of eight, added in one order: compilers keep the order of floating-point sums, and one long
+/// chain would not vectorise.
+constexpr uint32_t kLanes = 8;
+
+float sumOf(const std::array<float, kLanes> &lanes) {
+  float sum = 0;
+  for (float lane : lanes)
+    sum += lane;
+  return sum;
+}
+
 /// Blocks of smaller weights are stored as zeros, so that scales stay normal numbers: devices may flush others.
 constexpr int kSmallestExponent = -100;
 
@@ -41,42 +52,47 @@ struct Levels {
 Levels quantise(const Block &block, float scale, float least, float most) {
   Levels levels;
   levels.scale = toBf16(scale);
-  float stored = fromBf16(levels.scale), inverse = 1.0f / stored, error = 0;
-  for (uint32_t i = 0; i < kBlockWeights; ++i) {
-    float integer = std::clamp(roundToInteger(block[i] * inverse), least, most);
-    float difference = block[i] - integer * stored;
-    levels.integers[i] = integer;
-    error += difference * difference;
-  }
-  levels.squaredError = error;
+  float stored = fromBf16(levels.scale), inverse = 1.0f / stored;
+  std::array<float, kLanes> errors = {};
+  for (uint32_t first = 0; first < kBlockWeights; first += kLanes)
+    for (uint32_t i = 0; i < kLanes; ++i) {
+      float weight = block[first + i], integer = roundToInteger(weight * inverse);
+      integer = integer < least ? least : integer;
+      integer = integer > most ? most : integer;
+      float difference = weight - integer * stored;
+      levels.integers[first + i] = integer;
+      errors[i] += difference * difference;
+    }
+  levels.squaredError = sumOf(errors);
   return levels;
 }
 
 /// The scale with the least squared error for given integers.
 float fittedScale(const Block &block, const Levels &levels) {
-  float products = 0, squares = 0;
-  for (uint32_t i = 0; i < kBlockWeights; ++i) {
-    products += block[i] * levels.integers[i];
-    squares += levels.integers[i] * levels.integers[i];
-  }
-  return squares > 0 ? products / squares : 0;
+  std::array<float, kLanes> products = {}, squares = {};
+  for (uint32_t first = 0; first < kBlockWeights; first += kLanes)
+    for (uint32_t i = 0; i < kLanes; ++i) {
+      float integer = levels.integers[first + i];
+      products[i] += block[first + i] * integer;
+      squares[i] += integer * integer;
+    }
+  float sum = sumOf(squares);
+  return sum > 0 ? sumOf(products) / sum : 0;
 }
 
 /// q4 has -8 .. 7: the sign of the scale lets the largest weight take the -8. Scales around that one, each followed by
 /// its best fit, are tried in a fixed order; the first of the best wins.
 Levels chooseQ4(const Block &block, float largest) {
   Levels best;
-  auto consider = [&](float scale) {
-    if (!(std::abs(scale) > 0))
-      return;
-    Levels levels = quantise(block, scale, -8, 7);
+  auto consider = [&](const Levels &levels) {
     if (levels.squaredError < best.squaredError)
       best = levels;
   };
   for (float steps : {8.0f, 7.5f, 7.0f, 8.5f, 9.0f, 9.5f, -7.0f, -7.5f, -8.0f}) {
     Levels levels = quantise(block, -largest / steps, -8, 7);
-    consider(-largest / steps);
-    consider(fittedScale(block, levels));
+    consider(levels);
+    if (float fitted = fittedScale(block, levels); fitted != 0)
+      consider(quantise(block, fitted, -8, 7));
   }
   return best;
 }
