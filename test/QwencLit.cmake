@@ -1,5 +1,5 @@
 # qwenc_add_lit_suite(NAME): the .mlir and .test files of the current folder as one CTest entry. Tests call the tools by
-# name, so those have to be built before: cmake --build BUILD --target qwen-opt qwenc qwen-export qwen-plan-dump.
+# name, so those have to be built before: cmake --build BUILD --target qwen-opt qwenc qwen-export qwen-pack qwen-plan-dump.
 if(NOT QWENC_BUILD_COMPILER)
   function(qwenc_add_lit_suite name)
   endfunction()

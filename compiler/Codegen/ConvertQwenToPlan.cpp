@@ -40,6 +40,12 @@ uint32_t widthOf(Type type) {
 }
 uint64_t bytesOf(Type type) { return cast<RankedTensorType>(type).getNumElements() * elemBytes(elemOf(type)); }
 
+/// How the rows of a weight lie on the device.
+WeightLayout layoutOf(RankedTensorType type) {
+  uint32_t width = type.getRank() ? static_cast<uint32_t>(type.getShape().back()) : 1;
+  return {static_cast<WeightFormat>(qwen::getFormat(type)), width};
+}
+
 /// The innermost name of a location: the value of the graph that the operation stems from.
 std::string labelOf(Location loc) {
   std::string label;
@@ -155,10 +161,13 @@ private:
       int64_t width = type.getRank() ? type.getShape().back() : 1;
       int64_t rows = type.getNumElements() / width;
       std::optional<int64_t> layer = layerOf(name);
+      WeightLayout layout = layoutOf(type);
+      bool isPacked = layout.format != WeightFormat::BF16;
       plan::WeightOp::create(declarations, found->second.getLoc(), b.getStringAttr(symbol),
                              b.getI64IntegerAttr(found->second.getFile()),
                              b.getI64IntegerAttr(found->second.getOffset()), b.getI64IntegerAttr(rows),
-                             b.getI64IntegerAttr(width * 2), b.getI64IntegerAttr(paddedWidth(width) * 2),
+                             b.getI64IntegerAttr(width * 2), b.getI64IntegerAttr(layout.pitchBytes()),
+                             isPacked ? b.getStringAttr(weightFormatName(layout.format)) : StringAttr(),
                              layer ? b.getI64IntegerAttr(*layer) : IntegerAttr(), FlatSymbolRefAttr(), IntegerAttr());
     }
     return FlatSymbolRefAttr::get(b.getContext(), symbol);
@@ -330,8 +339,7 @@ private:
         names.push_back(*name);
       }
       auto type = cast<RankedTensorType>(value.getType());
-      int64_t width = type.getShape().back();
-      bytes += weightBytes(type.getNumElements() / width, width);
+      bytes += layoutOf(type).bytes(type.getNumElements() / type.getShape().back());
     }
     return Value(plan::WeightsOp::create(b, loc, plan::RangeType::get(b.getContext(), bytes), b.getArrayAttr(names)));
   }
@@ -438,7 +446,7 @@ private:
     int64_t choices = linear.experts ? int64_t(linear.rows.max) * linear.experts->choices : 1;
     int64_t read = linear.experts ? std::min<int64_t>(choices, linear.experts->count) : 1;
     int64_t products = int64_t(linear.accumulators) * linear.n * linear.k;
-    return {.readBytes = int64_t(read * linear.accumulators * weightBytes(linear.n, linear.k)),
+    return {.readBytes = int64_t(read * linear.accumulators * linear.weights().bytes(linear.n)),
             .flops = 2 * products * (linear.experts ? choices : linear.rows.max)};
   }
 
@@ -496,6 +504,7 @@ private:
     linear.rows = *rows;
     linear.n = static_cast<uint32_t>(dimOf(op.getWeights().front(), 1));
     linear.k = static_cast<uint32_t>(dimOf(op.getWeights().front(), 2));
+    linear.format = layoutOf(cast<RankedTensorType>(op.getWeights().front().getType())).format;
     linear.accumulators = op.getWeights().size();
     linear.input = elemOf(op.getInput().getType());
     linear.output = elemOf(op.getResult().getType());
@@ -569,6 +578,7 @@ private:
     linear.rows = *rows;
     linear.n = widthOf(op.getResult().getType());
     linear.k = static_cast<uint32_t>(dimOf(op.getWeights()[0], 1));
+    linear.format = layoutOf(cast<RankedTensorType>(op.getWeights()[0].getType())).format;
     linear.accumulators = op.getJoin() == qwen::Join::Parallel ? op.getWeights().size() : 1;
     linear.input = elemOf(op.getInput().getType());
     linear.output = elemOf(op.getResult().getType());

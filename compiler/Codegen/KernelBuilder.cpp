@@ -432,6 +432,13 @@ Value KernelBuilder::zeroUnless16(Val condition, Value raw) {
   return spirv::CompositeConstructOp::create(impl_->b, impl_->loc, raw.getType(), words);
 }
 
+Vals KernelBuilder::wordsOf16(Value raw) {
+  Vals words;
+  for (Value word : wordsOf(impl_->b, impl_->loc, raw))
+    words.push_back({this, word});
+  return words;
+}
+
 Vals KernelBuilder::widenBf16x8(Value raw) {
   Vals result;
   for (Value word : wordsOf(impl_->b, impl_->loc, raw))

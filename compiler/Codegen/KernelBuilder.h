@@ -144,6 +144,8 @@ public:
   mlir::Value loadRaw16(Buffer buffer, Val vectorIndex);
   /// The vector, or zeros where \p condition is false.
   mlir::Value zeroUnless16(Val condition, mlir::Value raw);
+  /// The four words of a raw vector.
+  Vals wordsOf16(mlir::Value raw);
   /// The eight f32 of a raw vector of bf16.
   Vals widenBf16x8(mlir::Value raw);
 

@@ -2,18 +2,25 @@
 
 #include "compiler/Codegen/MatrixTile.h"
 
+#include <cmath>
+
 namespace qwenc {
 
 namespace {
 
 // Relative speeds of one core, in its cycles; only the ratios matter.
-constexpr double kProductsPerCycle = 1024; // of the matrix units
+constexpr double kProductsPerCycle = 512; // of the matrix units, as the best product on an H200 reaches
 constexpr double kBytesPerCycle = 40;      // from the cache that all cores share
 constexpr double kStageCycles = 250;       // of a stage in which neither makes progress: barriers, first operands
 constexpr double kBarrierCycles = 100;     // of the second barrier of a stage with one buffer
 
 /// What an invocation may keep in sums and in stages that wait, so that operands and addresses still find room.
 constexpr uint32_t kRegisters = 160;
+constexpr uint32_t kOtherRegisters = 48;
+
+// What the workgroups on one core share.
+constexpr uint32_t kCoreRegisters = 65536;
+constexpr uint32_t kCoreShared = 4; // times what one workgroup may have
 
 constexpr MatrixTile kCandidates[] = {
     {.rows = 128, .columns = 128, .subgroupRows = 32, .subgroupColumns = 64, .depth = 32, .ahead = 2, .buffers = 2},
@@ -24,34 +31,52 @@ constexpr MatrixTile kCandidates[] = {
     {.rows = 64, .columns = 96, .subgroupRows = 32, .subgroupColumns = 48, .depth = 32, .ahead = 2, .buffers = 2},
     {.rows = 64, .columns = 64, .subgroupRows = 32, .subgroupColumns = 32, .depth = 64, .ahead = 2, .buffers = 2},
     {.rows = 64, .columns = 64, .subgroupRows = 32, .subgroupColumns = 32, .depth = 32, .ahead = 2, .buffers = 2},
+    {.rows = 64, .columns = 64, .subgroupRows = 32, .subgroupColumns = 32, .depth = 64, .ahead = 1, .buffers = 1},
+    {.rows = 64, .columns = 64, .subgroupRows = 32, .subgroupColumns = 32, .depth = 32, .ahead = 1, .buffers = 1},
     {.rows = 32, .columns = 64, .subgroupRows = 16, .subgroupColumns = 32, .depth = 64, .ahead = 2, .buffers = 2},
     {.rows = 32, .columns = 64, .subgroupRows = 16, .subgroupColumns = 32, .depth = 32, .ahead = 1, .buffers = 1},
 };
 
 uint32_t ceilDivide(uint32_t a, uint32_t b) { return a / b + (a % b != 0); }
 
+/// Registers of an invocation for sums and for the stages that wait.
+uint32_t registers(const MatrixTile &tile, uint32_t accumulators, const TargetProfile &target) {
+  uint32_t invocations = tile.subgroups() * target.subgroupSize;
+  uint32_t sums = tile.subgroupRows * tile.subgroupColumns * accumulators / target.subgroupSize;
+  uint32_t loads = ceilDivide(tile.rows * tile.pieces(), invocations) +
+                   accumulators * ceilDivide(tile.columns * tile.pieces(), invocations);
+  return sums + tile.ahead * loads * 4;
+}
+
 bool fits(const MatrixTile &tile, uint32_t accumulators, const TargetProfile &target) {
   uint32_t invocations = tile.subgroups() * target.subgroupSize;
   if (target.subgroupSize < 16 || target.subgroupSize > 64 || invocations > target.maxWorkgroupInvocations)
     return false;
-  uint32_t sums = tile.subgroupRows * tile.subgroupColumns * accumulators / target.subgroupSize;
-  uint32_t loads = ceilDivide(tile.rows * tile.pieces(), invocations) +
-                   accumulators * ceilDivide(tile.columns * tile.pieces(), invocations);
-  return sums + tile.ahead * loads * 4 <= kRegisters &&
+  return registers(tile, accumulators, target) <= kRegisters &&
          uint64_t(tile.sharedPieces(accumulators)) * 16 <= target.maxSharedBytes;
+}
+
+/// Workgroups that a core holds at once.
+uint32_t residents(const MatrixTile &tile, uint32_t accumulators, const TargetProfile &target) {
+  uint32_t invocations = tile.subgroups() * target.subgroupSize;
+  uint32_t byRegisters = kCoreRegisters / (invocations * (registers(tile, accumulators, target) + kOtherRegisters));
+  uint32_t byShared = kCoreShared * target.maxSharedBytes / (tile.sharedPieces(accumulators) * 16);
+  return std::max<uint32_t>(1, std::min(byRegisters, byShared));
 }
 
 } // namespace
 
 double matrixTileCost(const MatrixTile &tile, const MatrixProduct &product, const TargetProfile &target) {
   double groups = double(ceilDivide(product.rows, tile.rows)) * ceilDivide(product.n, tile.columns);
-  double waves = ceilDivide(static_cast<uint32_t>(std::min(groups, 4e9)), target.computeUnits);
+  double perCore = ceilDivide(static_cast<uint32_t>(std::min(groups, 4e9)), target.computeUnits);
+  // One workgroup's products fill the waits of the others on its core.
+  double waves = std::ceil(perCore / residents(tile, product.accumulators, target));
   double results = double(tile.rows) * tile.columns;
   double multiply = results * product.accumulators * tile.depth / kProductsPerCycle;
   double read = double(tile.stageRows(product.accumulators)) * tile.depth * 2 / kBytesPerCycle;
-  double stage = std::max(multiply, read) + kStageCycles + (tile.buffers == 1 ? kBarrierCycles : 0);
+  double wait = kStageCycles + (tile.buffers == 1 ? kBarrierCycles : 0);
   double stages = ceilDivide(ceilDivide(product.k, tile.depth), tile.ahead) * tile.ahead;
-  return waves * (stages * stage + results * 4 / kBytesPerCycle);
+  return perCore * (stages * std::max(multiply, read) + results * 4 / kBytesPerCycle) + waves * stages * wait;
 }
 
 std::optional<MatrixTile> chooseMatrixTile(const MatrixProduct &product, const TargetProfile &target) {

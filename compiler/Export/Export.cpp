@@ -30,7 +30,7 @@ fb::DType kvDType(KvFormat format) {
 /// Everything that comes from the module. The vectors are written after the tables they hold.
 struct ModuleTables {
   Offsets<fb::Buffer> buffers;
-  Offsets<fb::WeightBinding> weights;
+  WeightTables weights;
   Offsets<fb::Cell> cells;
   Offsets<fb::Kernel> kernels;
   Offsets<fb::Entry> entries;
@@ -70,7 +70,6 @@ Result<std::vector<std::byte>> buildPlanFile(ModuleOp module, const graph::Graph
   FlatBufferBuilder builder(1 << 20);
   QWENRT_ASSIGN_OR_RETURN(ModuleTables tables, writeModule(builder, module, graph));
   QWENRT_ASSIGN_OR_RETURN(flatbuffers::Offset<fb::Tokenizer> tokenizer, writeTokenizer(builder, graph, options));
-  Offsets<fb::WeightFile> weightFiles = writeWeightFiles(builder, graph);
   auto chat = writeChat(builder, graph);
   auto generation = writeGeneration(builder, graph);
   auto producer = builder.CreateString(options.producer);
@@ -79,8 +78,8 @@ Result<std::vector<std::byte>> buildPlanFile(ModuleOp module, const graph::Graph
   auto target = builder.CreateString(options.targetName);
   auto checkpointPath = builder.CreateString(graph.checkpoint.path);
   auto graphFolder = builder.CreateString(options.graphFolder);
-  auto weightFileTable = builder.CreateVector(weightFiles);
-  auto weights = builder.CreateVector(tables.weights);
+  auto weightFileTable = builder.CreateVector(tables.weights.files);
+  auto weights = builder.CreateVector(tables.weights.weights);
   auto buffers = builder.CreateVector(tables.buffers);
   auto cells = builder.CreateVector(tables.cells);
   auto kernels = builder.CreateVector(tables.kernels);

@@ -7,14 +7,6 @@ using namespace qwenrt;
 
 namespace qwenc {
 
-Offsets<fb::WeightFile> writeWeightFiles(FlatBufferBuilder &builder, const graph::Graph &graph) {
-  Offsets<fb::WeightFile> files;
-  for (const graph::WeightFile &file : graph.checkpoint.files)
-    files.push_back(fb::CreateWeightFile(builder, builder.CreateString(file.name), file.sizeBytes, file.headerBytes,
-                                         file.headerHash));
-  return files;
-}
-
 flatbuffers::Offset<fb::Chat> writeChat(FlatBufferBuilder &builder, const graph::Graph &graph) {
   return graph.chat ? fb::CreateChat(builder, graph.chat->thinkingSwitch) : 0;
 }

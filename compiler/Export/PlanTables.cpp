@@ -2,6 +2,7 @@
 #include "compiler/Export/Tables.h"
 
 #include "dialects/plan/PlanNames.h"
+#include "models/Packing/PackedFile.h"
 
 using namespace mlir;
 using namespace mlir::plan;
@@ -23,6 +24,9 @@ static_assert(static_cast<int>(Purpose::Weights) == static_cast<int>(fb::BufferP
 static_assert(static_cast<int>(Access::Read) == static_cast<int>(fb::Access::Read) &&
               static_cast<int>(Access::Write) == static_cast<int>(fb::Access::Write) &&
               static_cast<int>(Access::ReadWrite) == static_cast<int>(fb::Access::ReadWrite));
+
+static_assert(static_cast<int>(WeightFormat::Q8) == static_cast<int>(fb::WeightFormat::Q8) &&
+              static_cast<int>(WeightFormat::Q4) == static_cast<int>(fb::WeightFormat::Q4));
 
 Ordinals::Ordinals(ModuleOp module) {
   for (auto buffer : module.getOps<BufferOp>())
@@ -57,20 +61,71 @@ static LogicalResult checkInsideFile(WeightOp weight, const graph::Graph &graph)
   return success();
 }
 
-FailureOr<Offsets<fb::WeightBinding>> writeWeights(FlatBufferBuilder &builder, ModuleOp module,
-                                                   const Ordinals &ordinals, const graph::Graph &graph) {
+/// The file that qwen-pack will write for the packed weights of \p module, in their order.
+static FailureOr<PackedLayout> packedLayout(ModuleOp module, const graph::Graph &graph) {
+  std::vector<PackedWeight> weights;
+  for (auto weight : module.getOps<WeightOp>())
+    if (weight.getFormat())
+      weights.push_back({weight.getSymName().str(), static_cast<uint64_t>(weight.getRows()),
+                         static_cast<uint64_t>(weight.getRowBytes()) / 2, *weightFormatFromName(*weight.getFormat())});
+  if (weights.empty())
+    return PackedLayout();
+  std::vector<uint64_t> checkpoint;
+  for (const graph::WeightFile &file : graph.checkpoint.files)
+    checkpoint.push_back(file.headerHash);
+  Result<PackedLayout> layout = layOutPackedFile(weights, checkpoint);
+  if (!layout)
+    return module.emitError(layout.status().message());
+  return std::move(*layout);
+}
+
+/// The name is only a suggestion: the packed file is known by its header.
+static Offsets<fb::WeightFile> writeWeightFiles(FlatBufferBuilder &builder, const graph::Graph &graph,
+                                                const PackedLayout &packed) {
+  Offsets<fb::WeightFile> files;
+  for (const graph::WeightFile &file : graph.checkpoint.files)
+    files.push_back(fb::CreateWeightFile(builder, builder.CreateString(file.name), file.sizeBytes, file.headerBytes,
+                                         file.headerHash));
+  if (!packed.header.empty())
+    files.push_back(fb::CreateWeightFile(builder, builder.CreateString("packed.safetensors"), packed.sizeBytes,
+                                         packed.headerBytes(), packed.headerHash, /*packed=*/true));
+  return files;
+}
+
+FailureOr<WeightTables> writeWeights(FlatBufferBuilder &builder, ModuleOp module, const Ordinals &ordinals,
+                                     const graph::Graph &graph) {
   PlaceLookup lookup(module);
-  Offsets<fb::WeightBinding> weights;
+  FailureOr<PackedLayout> packed = packedLayout(module, graph);
+  if (failed(packed))
+    return failure();
+  WeightTables tables{writeWeightFiles(builder, graph, *packed), {}};
+  size_t packedCount = 0;
   for (auto weight : module.getOps<WeightOp>()) {
     FailureOr<Place> place = lookup.placeOf(weight);
     if (failed(place) || failed(checkInsideFile(weight, graph)))
       return failure();
-    int32_t layer = static_cast<int32_t>(weight.getLayer().value_or(-1));
-    weights.push_back(fb::CreateWeightBinding(
-        builder, writeString(builder, weight.getSymName()), weight.getFile(), weight.getFileOffset(), weight.getRows(),
-        weight.getRowBytes(), weight.getPitchBytes(), ordinals.buffers.at(place->buffer), place->offset, layer));
+    auto name = writeString(builder, weight.getSymName());
+    fb::WeightBindingBuilder binding(builder);
+    binding.add_name(name);
+    binding.add_rows(weight.getRows());
+    binding.add_row_bytes(weight.getPlacedRowBytes());
+    binding.add_pitch_bytes(weight.getPitchBytes());
+    binding.add_buffer(ordinals.buffers.at(place->buffer));
+    binding.add_buffer_offset(place->offset);
+    binding.add_layer(static_cast<int32_t>(weight.getLayer().value_or(-1)));
+    if (weight.getFormat()) {
+      binding.add_file(graph.checkpoint.files.size());
+      binding.add_file_offset(packed->offsetsBytes[packedCount++]);
+      binding.add_format(static_cast<fb::WeightFormat>(*weightFormatFromName(*weight.getFormat())));
+      binding.add_source_file(weight.getFile());
+      binding.add_source_offset(weight.getFileOffset());
+    } else {
+      binding.add_file(weight.getFile());
+      binding.add_file_offset(weight.getFileOffset());
+    }
+    tables.weights.push_back(binding.Finish());
   }
-  return weights;
+  return tables;
 }
 
 FailureOr<Offsets<fb::Cell>> writeCells(FlatBufferBuilder &builder, ModuleOp module, const Ordinals &ordinals) {

@@ -28,16 +28,19 @@ mlir::FailureOr<Offsets<qwenrt::fb::Kernel>> writeKernels(FlatBufferBuilder &bui
 
 // PlanTables.cpp
 Offsets<qwenrt::fb::Buffer> writeBuffers(FlatBufferBuilder &builder, mlir::ModuleOp module);
+struct WeightTables {
+  Offsets<qwenrt::fb::WeightFile> files; ///< the checkpoint's, and behind them the packed one if a weight is packed
+  Offsets<qwenrt::fb::WeightBinding> weights;
+};
 /// Refuses weights outside the files of \p graph.
-mlir::FailureOr<Offsets<qwenrt::fb::WeightBinding>> writeWeights(FlatBufferBuilder &builder, mlir::ModuleOp module,
-                                                                 const Ordinals &ordinals, const graph::Graph &graph);
+mlir::FailureOr<WeightTables> writeWeights(FlatBufferBuilder &builder, mlir::ModuleOp module, const Ordinals &ordinals,
+                                           const graph::Graph &graph);
 mlir::FailureOr<Offsets<qwenrt::fb::Cell>> writeCells(FlatBufferBuilder &builder, mlir::ModuleOp module,
                                                       const Ordinals &ordinals);
 mlir::FailureOr<Offsets<qwenrt::fb::Entry>> writeEntries(FlatBufferBuilder &builder, mlir::ModuleOp module,
                                                          const Ordinals &ordinals);
 
 // ModelTables.cpp
-Offsets<qwenrt::fb::WeightFile> writeWeightFiles(FlatBufferBuilder &builder, const graph::Graph &graph);
 flatbuffers::Offset<qwenrt::fb::Chat> writeChat(FlatBufferBuilder &builder, const graph::Graph &graph);
 flatbuffers::Offset<qwenrt::fb::Generation> writeGeneration(FlatBufferBuilder &builder, const graph::Graph &graph);
 qwenrt::Result<flatbuffers::Offset<qwenrt::fb::Tokenizer>>

@@ -32,6 +32,10 @@ static void populateImport(OpPassManager &passes, const CompileOptions &) {
 }
 
 static void populateEntries(OpPassManager &passes, const CompileOptions &options) {
+  // Before the functions are cloned into entries, so that all of them agree on the format of a weight.
+  QuantizeWeightsPassOptions weights;
+  weights.format = options.weightsFormat;
+  passes.addPass(createQuantizeWeightsPass(weights));
   SpecializeEntriesPassOptions entries;
   entries.context = options.maxContext;
   entries.chunk = std::min<int64_t>(options.target.prefillChunk, options.maxContext);

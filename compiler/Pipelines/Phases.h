@@ -15,8 +15,9 @@ namespace qwenc {
 struct CompileOptions {
   /// Limits and choices; --prefill-chunk and --kv-format have been written over the profile's own.
   TargetProfile target;
-  int64_t maxContext = 8192; ///< positions the caches hold
-  int64_t logitsRows = 16;   ///< rows one run of the logits entry computes; only for checking
+  int64_t maxContext = 8192;          ///< positions the caches hold
+  std::string weightsFormat = "bf16"; ///< of the matrices of products: bf16, q8 or q4
+  int64_t logitsRows = 16;            ///< rows one run of the logits entry computes; only for checking
 };
 
 struct Phase {

@@ -19,11 +19,12 @@ namespace {
 
 /// The linears among the tree's leaves that share their input and that only the tree reads; fewer than two if none do.
 SmallVector<LinearOp> findParallelLinears(const ElementwiseTree &tree) {
-  llvm::MapVector<Value, SmallVector<LinearOp>> groups;
+  // Weights of one product have one format.
+  llvm::MapVector<std::pair<Value, Attribute>, SmallVector<LinearOp>> groups;
   for (Value leaf : tree.leaves) {
     auto linear = leaf.getDefiningOp<LinearOp>();
     if (linear && !linear.getBias() && leaf.getType() == tree.getType() && tree.isOnlyReaderOf(leaf))
-      groups[linear.getInput()].push_back(linear);
+      groups[{linear.getInput(), linear.getWeight().getType().getEncoding()}].push_back(linear);
   }
   for (auto &[input, group] : groups)
     if (group.size() >= 2)

@@ -70,10 +70,13 @@ struct MergeLinears : qwen::impl::MergeLinearsPassBase<MergeLinears> {
       BlockOrder order;
       for (Operation &op : block)
         order[&op] = order.size();
-      llvm::MapVector<std::pair<Value, Type>, SmallVector<LinearOp>> groups;
+      // Weights of one product have one format.
+      llvm::MapVector<std::tuple<Value, Type, Attribute>, SmallVector<LinearOp>> groups;
       for (auto linear : block.getOps<LinearOp>())
         if (isMergeable(linear) && linear.getWeight().getDefiningOp()->getBlock() == &block)
-          groups[{linear.getInput(), linear.getResult().getType().getElementType()}].push_back(linear);
+          groups[{linear.getInput(), linear.getResult().getType().getElementType(),
+                  linear.getWeight().getType().getEncoding()}]
+              .push_back(linear);
       for (auto &[key, group] : groups) {
         if (group.size() < 2)
           continue;

@@ -39,6 +39,35 @@ def VerifyFusedPass : Pass<"qwen-verify-fused", "::mlir::func::FuncOp"> {
 }
 
 //===----------------------------------------------------------------------------------------------------===//
+// Storage of weights
+//===----------------------------------------------------------------------------------------------------===//
+
+def QuantizeWeightsPass : Pass<"qwen-quantize-weights", "::mlir::ModuleOp"> {
+  let summary = "store the matrices of products in blocks of few bits";
+  let description = [{
+    Marks the parameters that are read only as the matrix of `qwen.linear` and whose rows are whole blocks of 32. What a
+    gather reads (embeddings, and a head tied to them), vectors (norms, biases) and products that choose (a router: an
+    operation with integer results reads them) stay bf16. With `format` bf16 the pass does nothing.
+
+    ```mlir
+    qwen.parameter @up : tensor<384x192xbf16> file 0 offset 7272
+    ...
+      %w = qwen.weight @up : tensor<384x192xbf16>
+      %y = qwen.linear %x, %w : (tensor<?x192xf32, #qwen.rows<S>>, tensor<384x192xbf16>) -> ...
+    ```
+    ==>
+    ```mlir
+    qwen.parameter @up : tensor<384x192xbf16, #qwen.packed<q8>> file 0 offset 7272
+    ...
+      %w = qwen.weight @up : tensor<384x192xbf16, #qwen.packed<q8>>
+      %y = qwen.linear %x, %w : (tensor<?x192xf32, #qwen.rows<S>>, tensor<384x192xbf16, #qwen.packed<q8>>) -> ...
+    ```
+  }];
+  let options = [Option<"format", "format", "std::string", "\"bf16\"", "format of the weights: bf16, q8 or q4">];
+  let statistics = [Statistic<"packedCount", "packed-weights", "weights stored in blocks">];
+}
+
+//===----------------------------------------------------------------------------------------------------===//
 // Specialisation
 //===----------------------------------------------------------------------------------------------------===//
 

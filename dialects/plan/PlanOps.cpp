@@ -5,6 +5,7 @@
 //===------------------------------------------------------------------------------------------------------------===//
 #include "dialects/plan/PlanOps.h"
 #include "dialects/plan/PlanNames.h"
+#include "runtime/schema/WeightFormat.h"
 
 #include "llvm/ADT/StringSet.h"
 
@@ -103,18 +104,40 @@ static LogicalResult verifyInsideBuffer(Operation *op, SymbolTableCollection &sy
 // plan.weight, plan.storage, plan.buffer, plan.cell
 //===------------------------------------------------------------------------------------------------------------===//
 
+int64_t WeightOp::getPlacedRowBytes() {
+  if (!getFormat())
+    return getRowBytes();
+  return qwenrt::storedRowBytes(*qwenrt::weightFormatFromName(*getFormat()), getRowBytes() / 2);
+}
+
+/// (C34) A packed weight has a format with blocks and rows of whole blocks.
+static LogicalResult verifyFormat(WeightOp op) {
+  if (!op.getFormat())
+    return success();
+  auto format = qwenrt::weightFormatFromName(*op.getFormat());
+  if (!format || *format == qwenrt::WeightFormat::BF16)
+    return op.emitOpError("is packed as '") << *op.getFormat() << "', expected q8 or q4";
+  if (op.getRowBytes() % (2 * qwenrt::kBlockWeights) != 0)
+    return op.emitOpError("is packed with rows of ")
+           << op.getRowBytes() << " bytes, expected blocks of " << 2 * qwenrt::kBlockWeights;
+  return success();
+}
+
 LogicalResult WeightOp::verify() {
   // (C2) Shapes are positive and the gap between rows is not negative.
   int64_t rows = getRows(), rowBytes = getRowBytes(), pitch = getPitchBytes();
   if (rows <= 0 || rowBytes <= 0)
     return emitOpError("has ") << rows << " rows of " << rowBytes << " bytes, expected positive numbers";
-  if (pitch < rowBytes)
-    return emitOpError("has a pitch of ") << pitch << " bytes, expected at least the " << rowBytes << " bytes of a row";
+  if (failed(verifyFormat(*this)))
+    return failure();
+  if (int64_t placed = getPlacedRowBytes(); pitch < placed)
+    return emitOpError("has a pitch of ") << pitch << " bytes, expected at least the " << placed << " bytes of a row";
   // (C3) The file and the place in it are not negative, sizes do not overflow.
-  int64_t file = getFile(), fileOffset = getFileOffset(), sizeBytes, fileEnd;
+  int64_t file = getFile(), fileOffset = getFileOffset(), sizeBytes, sourceBytes, fileEnd;
   if (file < 0 || fileOffset < 0)
     return emitOpError("lies in file ") << file << " at " << fileOffset << ", expected no negative number";
-  if (llvm::MulOverflow(rows, pitch, sizeBytes) || llvm::AddOverflow(fileOffset, rows * rowBytes, fileEnd))
+  if (llvm::MulOverflow(rows, pitch, sizeBytes) || llvm::MulOverflow(rows, rowBytes, sourceBytes) ||
+      llvm::AddOverflow(fileOffset, sourceBytes, fileEnd))
     return emitOpError("ends beyond 2^63 bytes, expected a size that fits 63 bits");
   // (C4) Layers count from zero; the schema has 32 bits for them.
   if (getLayer() && *getLayer() > INT32_MAX)

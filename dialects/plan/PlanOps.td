@@ -21,17 +21,27 @@ def Plan_WeightOp : Plan_Op<"weight", [Symbol, HasParent<"::mlir::ModuleOp">,
   let summary = "a tensor of the checkpoint and how its rows are laid out on the device";
   let description = [{
     `rows` rows of `row_bytes`, contiguous in the file, are placed `pitch_bytes` apart. `buffer` and `buffer_offset` are
-    assigned by `plan-place-storage`.
+    assigned by `plan-place-storage`. With `packed`, a name of WeightFormat in plan.fbs, the rows in the file are bf16 as
+    ever and those on the device have the format: qwen-pack writes them, and the pitch holds one of them.
+
+    ```mlir
+    plan.weight @weight.up file 0 at 7272 rows 384 x 384 pitch 208 packed q8 layer 0
+    ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$file, I64Attr:$file_offset, I64Attr:$rows, I64Attr:$row_bytes,
-                       I64Attr:$pitch_bytes, OptionalAttr<I64Attr>:$layer, OptionalAttr<FlatSymbolRefAttr>:$buffer,
+                       I64Attr:$pitch_bytes, OptionalAttr<StrAttr>:$format, OptionalAttr<I64Attr>:$layer, OptionalAttr<FlatSymbolRefAttr>:$buffer,
                        OptionalAttr<I64Attr>:$buffer_offset);
   let assemblyFormat = [{
-    $sym_name `file` $file `at` $file_offset `rows` $rows `x` $row_bytes `pitch` $pitch_bytes (`layer` $layer^)?
+    $sym_name `file` $file `at` $file_offset `rows` $rows `x` $row_bytes `pitch` $pitch_bytes
+    (`packed` custom<Word>($format)^)? (`layer` $layer^)?
     (`in` $buffer^ `at` $buffer_offset)? attr-dict
   }];
   let hasVerifier = 1;
-  let extraClassDeclaration = [{ int64_t getSizeBytes() { return getRows() * getPitchBytes(); } }];
+  let extraClassDeclaration = [{
+    int64_t getSizeBytes() { return getRows() * getPitchBytes(); }
+    /// Bytes of a row on the device; the verifier has seen that the format exists.
+    int64_t getPlacedRowBytes();
+  }];
 }
 
 def Plan_StorageOp : Plan_Op<"storage", [Symbol, HasParent<"::mlir::ModuleOp">,

@@ -3,6 +3,7 @@
 #include "dialects/qwen/QwenDialect.h"
 
 #include "dialects/qwen/QwenOps.h"
+#include "runtime/schema/WeightFormat.h"
 
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -45,5 +46,21 @@ LogicalResult RowsAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType
     return emitError() << "rows encoding stands on a tensor of rank 0, expected a dimension 0 to count";
   if (getSymbol().getValue().empty())
     return emitError() << "rows encoding has an empty symbol name, expected a name";
+  return success();
+}
+
+static_assert(static_cast<int>(WeightFormat::Q8) == static_cast<int>(qwenrt::WeightFormat::Q8) &&
+              static_cast<int>(WeightFormat::Q4) == static_cast<int>(qwenrt::WeightFormat::Q4));
+
+// (C23)
+LogicalResult PackedAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
+                                         function_ref<InFlightDiagnostic()> emitError) const {
+  if (getFormat() == WeightFormat::BF16)
+    return emitError() << "packed encoding says bf16, expected q8 or q4; leave the encoding out";
+  // [E, N, K]: a stack of such matrices.
+  if (shape.size() < 2 || shape.size() > 3 || !elementType.isBF16() || ShapedType::isDynamicShape(shape) ||
+      shape.back() % qwenrt::kBlockWeights != 0)
+    return emitError() << "packed encoding stands on another tensor than [N, K] of bf16 with K a multiple of "
+                       << qwenrt::kBlockWeights << ", expected such a weight";
   return success();
 }

@@ -39,4 +39,10 @@ inline constexpr StringLiteral name = "qwen.name";
 /// The rows encoding of \p type, null if dimension 0 counts no symbol.
 inline RowsAttr getRows(RankedTensorType type) { return dyn_cast_or_null<RowsAttr>(type.getEncoding()); }
 
+/// How a weight of \p type is stored.
+inline WeightFormat getFormat(RankedTensorType type) {
+  auto packed = dyn_cast_or_null<PackedAttr>(type.getEncoding());
+  return packed ? packed.getFormat() : WeightFormat::BF16;
+}
+
 } // namespace mlir::qwen

@@ -38,6 +38,25 @@ def Qwen_RowsAttr : Qwen_Attr<"Rows", "rows", [DeclareAttrInterfaceMethods<Verif
   let assemblyFormat = "`<` custom<SymbolName>($symbol) `>`";
 }
 
+def Qwen_WeightFormatEnum : I32EnumAttr<"WeightFormat", "how a weight is stored; the numbers are those of plan.fbs", [
+  I32EnumAttrCase<"BF16", 0, "bf16">,
+  I32EnumAttrCase<"Q8", 1, "q8">,
+  I32EnumAttrCase<"Q4", 2, "q4">
+]> { let cppNamespace = "::mlir::qwen"; }
+
+def Qwen_PackedAttr : Qwen_Attr<"Packed", "packed", [DeclareAttrInterfaceMethods<VerifiableTensorEncoding>]> {
+  let summary = "the weight is stored in blocks of 32 along its rows";
+  let description = [{
+    The element type stays `bf16`: it says what the values are, the encoding how many bits of them are kept.
+
+    ```mlir
+    tensor<384x192xbf16, #qwen.packed<q8>>
+    ```
+  }];
+  let parameters = (ins EnumParameter<Qwen_WeightFormatEnum>:$format);
+  let assemblyFormat = "`<` $format `>`";
+}
+
 def Qwen_JoinAttr : I32EnumAttr<"Join", "how several weights of one fused linear meet", [
   I32EnumAttrCase<"Concat", 0, "concat">,      // outputs side by side: N = N0 + N1 + ..., one accumulator
   I32EnumAttrCase<"Parallel", 1, "parallel">   // equal N, one accumulator per weight, the epilogue joins them

@@ -86,8 +86,15 @@ static LogicalResult verifyWeight(Operation *op, StringRef name, RankedTensorTyp
   if (failed(verifyRank(op, name, type, rank)))
     return failure();
   if (!type.hasStaticShape() || type.getEncoding())
-    return op->emitOpError() << name << " has type " << type << ", expected a static shape without rows encoding";
+    return op->emitOpError() << name << " has type " << type << ", expected a static shape without encoding";
   return success();
+}
+
+/// (C4): the same for the matrix of a product, which may be packed.
+static LogicalResult verifyMatrix(Operation *op, StringRef name, RankedTensorType type, int64_t rank = 2) {
+  if (isa_and_present<PackedAttr>(type.getEncoding()))
+    return verifyRank(op, name, type, rank); // (C23) has been checked with the type
+  return verifyWeight(op, name, type, rank);
 }
 
 //===------------------------------------------------------------------------------------------------------------===//
@@ -96,7 +103,8 @@ static LogicalResult verifyWeight(Operation *op, StringRef name, RankedTensorTyp
 
 LogicalResult ParameterOp::verify() { // (C1)
   auto type = cast<RankedTensorType>(getType());
-  if (!type.hasStaticShape() || type.getRank() == 0 || type.getEncoding())
+  bool isPacked = isa_and_present<PackedAttr>(type.getEncoding());
+  if (!type.hasStaticShape() || type.getRank() == 0 || (type.getEncoding() && !isPacked))
     return emitOpError() << "has type " << type << ", expected a static shape of rank 1 or more without rows encoding";
   int64_t file = getFile(), offset = getOffset();
   if (file < 0 || offset < 0)
@@ -130,13 +138,13 @@ LogicalResult WeightOp::verifySymbolUses(SymbolTableCollection &tables) {
   return verifySymbolUse<ParameterOp>(*this, tables, getParameterAttr(), getType());
 }
 
-LogicalResult WeightStackOp::verifySymbolUses(SymbolTableCollection &tables) { // (C23)
+LogicalResult WeightStackOp::verifySymbolUses(SymbolTableCollection &tables) { // (C25)
   auto type = cast<RankedTensorType>(getType());
-  if (type.getRank() < 2 || !type.hasStaticShape() || type.getEncoding())
+  if (type.getRank() < 2 || !type.hasStaticShape() || getRows(type))
     return emitOpError() << "has type " << type << ", expected a static shape of rank 2 or more";
   if (failed(verifyDim(*this, "the stack", type, 0, getParameters().size())))
     return failure();
-  auto member = RankedTensorType::get(type.getShape().drop_front(), type.getElementType());
+  auto member = RankedTensorType::get(type.getShape().drop_front(), type.getElementType(), type.getEncoding());
   for (auto parameter : getParameters().getAsRange<FlatSymbolRefAttr>())
     if (failed(verifySymbolUse<ParameterOp>(*this, tables, parameter, member)))
       return failure();
@@ -175,8 +183,9 @@ LogicalResult RmsNormOp::verify() { // (C6)
 
 LogicalResult LinearOp::verify() { // (C7)
   RankedTensorType input = typeOf(getInput()), weight = typeOf(getWeight()), result = getResult().getType();
-  if (failed(verifyRank(*this, "input", input, 2)) || failed(verifyWeight(*this, "weight", weight, 2)) ||
-      failed(verifyRank(*this, "result", result, 2)) || failed(verifySameRows(*this, "result", result, input)) ||
+  if (failed(verifyRank(*this, "input", input, 2)) || failed(verifyRank(*this, "weight", weight, 2)) ||
+      failed(verifyMatrix(*this, "weight", weight)) || failed(verifyRank(*this, "result", result, 2)) ||
+      failed(verifySameRows(*this, "result", result, input)) ||
       failed(verifyDim(*this, "weight", weight, 1, input.getDimSize(1))) ||
       failed(verifyDim(*this, "result", result, 1, weight.getDimSize(0))))
     return failure();
@@ -285,7 +294,7 @@ LogicalResult AttentionOp::verify() { // (C12)
   return success();
 }
 
-/// (C24): a value and the number of an expert for each of k choices of a row.
+/// (C26): a value and the number of an expert for each of k choices of a row.
 static LogicalResult verifyChoice(Operation *op, RankedTensorType input, RankedTensorType values,
                                   RankedTensorType indices) {
   if (failed(verifyRank(op, "input", input, 2)) || failed(verifyRank(op, "values", values, 2)) ||
@@ -303,7 +312,7 @@ LogicalResult TopKOp::verify() {
   return verifyChoice(*this, typeOf(getInput()), typeOf(getValues()), typeOf(getIndices()));
 }
 
-/// (C25): [R, K], or [R, k, K] with the rows and choices of \p experts.
+/// (C27): [R, K], or [R, k, K] with the rows and choices of \p experts.
 static LogicalResult verifyExpertInput(Operation *op, RankedTensorType input, RankedTensorType experts, int64_t width) {
   if (failed(verifyRank(op, "experts", experts, 2)))
     return failure();
@@ -315,7 +324,7 @@ static LogicalResult verifyExpertInput(Operation *op, RankedTensorType input, Ra
   return verifyDim(op, "input", input, input.getRank() - 1, width);
 }
 
-/// (C25): [R, k, N] for the choices of \p experts.
+/// (C27): [R, k, N] for the choices of \p experts.
 static LogicalResult verifyExpertResult(Operation *op, RankedTensorType result, RankedTensorType experts,
                                         int64_t width) {
   if (failed(verifyRank(op, "result", result, 3)) || failed(verifySameRows(op, "result", result, experts)) ||
@@ -324,15 +333,15 @@ static LogicalResult verifyExpertResult(Operation *op, RankedTensorType result, 
   return verifyDim(op, "result", result, 2, width);
 }
 
-LogicalResult ExpertLinearOp::verify() { // (C25)
+LogicalResult ExpertLinearOp::verify() { // (C27)
   RankedTensorType experts = typeOf(getExperts()), weight = typeOf(getWeight());
-  if (failed(verifyWeight(*this, "weight", weight, 3)) ||
+  if (failed(verifyMatrix(*this, "weight", weight, 3)) ||
       failed(verifyExpertInput(*this, typeOf(getInput()), experts, weight.getDimSize(2))))
     return failure();
   return verifyExpertResult(*this, getResult().getType(), experts, weight.getDimSize(1));
 }
 
-LogicalResult WeightedSumOp::verify() { // (C26)
+LogicalResult WeightedSumOp::verify() { // (C28)
   RankedTensorType input = typeOf(getInput()), weights = typeOf(getWeights()), result = getResult().getType();
   if (failed(verifyRank(*this, "input", input, 3)) || failed(verifyRank(*this, "weights", weights, 2)) ||
       failed(verifyRank(*this, "result", result, 2)) || failed(verifySameRows(*this, "weights", weights, input)) ||
@@ -442,9 +451,12 @@ LogicalResult FusedLinearOp::verify() { // (C17)
   int64_t stacked = 0;
   for (Value weight : getWeights()) {
     RankedTensorType type = typeOf(weight);
-    if (failed(verifyWeight(*this, "weight", type, 2)) || failed(verifyDim(*this, "weight", type, 1, *columns)) ||
+    if (failed(verifyMatrix(*this, "weight", type)) || failed(verifyDim(*this, "weight", type, 1, *columns)) ||
         (parallel && failed(verifyDim(*this, "weight", type, 0, result.getDimSize(1)))))
       return failure();
+    if (type.getEncoding() != typeOf(getWeights()[0]).getEncoding()) // (C24)
+      return emitOpError() << "weight has type " << type << ", expected the format of the first, "
+                           << stringifyWeightFormat(getFormat(typeOf(getWeights()[0])));
     if (llvm::AddOverflow(stacked, type.getDimSize(0), stacked))
       return emitOpError() << "stacks more weight rows than 64 bits count, expected fewer";
   }
@@ -548,7 +560,7 @@ LogicalResult RouteOp::verify() {
   return verifyChoice(*this, typeOf(getLogits()), typeOf(getWeights()), typeOf(getExperts()));
 }
 
-LogicalResult GroupExpertsOp::verify() { // (C27)
+LogicalResult GroupExpertsOp::verify() { // (C29)
   RankedTensorType experts = typeOf(getExperts()), order = typeOf(getOrder()), tiles = typeOf(getTiles());
   if (failed(verifyPositive(*this, "count", getCount())) || failed(verifyPositive(*this, "tile", getTile())) ||
       failed(verifyRank(*this, "experts", experts, 2)) || failed(verifyRank(*this, "order", order, 1)) ||
@@ -563,12 +575,12 @@ LogicalResult GroupExpertsOp::verify() { // (C27)
   return verifyDim(*this, "tiles", tiles, 1, 4);
 }
 
-LogicalResult FusedExpertsOp::verify() { // (C28)
+LogicalResult FusedExpertsOp::verify() { // (C30)
   RankedTensorType input = typeOf(getInput()), experts = typeOf(getExperts()), result = getResult().getType();
   if (getWeights().empty())
     return emitOpError() << "has no weights, expected one or more";
   RankedTensorType weight = typeOf(getWeights().front());
-  if (failed(verifyWeight(*this, "weight", weight, 3)))
+  if (failed(verifyMatrix(*this, "weight", weight, 3)))
     return failure();
   for (Value other : getWeights())
     if (typeOf(other) != weight)

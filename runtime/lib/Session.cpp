@@ -50,9 +50,10 @@ Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Plan> pla
 // Load
 //===----------------------------------------------------------------------===//
 
-Status Session::load(const std::string &weightsFolder, const std::function<void(const LoadProgress &)> &progress) {
+Status Session::load(const std::string &weights, const std::function<void(const LoadProgress &)> &progress) {
   State &state = *state_;
-  QWENRT_ASSIGN_OR_RETURN(std::vector<File> files, openWeightFiles(*state.plan, weightsFolder));
+  QWENRT_ASSIGN_OR_RETURN(std::vector<File> files,
+                          openWeightFiles(*state.plan, {weights, state.options.packedWeights}));
   std::vector<uint32_t> entries;
   for (size_t role = size_t(fb::Role::Other) + 1; role < state.roles.size(); ++role)
     if (state.roles[role])
@@ -67,8 +68,8 @@ Status Session::load(const std::string &weightsFolder, const std::function<void(
       kernelsTotal = total;
     });
   };
-  auto show = [&](const WeightProgress &weights) {
-    shown = {weights.bytesDone, weights.bytesTotal, weights.layer, weights.layers, kernelsDone, kernelsTotal};
+  auto show = [&](const WeightProgress &done) {
+    shown = {done.bytesDone, done.bytesTotal, done.layer, done.layers, kernelsDone, kernelsTotal};
     state.load.peakAnonymousBytes = std::max(state.load.peakAnonymousBytes, anonymousHostBytes());
     if (progress)
       progress(shown);

@@ -4,6 +4,7 @@
 #include "Spirv.h"
 #include "qwenrt/Plan.h"
 #include "runtime/schema/PlanFile.h"
+#include "runtime/schema/WeightFormat.h"
 
 #include <algorithm>
 #include <cmath>
@@ -125,13 +126,42 @@ bool staysInside(std::string_view name) {
   return true;
 }
 
-Status checkWeightFile(const fb::WeightFile &file, uint32_t ordinal) {
+Status checkWeightFile(const fb::WeightFile &file, uint32_t ordinal, bool isLast) {
   std::string name = nameOf("weight file", ordinal, file);
   if (!staysInside(file.name()->string_view()))
     return badPlan(text(name, " has a path that leaves the checkpoint"), "a name below the checkpoint's folder");
   if (!rangeFits(8, file.header_bytes(), file.size_bytes()))
     return badPlan(text(name, " has a header of ", file.header_bytes(), " bytes"),
                    text("one within its ", file.size_bytes()));
+  if (file.packed() && !isLast)
+    return badPlan(text(name, " is packed and not the last one"), "one packed file behind the checkpoint's");
+  return Status::ok();
+}
+
+/// A packed weight lies in the packed file in rows of its format and says which bf16 tensor it comes from.
+Status checkPacked(const fb::Plan &plan, const fb::WeightBinding &weight, const std::string &name) {
+  bool isPacked = weight.format() != fb::WeightFormat::BF16;
+  if (weight.format() > fb::WeightFormat::MAX)
+    return badPlan(text(name, " has format ", unsigned(weight.format())), "a known one");
+  if (plan.weight_files()->Get(weight.file())->packed() != isPacked)
+    return badPlan(text(name, " has format ", weightFormatName(WeightFormat(weight.format()))),
+                   isPacked ? "bf16 in a file of the checkpoint" : "a packed one in the packed file");
+  if (!isPacked)
+    return Status::ok();
+  std::optional<uint64_t> columns = columnsOf(WeightFormat(weight.format()), weight.row_bytes());
+  if (!columns)
+    return badPlan(text(name, " has rows of ", weight.row_bytes(), " bytes"), "whole blocks of its format");
+  if (weight.source_file() >= plan.weight_files()->size() || plan.weight_files()->Get(weight.source_file())->packed())
+    return badPlan(text(name, " comes from file ", weight.source_file()), "the ordinal of a file of the checkpoint");
+  const fb::WeightFile &source = *plan.weight_files()->Get(weight.source_file());
+  uint64_t sourceBytes = 0;
+  if (__builtin_mul_overflow(weight.rows(), *columns, &sourceBytes) ||
+      __builtin_mul_overflow(sourceBytes, uint64_t(2), &sourceBytes) ||
+      weight.source_offset() < 8 + source.header_bytes() ||
+      !rangeFits(weight.source_offset(), sourceBytes, source.size_bytes()))
+    return badPlan(
+        text(name, " is packed from ", weight.rows(), " rows of ", *columns, " weights at ", weight.source_offset()),
+        text("a range within the data of its file of ", source.size_bytes(), " bytes"));
   return Status::ok();
 }
 
@@ -166,6 +196,7 @@ Result<Placement> checkWeight(const fb::Plan &plan, uint32_t ordinal) {
   if (weight.file_offset() < 8 + file.header_bytes() || !rangeFits(weight.file_offset(), fileBytes, file.size_bytes()))
     return badPlan(text(name, " reads ", fileBytes, " bytes at ", weight.file_offset()),
                    text("a range within the data of its file of ", file.size_bytes(), " bytes"));
+  QWENRT_RETURN_IF_ERROR(checkPacked(plan, weight, name));
   const fb::Buffer &buffer = *plan.buffers()->Get(weight.buffer());
   if (buffer.purpose() != fb::BufferPurpose::Weights)
     return badPlan(text(name, " goes to ", nameOf("buffer", weight.buffer(), buffer)), "a buffer for weights");
@@ -179,7 +210,7 @@ Result<Placement> checkWeight(const fb::Plan &plan, uint32_t ordinal) {
 
 Status qwenrt::verifyWeights(const fb::Plan &plan) {
   for (uint32_t i = 0; i < plan.weight_files()->size(); ++i)
-    QWENRT_RETURN_IF_ERROR(checkWeightFile(*plan.weight_files()->Get(i), i));
+    QWENRT_RETURN_IF_ERROR(checkWeightFile(*plan.weight_files()->Get(i), i, i + 1 == plan.weight_files()->size()));
 
   std::vector<Placement> placements;
   placements.reserve(plan.weights()->size());

@@ -7,8 +7,8 @@
 //===------------------------------------------------------------------------------------------------------------===//
 #pragma once
 
-#include "File.h"
 #include "Transfer.h"
+#include "WeightFiles.h"
 #include "qwenrt/Plan.h"
 #include "qwenrt/Session.h"
 
@@ -24,11 +24,6 @@ struct WeightProgress {
   int32_t layers = 0; ///< of the plan
 };
 using WeightProgressCallback = std::function<void(const WeightProgress &)>;
-
-/// Opens the weight files of \p plan and checks size and header hash of each, before any tensor byte is read. They are
-/// looked for in \p folder if it is given, else where the plan says.
-/// NotFound says where it looked; InvalidInput that it is another checkpoint.
-Result<std::vector<File>> openWeightFiles(const Plan &plan, const std::string &folder);
 
 struct WeightLoadOptions {
   UploadPath upload = UploadPath::Staging; ///< not Auto; Direct and Streamed need mapped buffers

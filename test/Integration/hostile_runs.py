@@ -147,7 +147,7 @@ def usage(env, case):
     for words in ([], [model], ["-o", "p"], [model, "-o", "p", "--target", "nothing"], [model, "-o", "p", "--target", "/dev/zero"],
                   [model, "-o", "p", "--max-context", "0"], [model, "-o", "p", "--max-context", "-1"], [model, "-o", "p", "--max-context", "513"],
                   [model, "-o", "p", "--prefill-chunk", "0"], [model, "-o", "p", "--prefill-chunk", "99999999"],
-                  [model, "-o", "p", "--kv-format", "q8"], [model, "-o", "p", "--weights-format", "q4"], [model, "--compile-to", "x"],
+                  [model, "-o", "p", "--kv-format", "q8"], [model, "-o", "p", "--weights-format", "q2"], [model, "--compile-to", "x"],
                   [model, "-o", "p", "--mlir-nonsense"], [model, "-o", "p", "--nonsense\x1b[31m\n"], [b"\xff", "-o", "p"],
                   ["/dev/zero", "-o", "p"], [".", "-o", "p"], ["nothing", "-o", "p"], ["", "-o", "p"], [model, "-o", "p", b"--\xff"]):
         case.run("qwenc", *words, statuses=(1, 2))

@@ -16,7 +16,8 @@ import subprocess
 import sys
 
 MATRICES = pathlib.Path(__file__).with_name("gfx1151-matrices.json").resolve()
-TARGETS = {"amd-gfx1151": "amd-gfx1151", "generic": "generic", "gfx1151-matrices": MATRICES}
+TARGETS = {"amd-gfx1151": ("amd-gfx1151", "bf16"), "generic": ("generic", "bf16"), "gfx1151-matrices": (MATRICES, "bf16"),
+           "amd-gfx1151-q8": ("amd-gfx1151", "q8"), "amd-gfx1151-q4": ("amd-gfx1151", "q4")}
 NEEDED = ["VGPRs", "SGPRs", "Spilled VGPRs", "Spilled SGPRs", "LDS size", "Scratch size", "Subgroups per SIMD", "Code size",
           "VALU", "VMEM", "SMEM", "Inverse Throughput", "Latency"]
 # ACO's own listing and LLVM's disassembly spell it differently.
@@ -43,9 +44,9 @@ def make_plans(tools, work):
     if not (checkpoint / "config.json").exists():
         run(tools / "qwen-synth", "--preset", "qwen3-0.6b", "--sparse", "-o", checkpoint)
     run(tools / "qwen-export", checkpoint, "-o", graph)
-    for name, target in TARGETS.items():
+    for name, (target, weights) in TARGETS.items():
         plan = work / f"{name}.fb"
-        run(tools / "qwenc", graph, "-o", plan, "--target", target)
+        run(tools / "qwenc", graph, "-o", plan, "--target", target, "--weights-format", weights)
         yield name, plan
 
 

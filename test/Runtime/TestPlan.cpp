@@ -97,12 +97,13 @@ Offset<fb::Tokenizer> encodeByteTokenizer(FlatBufferBuilder &builder) {
 std::vector<std::byte> TestPlan::encode() const {
   FlatBufferBuilder builder;
   auto fileTables = encodeAll<fb::WeightFile>(builder, files, [&](const TestWeightFile &file) {
-    return fb::CreateWeightFileDirect(builder, file.name.c_str(), file.sizeBytes, file.headerBytes, file.headerHash);
+    return fb::CreateWeightFileDirect(builder, file.name.c_str(), file.sizeBytes, file.headerBytes, file.headerHash,
+                                      file.packed);
   });
   auto weightTables = encodeAll<fb::WeightBinding>(builder, weights, [&](const TestWeight &weight) {
     return fb::CreateWeightBindingDirect(builder, weight.name.c_str(), weight.file, weight.fileOffset, weight.rows,
                                          weight.rowBytes, weight.pitchBytes, weight.buffer, weight.bufferOffset,
-                                         weight.layer);
+                                         weight.layer, weight.format, weight.sourceFile, weight.sourceOffset);
   });
   auto bufferTables = encodeAll<fb::Buffer>(builder, buffers, [&](const TestBuffer &buffer) {
     return fb::CreateBufferDirect(builder, buffer.name.c_str(), buffer.purpose, buffer.sizeBytes);

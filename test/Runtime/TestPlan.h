@@ -28,6 +28,7 @@ struct TestCell {
 struct TestWeightFile {
   std::string name;
   uint64_t sizeBytes, headerBytes, headerHash;
+  bool packed = false;
 };
 struct TestWeight {
   std::string name;
@@ -36,6 +37,9 @@ struct TestWeight {
   uint32_t buffer = 0;
   uint64_t bufferOffset = 0;
   int32_t layer = -1;
+  fb::WeightFormat format = fb::WeightFormat::BF16;
+  uint32_t sourceFile = 0;
+  uint64_t sourceOffset = 0;
 };
 struct TestKernelOperand {
   std::string name;

@@ -62,7 +62,7 @@ protected:
       contents.emplace_back(buffer.sizeBytes(), std::byte(0xee));
       QWENRT_RETURN_IF_ERROR(transfer->write(buffer, 0, contents.back()));
     }
-    QWENRT_ASSIGN_OR_RETURN(std::vector<File> files, openWeightFiles(*plan, ""));
+    QWENRT_ASSIGN_OR_RETURN(std::vector<File> files, openWeightFiles(*plan, {}));
     if (truncateAfterOpening)
       folder.write("model.safetensors", placement.file.substr(0, placement.file.size() - 5));
     if (beforeLoading)
@@ -220,7 +220,7 @@ class WeightFilesTest : public testing::Test {
 protected:
   Result<std::vector<File>> open(const std::string &weights = "") {
     plan = *Plan::fromBytes(source.encodeFile(), folder.path());
-    return openWeightFiles(*plan, weights);
+    return openWeightFiles(*plan, {weights, ""});
   }
   TestPlan source = fakeModel();
   std::string file = fakeCheckpoint(source);

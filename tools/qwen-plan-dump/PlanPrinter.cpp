@@ -64,9 +64,13 @@ public:
     for (uint32_t i = 0; i < plan_.weights()->size(); ++i) {
       const fb::WeightBinding &weight = *plan_.weights()->Get(i);
       std::string layer = weight.layer() < 0 ? "no layer" : fmt::format("layer {}", weight.layer());
-      line("  {} {}: file {} + {}, {} rows of {} every {} -> {} + {}, {}", i, quoteText(viewOf(weight.name())),
+      std::string packed;
+      if (weight.format() != fb::WeightFormat::BF16)
+        packed = fmt::format(", {} of file {} + {}", snakeCase(fb::EnumNameWeightFormat(weight.format())),
+                             weight.source_file(), weight.source_offset());
+      line("  {} {}: file {} + {}, {} rows of {} every {} -> {} + {}, {}{}", i, quoteText(viewOf(weight.name())),
            weight.file(), weight.file_offset(), weight.rows(), weight.row_bytes(), weight.pitch_bytes(),
-           bufferName(weight.buffer()), weight.buffer_offset(), layer);
+           bufferName(weight.buffer()), weight.buffer_offset(), layer, packed);
     }
   }
 
@@ -85,8 +89,8 @@ private:
   void weightFiles() {
     line("  weight files  {}", plan_.weight_files()->size());
     for (const fb::WeightFile *file : *plan_.weight_files())
-      line("    {} {} bytes, header {} bytes, fnv1a64:{:016x}", quoteText(viewOf(file->name())), file->size_bytes(),
-           file->header_bytes(), file->header_hash());
+      line("    {} {} bytes, header {} bytes, fnv1a64:{:016x}{}", quoteText(viewOf(file->name())), file->size_bytes(),
+           file->header_bytes(), file->header_hash(), file->packed() ? ", packed" : "");
   }
 
   void textSettings() {

@@ -2,6 +2,8 @@
 
 #include "Arguments.h"
 
+#include "runtime/schema/WeightFormat.h"
+
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Pass/PassManager.h"
@@ -80,8 +82,9 @@ void declareOptions(CLI::App &app, Arguments &arguments) {
   app.add_option("--prefill-chunk", arguments.prefillChunk,
                  "Rows one prefill run takes, in tokens (default: as the target says)")
       ->type_name("N");
-  app.add_option("--weights-format", arguments.weightsFormat, "Element type of the weights (default: bf16)")
-      ->type_name("bf16");
+  app.add_option("--weights-format", arguments.weightsFormat,
+                 "How the matrices of products are stored; q8 and q4 need qwen-pack (default: bf16)")
+      ->type_name("bf16|q8|q4");
   app.add_option("--kv-format", arguments.kvFormat, "Element type of the KV cache (default: as the target says)")
       ->type_name("f32|f16|bf16");
   declareMediaLimits(app, arguments);
@@ -145,11 +148,9 @@ Result<std::optional<Arguments>> qwenc::parseArguments(int argc, char **argv) {
     return usage(lowerStart(error.what()) + ", expected MODEL -o FILE and options, see --help");
   }
   QWENRT_RETURN_IF_ERROR(parseMlirOptions(app.remaining()));
-  if (arguments.weightsFormat == "q8" || arguments.weightsFormat == "q4")
-    return usage("--weights-format " + arguments.weightsFormat + " is not available in this version, expected bf16, " +
-                 "leave the option out");
-  if (arguments.weightsFormat != "bf16")
-    return usage("--weights-format '" + arguments.weightsFormat + "' is unknown, expected bf16, leave the option out");
+  if (!qwenrt::weightFormatFromName(arguments.weightsFormat))
+    return usage("--weights-format '" + arguments.weightsFormat +
+                 "' is unknown, expected bf16, q8 or q4, choose one of them");
   if (!arguments.compileTo.empty() && !findPhase(arguments.compileTo))
     return usage("--compile-to '" + arguments.compileTo + "' is no phase, expected one of " + phaseNames() +
                  ", see --help");
@@ -169,6 +170,7 @@ Status qwenc::checkMediaLimits(const Arguments &arguments, const std::string &ar
 Result<CompileOptions> qwenc::compileOptions(const Arguments &arguments, uint64_t modelMaxPositions) {
   CompileOptions options;
   QWENRT_ASSIGN_OR_RETURN(options.target, loadTargetProfile(arguments.target));
+  options.weightsFormat = arguments.weightsFormat;
   // Positions are counted in 32 bits; a model that states no limit has only that one.
   int64_t limit = std::numeric_limits<int32_t>::max();
   if (modelMaxPositions > 0)

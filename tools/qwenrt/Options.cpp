@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdio>
+#include <filesystem>
 
 using namespace qwenrt;
 using namespace qwenrt::tool;
@@ -21,10 +22,15 @@ namespace {
 template <typename T> CLI::Validator range(T least, T most) { return CLI::Range(least, most).description(""); }
 CLI::Validator anyCount() { return range(0u, UINT32_MAX); }
 
-void addDeviceOptions(CLI::App &app, Options &options, std::string &upload) {
+void addDeviceOptions(CLI::App &app, Options &options, std::string &upload, std::vector<std::string> &weights) {
   auto *group = app.add_option_group("Device and weights");
-  group->add_option("--weights", options.weightsFolder, "Folder of the checkpoint (default: where the plan says)")
-      ->type_name("DIR");
+  group
+      ->add_option(
+          "--weights", weights,
+          "Folder of the checkpoint; for quantised plans also the file that qwen-pack wrote, once each (default: "
+          "where the plan says, and the file beside the plan or the checkpoint)")
+      ->type_name("DIR|FILE")
+      ->allow_extra_args(false);
   group->add_option("--device", options.device.selector, "Device by index or part of its name (default: the best GPU)")
       ->type_name("INDEX|NAME");
   group->add_flag("--allow-cpu", options.device.allowCpu, "Accept a Vulkan device of type CPU (default: off)");
@@ -241,6 +247,21 @@ int checkCombinations(const CLI::App &app, const Options &options) {
   return -1;
 }
 
+/// One folder and one file at most. Returns the exit status of wrong usage, or -1.
+int placeWeights(const std::vector<std::string> &weights, Options &options) {
+  std::error_code error;
+  for (const std::string &path : weights) {
+    // A single file goes the way of a folder: the library knows whether the plan has packed weights.
+    bool isFile = weights.size() > 1 && std::filesystem::is_regular_file(path, error);
+    std::string &place = isFile ? options.session.packedWeights : options.weightsFolder;
+    if (!place.empty())
+      return usageError(text("--weights given for two ", isFile ? "files" : "folders",
+                             ", expected one folder and one file at most, leave one out"));
+    place = path;
+  }
+  return -1;
+}
+
 /// What CLI11 says, as the other messages: lower case, one line.
 std::string messageOf(const CLI::Error &error) {
   std::string message = printable(error.what());
@@ -254,6 +275,7 @@ std::string messageOf(const CLI::Error &error) {
 Options tool::parseOptions(int argc, char **argv, int &exitCode) {
   Options options;
   std::string upload = "auto";
+  std::vector<std::string> weights;
   exitCode = -1;
   CLI::App app("Runs a plan made by qwenc on a Vulkan device.", "qwenrt");
   app.set_version_flag("--version", "qwenrt " QWENRT_VERSION);
@@ -263,7 +285,7 @@ Options tool::parseOptions(int argc, char **argv, int &exitCode) {
   addSamplingOptions(app, options);
   addMediaOptions(app);
   addOtherModes(app, options);
-  addDeviceOptions(app, options, upload);
+  addDeviceOptions(app, options, upload, weights);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success &help) { // --help, --version
@@ -276,6 +298,8 @@ Options tool::parseOptions(int argc, char **argv, int &exitCode) {
   for (UploadPath path : {UploadPath::Direct, UploadPath::Streamed, UploadPath::Staging})
     if (upload == uploadPathName(path))
       options.session.upload = path;
+  if (exitCode = placeWeights(weights, options); exitCode >= 0)
+    return options;
   options.hasSystem = app.get_option("--system")->count() > 0;
   options.media = givenMediaOptions(app);
   exitCode = chooseMode(app, options);

@@ -8,12 +8,13 @@
 // workgroups behind the last row leave at once.
 //
 // Weights are bf16 with rows padded by zeros to a multiple of 8 (`paddedWidth`), so that every weight load has 16
-// bytes. KV caches are [kv heads][context][head dim].
+// bytes; those of products may be packed (WeightReader.h). KV caches are [kv heads][context][head dim].
 //
 //===------------------------------------------------------------------------------------------------------------===//
 #pragma once
 
 #include "compiler/Codegen/KernelBuilder.h"
+#include "compiler/Codegen/Kernels/WeightReader.h"
 #include "compiler/Codegen/ScalarBody.h"
 
 #include <functional>
@@ -37,9 +38,7 @@ struct RowBound {
   std::optional<uint32_t> cellOffset;
 };
 
-/// Elements of one stored weight row of `width` elements.
-constexpr uint32_t paddedWidth(uint32_t width) { return (width + 7) / 8 * 8; }
-/// Bytes of a padded weight matrix.
+/// Bytes of a padded bf16 weight matrix.
 constexpr uint64_t weightBytes(uint64_t rows, uint32_t width) { return rows * paddedWidth(width) * 2; }
 
 /// Elements that one access can move when rows of `width` elements start 16-byte aligned: 8, 4, 2 or 1, at most `most`.
@@ -100,6 +99,7 @@ struct Linear {
   RowBound rows;
   uint32_t n = 0, k = 0;
   unsigned accumulators = 1;
+  WeightFormat format = WeightFormat::BF16;
   Elem input = Elem::F32, output = Elem::F32;
   LinearPrologue prologue = LinearPrologue::None;
   double eps = 0;
@@ -117,8 +117,9 @@ struct Linear {
   uint64_t inputBytes() const;
   /// Rows of the result: one for each choice, unless choices are added up.
   uint64_t resultRows() const { return uint64_t(rows.max) * (experts && !experts->sum ? experts->choices : 1); }
+  WeightLayout weights() const { return {format, k}; }
   /// Bytes of one accumulator's weights.
-  uint64_t weightBytes() const { return (experts ? experts->count : 1) * qwenc::weightBytes(n, k); }
+  uint64_t weightBytes() const { return (experts ? experts->count : 1) * weights().bytes(n); }
   /// "_n1024_k2048_combine_addf": the parts all three skeletons share in their names.
   std::string suffix() const;
 };

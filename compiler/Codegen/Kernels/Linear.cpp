@@ -18,7 +18,7 @@ uint64_t Linear::inputBytes() const {
 
 std::string Linear::suffix() const {
   std::string name = "_n" + std::to_string(n) + (accumulators > 1 ? "x" + std::to_string(accumulators) : "") + "_k" +
-                     std::to_string(k);
+                     std::to_string(k) + weights().suffix();
   if (rows.cellOffset)
     name += "_r" + std::to_string(rows.max);
   if (prologue == LinearPrologue::RmsNorm)
@@ -140,30 +140,36 @@ Val RowTile::inputRow(Val number) const {
 
 namespace {
 
-constexpr uint32_t kTile = 64;    // rows and columns of one workgroup
-constexpr uint32_t kDepth = 16;   // elements of k staged at once
-constexpr uint32_t kThreads = 16; // invocations along each side; each computes 4x4 outputs, 16 apart
-constexpr uint32_t kPerThread = kTile / kThreads;
-constexpr uint32_t kPitch = kDepth / 4 + 1; // vec4 per staged row; the odd pitch keeps 16 rows in different banks
+constexpr uint32_t kThreads = 16; // invocations along each side of a tile
 
-/// Four elements at [row, depth .. depth + 3] of a matrix of `width` columns with `pitch` elements per row; zero behind
-/// the last column.
-Vals loadFour(KernelBuilder &k, Buffer buffer, Elem elem, Val row, Val depth, uint32_t width, uint32_t pitch) {
-  unsigned step = accessWidth(pitch, 4);
-  if (step == 4) {
-    // `width` may end inside padding; padded weights are zero there, and activations have pitch == width.
-    Val inside = depth < pitch;
-    Val safe = k.select(inside, depth, k.u32(0));
-    Vals values = k.load(buffer, elem, row * pitch + safe, 4);
-    for (Val &v : values)
-      v = k.select(inside, v, k.f32(0));
-    return values;
-  }
+/// A tile has 16 * perThread rows and columns; an invocation computes perThread^2 results, 16 apart, and stages four
+/// elements of each operand at a time.
+struct TileShape {
+  uint32_t perThread = 4;
+  uint32_t side() const { return kThreads * perThread; }
+  uint32_t depth() const { return kThreads * kThreads * 4 / side(); } ///< elements of k staged at once
+  uint32_t fours() const { return depth() / 4; }
+  uint32_t pitch() const { return fours() + 1; } ///< in fours; odd, so that 16 rows lie in different banks
+};
+
+/// load(depth) of four elements, zero behind the last of `width` columns.
+Vals fourInside(KernelBuilder &k, Val depth, uint32_t width, llvm::function_ref<Vals(Val)> load) {
+  Val inside = depth < width;
+  Vals values = load(k.select(inside, depth, k.u32(0)));
+  for (Val &v : values)
+    v = k.select(inside, v, k.f32(0));
+  return values;
+}
+
+/// Four elements at [row, depth .. depth + 3] of activations of `width` columns; zero behind the last column.
+Vals loadFour(KernelBuilder &k, Buffer buffer, Elem elem, Val row, Val depth, uint32_t width) {
+  if (accessWidth(width, 4) == 4)
+    return fourInside(k, depth, width, [&](Val safe) { return k.load(buffer, elem, row * width + safe, 4); });
   Vals values;
   for (unsigned i = 0; i < 4; ++i) {
     Val column = depth + i;
     Val inside = column < width;
-    Val value = k.load(buffer, elem, row * pitch + k.select(inside, column, k.u32(0)));
+    Val value = k.load(buffer, elem, row * width + k.select(inside, column, k.u32(0)));
     values.push_back(k.select(inside, value, k.f32(0)));
   }
   return values;
@@ -171,68 +177,131 @@ Vals loadFour(KernelBuilder &k, Buffer buffer, Elem elem, Val row, Val depth, ui
 
 } // namespace
 
+namespace {
+
+class TileLinear {
+public:
+  TileLinear(KernelBuilder &k, const Linear &linear, TileShape shape)
+      : k(k), linear(linear), shape(shape), ops(declareOperands(k, linear)),
+        rows(k, linear, ops, k.workgroupId(1), shape.side()) {
+    tileX = k.shared(Elem::F32, shape.side() * shape.pitch(), 4);
+    for (Buffer weight : ops.weights) {
+      readers.emplace_back(k, weight, linear.weights());
+      tileW.push_back(k.shared(Elem::F32, shape.side() * shape.pitch(), 4));
+    }
+    t = k.localIndex();
+    column0 = k.workgroupId(0) * shape.side();
+  }
+
+  LogicalResult emit() {
+    LogicalResult result = success();
+    k.ifThen(rows.isPresent(), [&] {
+      Val stagedRow = t / shape.fours();
+      xRow = rows.inputRow(k.min(rows.begin() + stagedRow, rows.end() - 1));
+      wRow = rows.weightRow(k.min(column0 + stagedRow, k.u32(linear.n - 1)));
+      result = store(multiply());
+    });
+    return result;
+  }
+
+private:
+  uint32_t sumCount() const { return linear.accumulators * shape.perThread * shape.perThread; }
+  uint32_t sumIndex(unsigned accumulator, unsigned i, unsigned j) const {
+    return (accumulator * shape.perThread + i) * shape.perThread + j;
+  }
+
+  /// The sums of this invocation. The operands of the next stage are loaded before this stage is multiplied.
+  Vals multiply() {
+    Vals carried(sumCount(), k.f32(0));
+    carried.append(load(k.u32(0)));
+    carried = k.forLoop(k.u32(0), k.u32(linear.k), k.u32(shape.depth()), carried, [&](Val depth0, ArrayRef<Val> in) {
+      k.barrier();
+      Val slot = t / shape.fours() * shape.pitch() + t % shape.fours();
+      k.store(tileX, slot, in.slice(sumCount(), 4));
+      for (auto [a, tile] : llvm::enumerate(tileW))
+        k.store(tile, slot, in.slice(sumCount() + 4 + a * 4, 4));
+      k.barrier();
+      Vals next = load(depth0 + shape.depth()), sums(in.take_front(sumCount()));
+      for (unsigned d = 0; d < shape.fours(); ++d)
+        multiplyFour(d, sums);
+      sums.append(next);
+      return sums;
+    });
+    carried.truncate(sumCount());
+    return carried;
+  }
+
+  /// Four elements of x and of each weight; zeros behind the end of a row.
+  Vals load(Val depth0) {
+    Val depth = depth0 + (t % shape.fours()) * 4;
+    Vals values = loadFour(k, ops.x, linear.input, xRow, depth, linear.k);
+    // A row of weights may end inside padding: it is zero there.
+    for (WeightReader &reader : readers)
+      values.append(
+          fourInside(k, depth, paddedWidth(linear.k), [&](Val safe) { return reader.loadFour(wRow, safe); }));
+    return values;
+  }
+
+  void multiplyFour(unsigned d, Vals &sums) {
+    Val tx = t % kThreads, ty = t / kThreads;
+    SmallVector<Vals> x;
+    for (unsigned i = 0; i < shape.perThread; ++i)
+      x.push_back(k.load(tileX, (ty + i * kThreads) * shape.pitch() + d));
+    for (auto [a, tile] : llvm::enumerate(tileW))
+      for (unsigned j = 0; j < shape.perThread; ++j) {
+        Vals w = k.load(tile, (tx + j * kThreads) * shape.pitch() + d);
+        for (unsigned i = 0; i < shape.perThread; ++i) {
+          Val &sum = sums[sumIndex(a, i, j)];
+          sum = k.dot(x[i], w, sum);
+        }
+      }
+  }
+
+  LogicalResult store(ArrayRef<Val> sums) {
+    LogicalResult result = success();
+    for (unsigned i = 0; i < shape.perThread; ++i)
+      for (unsigned j = 0; j < shape.perThread; ++j) {
+        Val row = rows.begin() + t / kThreads + i * kThreads, column = column0 + t % kThreads + j * kThreads;
+        k.ifThen((row < rows.end()) & (column < linear.n), [&] {
+          SmallVector<Vals> accumulators;
+          for (unsigned a = 0; a < linear.accumulators; ++a)
+            accumulators.push_back({sums[sumIndex(a, i, j)]});
+          if (failed(storeResults(k, linear, ops, rows.resultRow(row), column, accumulators)))
+            result = failure();
+        });
+      }
+    return result;
+  }
+
+  KernelBuilder &k;
+  const Linear &linear;
+  TileShape shape;
+  LinearOperands ops;
+  RowTile rows;
+  std::vector<WeightReader> readers;
+  Shared tileX;
+  SmallVector<Shared> tileW;
+  Val t, column0, xRow, wRow;
+};
+
+/// Small tiles where large ones would leave most of the machine idle.
+TileShape chooseTile(const Linear &linear, const TargetProfile &target) {
+  TileShape large;
+  uint64_t tiles = uint64_t(llvm::divideCeil(linear.n, large.side())) * llvm::divideCeil(linear.rows.max, large.side());
+  return linear.experts || tiles >= target.computeUnits ? large : TileShape{2};
+}
+
+} // namespace
+
 KernelPlan tileLinearKernel(const Linear &linear, const TargetProfile &target) {
+  TileShape shape = chooseTile(linear, target);
+  assert((!linear.experts || linear.experts->tile <= shape.side()) && "choices are grouped for this kernel's tile");
   KernelPlan plan;
   plan.name = "gemm" + linear.suffix();
   plan.workgroup = {kThreads * kThreads, 1, 1};
-  assert((!linear.experts || linear.experts->tile <= kTile) && "choices are grouped for this kernel's tile");
-  plan.groups = {(linear.n + kTile - 1) / kTile,
-                 linear.experts ? linear.experts->tiles : (linear.rows.max + kTile - 1) / kTile, 1};
-  plan.emit = [=](KernelBuilder &k) -> LogicalResult {
-    LinearOperands ops = declareOperands(k, linear);
-    Shared tileX = k.shared(Elem::F32, kTile * kPitch, 4);
-    SmallVector<Shared> tileW;
-    for (unsigned a = 0; a < linear.accumulators; ++a)
-      tileW.push_back(k.shared(Elem::F32, kTile * kPitch, 4));
-
-    Val column0 = k.workgroupId(0) * kTile;
-    Val t = k.localIndex(), tx = t % kThreads, ty = t / kThreads;
-    Val stageRow = t / 4, stageDepth = (t % 4) * 4; // each invocation stages four elements of each tile
-    RowTile tile(k, linear, ops, k.workgroupId(1), kTile);
-    LogicalResult result = success();
-    k.ifThen(tile.isPresent(), [&] {
-      Val xRow = tile.inputRow(k.min(tile.begin() + stageRow, tile.end() - 1));
-      Val wRow = tile.weightRow(k.min(column0 + stageRow, k.u32(linear.n - 1)));
-      Vals zeros(linear.accumulators * kPerThread * kPerThread, k.f32(0));
-      Vals sums = k.forLoop(k.u32(0), k.u32(linear.k), k.u32(kDepth), zeros, [&](Val depth0, ArrayRef<Val> carried) {
-        k.barrier();
-        Val depth = depth0 + stageDepth;
-        Val slot = stageRow * kPitch + t % 4;
-        k.store(tileX, slot, loadFour(k, ops.x, linear.input, xRow, depth, linear.k, linear.k));
-        for (unsigned a = 0; a < linear.accumulators; ++a)
-          k.store(tileW[a], slot,
-                  loadFour(k, ops.weights[a], Elem::BF16, wRow, depth, linear.k, paddedWidth(linear.k)));
-        k.barrier();
-        Vals acc(carried);
-        for (unsigned d = 0; d < kDepth / 4; ++d) {
-          SmallVector<Vals> x;
-          for (unsigned i = 0; i < kPerThread; ++i)
-            x.push_back(k.load(tileX, (ty + i * kThreads) * kPitch + d));
-          for (unsigned a = 0; a < linear.accumulators; ++a)
-            for (unsigned j = 0; j < kPerThread; ++j) {
-              Vals w = k.load(tileW[a], (tx + j * kThreads) * kPitch + d);
-              for (unsigned i = 0; i < kPerThread; ++i) {
-                Val &sum = acc[(a * kPerThread + i) * kPerThread + j];
-                sum = k.dot(x[i], w, sum);
-              }
-            }
-        }
-        return acc;
-      });
-      for (unsigned i = 0; i < kPerThread; ++i)
-        for (unsigned j = 0; j < kPerThread; ++j) {
-          Val row = tile.begin() + ty + i * kThreads, column = column0 + tx + j * kThreads;
-          k.ifThen((row < tile.end()) & (column < linear.n), [&] {
-            SmallVector<Vals> accumulators;
-            for (unsigned a = 0; a < linear.accumulators; ++a)
-              accumulators.push_back({sums[(a * kPerThread + i) * kPerThread + j]});
-            if (failed(storeResults(k, linear, ops, tile.resultRow(row), column, accumulators)))
-              result = failure();
-          });
-        }
-    });
-    return result;
-  };
+  plan.groups = {llvm::divideCeil(linear.n, shape.side()),
+                 linear.experts ? linear.experts->tiles : llvm::divideCeil(linear.rows.max, shape.side()), 1};
+  plan.emit = [=](KernelBuilder &k) { return TileLinear(k, linear, shape).emit(); };
   return plan;
 }
 

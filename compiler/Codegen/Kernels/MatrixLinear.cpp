@@ -1,9 +1,9 @@
 //===- MatrixLinear.cpp - Matrix products on cooperative matrices ------------------------------------------------===//
 //
 // A workgroup computes a tile of results (MatrixTile.h), a subgroup a part of it in matrices of 16x16. Both operands
-// are bf16 and pass through workgroup memory in 16-byte pieces, a stage of some columns of k at a time; later stages
-// are already on their way in registers. The sums go back through workgroup memory in f32, so that the epilogue is the
-// same generated body as everywhere.
+// have 16 bits, those of the input, and pass through workgroup memory in 16-byte pieces, a stage of some columns of k at
+// a time; later stages are already on their way in registers, where weights wait as they are stored. The sums go back
+// through workgroup memory in f32, so that the epilogue is the same generated body as everywhere.
 //
 //===------------------------------------------------------------------------------------------------------------===//
 
@@ -23,8 +23,10 @@ public:
   MatrixLinear(KernelBuilder &k, const Linear &linear, const MatrixTile &tile)
       : k(k), linear(linear), tile(tile), ops(declareOperands(k, linear)), rowMatrices(tile.subgroupRows / kMatrix),
         columnMatrices(tile.subgroupColumns / kMatrix) {
-    staged = k.shared(Elem::BF16, tile.sharedPieces(linear.accumulators), 8);
+    staged = k.shared(linear.input, tile.sharedPieces(linear.accumulators), 8);
     results = staged.as(Elem::F32);
+    for (Buffer weight : ops.weights)
+      readers.emplace_back(k, weight, linear.weights());
   }
 
   LogicalResult emit() {
@@ -102,15 +104,15 @@ private:
   /// The pieces of a stage in the order in which store() takes them. Behind the end of a row its last piece is read.
   SmallVector<Value> load(Val stage) {
     SmallVector<Value> raw;
-    auto add = [&](Buffer from, Val sourceRow, Val piece) {
-      Val at = k.min(stage * tile.pieces() + piece, k.u32(rowPieces() - 1));
-      raw.push_back(k.loadRaw16(from, sourceRow * rowPieces() + at));
-    };
+    auto pieceAt = [&](Val piece) { return k.min(stage * tile.pieces() + piece, k.u32(rowPieces() - 1)); };
     size_t next = 0;
-    forPieces(tile.rows, [&](Val, Val piece, bool) { add(ops.x, inputRows[next++], piece); });
-    for (Buffer weight : ops.weights) {
+    forPieces(tile.rows, [&](Val, Val piece, bool) {
+      raw.push_back(k.loadRaw16(ops.x, inputRows[next++] * rowPieces() + pieceAt(piece)));
+    });
+    for (WeightReader &reader : readers) {
       next = 0;
-      forPieces(tile.columns, [&](Val, Val piece, bool) { add(weight, weightRows[next++], piece); });
+      forPieces(tile.columns,
+                [&](Val, Val piece, bool) { reader.loadEight(weightRows[next++], pieceAt(piece), raw); });
     }
     return raw;
   }
@@ -118,24 +120,31 @@ private:
   /// Puts a stage into workgroup memory: rows of x, then of each weight; zeros behind the end of a row.
   void store(Val stage, uint32_t buffer, ArrayRef<Value> raw) {
     const bool hasEnd = linear.k % (tile.depth * tile.ahead) != 0;
-    auto take = [&](uint32_t firstRow, uint32_t count) {
+    // `put` takes the place in workgroup memory, whether the piece lies inside its row, and the values that were loaded.
+    auto take = [&](uint32_t firstRow, uint32_t count, unsigned size,
+                    llvm::function_ref<void(Val, Val, ArrayRef<Value>)> put) {
       forPieces(count, [&](Val row, Val piece, bool isFull) {
-        Value value = raw.front();
-        raw = raw.drop_front();
-        auto put = [&] {
-          if (hasEnd)
-            value = k.zeroUnless16(stage * tile.pieces() + piece < rowPieces(), value);
-          k.storeRaw16(staged, row * tile.pitch() + piece + (buffer + firstRow * tile.pitch()), value);
+        ArrayRef<Value> values = raw.take_front(size);
+        raw = raw.drop_front(size);
+        auto putHere = [&] {
+          Val inside = hasEnd ? stage * tile.pieces() + piece < rowPieces() : Val();
+          put(row * tile.pitch() + piece + (buffer + firstRow * tile.pitch()), inside, values);
         };
         if (isFull)
-          put();
+          putHere();
         else
-          k.ifThen(row < count, put);
+          k.ifThen(row < count, putHere);
       });
     };
-    take(0, tile.rows);
-    for (unsigned a = 0; a < linear.accumulators; ++a)
-      take(tile.rows + a * tile.columns, tile.columns);
+    take(0, tile.rows, 1, [&](Val place, Val inside, ArrayRef<Value> values) {
+      k.storeRaw16(staged, place, inside ? k.zeroUnless16(inside, values.front()) : values.front());
+    });
+    for (auto [a, reader] : llvm::enumerate(readers)) {
+      auto put = [&](Val place, Val inside, ArrayRef<Value> values) {
+        reader.storeEight(staged, place, inside, values);
+      };
+      take(tile.rows + a * tile.columns, tile.columns, reader.eightSize(), put);
+    }
   }
 
   /// sums += x[:, 16 of k] * W[:, 16 of k]; `piece` is where these 16 begin in a row of the stage.
@@ -220,6 +229,7 @@ private:
   LinearOperands ops;
   uint32_t rowMatrices, columnMatrices; // of a subgroup
   Shared staged, results;               // the same memory: stages, then strips of results
+  std::vector<WeightReader> readers;
   Val column0, t, subgroupRow, subgroupColumn;
   const RowTile *rows = nullptr;
   Vals inputRows, weightRows; // of the pieces this invocation stages
@@ -236,7 +246,9 @@ MatrixProduct productOf(const Linear &linear) {
 } // namespace
 
 FailureOr<KernelPlan> matrixLinearKernel(const Linear &linear, const TargetProfile &target) {
-  if (!target.bf16CooperativeMatrix || linear.input != Elem::BF16 || linear.k % 8 != 0)
+  bool hasMatrices = (linear.input == Elem::BF16 && target.bf16CooperativeMatrix) ||
+                     (linear.input == Elem::F16 && target.f16CooperativeMatrix);
+  if (!hasMatrices || linear.k % 8 != 0)
     return failure();
   std::optional<MatrixTile> tile = chooseMatrixTile(productOf(linear), target);
   if (!tile)

@@ -26,21 +26,26 @@ struct Schedule {
   uint32_t outputsPerWorkgroup = 8;
   uint32_t rowVectors = 0;    ///< 16-byte weight vectors per stored row
   uint32_t vectors = 0;       ///< of one output: a row, or the rows of all experts that are added up
+  uint32_t slots = 0;         ///< input elements of one such vector, in fours
+  uint32_t pitch = 0;         ///< of its input in workgroup memory, in fours
   uint32_t stagedVectors = 0; ///< of them staged at once
   uint32_t turns = 0;         ///< vectors per lane of one stage, when the subgroup size is fixed
   bool preload = false;
 };
 
-constexpr uint32_t kMaxStagedVectors = 512;    // 4096 elements, 16 KiB
-constexpr uint32_t kMaxStagedSumVectors = 896; // 28 KiB: eight experts of 896 are read without waiting in between
-constexpr uint32_t kPreloadVectors = 24;       // 96 registers
+constexpr uint32_t kMaxStaged = 4096;    // elements, 16 KiB
+constexpr uint32_t kMaxStagedSum = 7168; // 28 KiB: eight experts of 896 are read without waiting in between
+constexpr uint32_t kPreloadVectors = 24; // 96 registers
 
 Schedule schedule(const Linear &linear, const TargetProfile &target) {
   Schedule s;
-  s.rowVectors = paddedWidth(linear.k) / 8;
+  s.rowVectors = linear.weights().units();
   bool sum = linear.experts && linear.experts->sum;
   s.vectors = s.rowVectors * (sum ? linear.experts->choices : 1);
-  s.stagedVectors = std::min(s.vectors, sum ? kMaxStagedSumVectors : kMaxStagedVectors);
+  s.slots = linear.weights().unitWeights() / 4;
+  // Lanes read 64 or 128 bytes apart where weights are packed: an odd pitch keeps them in different banks.
+  s.pitch = linear.format == WeightFormat::BF16 ? s.slots : s.slots + 1;
+  s.stagedVectors = std::min(s.vectors, (sum ? kMaxStagedSum : kMaxStaged) / linear.weights().unitWeights());
   uint32_t size = target.subgroupSize;
   if (size == 0) {
     s.invocations = 256;
@@ -62,13 +67,16 @@ Schedule schedule(const Linear &linear, const TargetProfile &target) {
 class VectorLinear {
 public:
   VectorLinear(KernelBuilder &k, const Linear &linear, const Schedule &s)
-      : k(k), linear(linear), s(s), ops(declareOperands(k, linear)) {}
+      : k(k), linear(linear), s(s), ops(declareOperands(k, linear)) {
+    for (Buffer weight : ops.weights)
+      readers.emplace_back(k, weight, linear.weights());
+  }
 
   LogicalResult emit() {
     uint32_t size = k.target().subgroupSize;
     // Staged length rounded up so that every lane may read its last vector; the rest is zero.
     stagedCount = size ? s.turns * size : s.stagedVectors;
-    staged = k.shared(Elem::F32, stagedCount * 2, 4);
+    staged = k.shared(Elem::F32, stagedCount * s.pitch, 4);
     Val first = k.workgroupId(0) * s.outputsPerWorkgroup;
     if (linear.experts && !linear.experts->sum) {
       choice = k.workgroupId(1);
@@ -81,14 +89,17 @@ public:
   }
 
 private:
-  /// Vector \p v of an output's weights, in 16-byte units.
-  Val weightVector(Val output, Val v) {
+  /// Where vector \p v of an output's weights lies: a row of the weights and a 16-byte unit of it.
+  struct Place {
+    Val row, unit;
+  };
+  Place weightPlace(Val output, Val v) {
     Val row = k.min(output, k.u32(linear.n - 1));
     if (!linear.experts)
-      return row * s.vectors + v;
+      return {row, v};
     if (!linear.experts->sum)
-      return (expertRows + row) * s.vectors + v;
-    return summedVector(output, loadExpert(k, *linear.experts, ops.experts, v / s.rowVectors), v % s.rowVectors);
+      return {expertRows + row, v};
+    return {loadExpert(k, *linear.experts, ops.experts, v / s.rowVectors) * linear.n + row, v % s.rowVectors};
   }
 
   /// Where element \p e of the staged row lies in the input; `inside` is false for padding, whose index is safe to
@@ -99,9 +110,9 @@ private:
   Source sourceOf(Val e) {
     Source source;
     if (linear.experts && linear.experts->sum) {
-      uint32_t pitch = s.rowVectors * 8;
-      Val slot = k.min(e / pitch, k.u32(linear.experts->choices - 1)), element = e % pitch;
-      source.inside = (element < linear.k) & (e < s.vectors * 8);
+      uint32_t rowElements = s.rowVectors * s.slots * 4;
+      Val slot = k.min(e / rowElements, k.u32(linear.experts->choices - 1)), element = e % rowElements;
+      source.inside = (element < linear.k) & (e < s.vectors * s.slots * 4);
       source.index = slot * linear.k + k.select(source.inside, element, k.u32(0));
       source.routeWeight = k.load(ops.routeWeights, Elem::F32, slot);
       return source;
@@ -116,14 +127,14 @@ private:
   LogicalResult emitOutputs(Val output, uint32_t count) {
     // Loads retire in order on some devices, so the input, which is waited for first, is asked for first. Combining
     // splits is a chain of loads by itself: there the weights go ahead.
-    SmallVector<Value> raw;
+    std::vector<WeightReader::Unit> units;
     bool combine = linear.prologue == LinearPrologue::CombineSplits;
     std::vector<StagedSlot> slots;
     if (s.preload && !combine)
       slots = loadSlots();
     if (s.preload)
       for (uint32_t turn = 0; turn < s.turns; ++turn)
-        loadTurn(output, count, 0, turn, raw);
+        loadTurn(output, count, 0, turn, units);
     Vals sums(count * linear.accumulators, k.f32(0));
     sumOfSquares = k.f32(0);
     for (uint32_t base = 0; base < s.vectors; base += s.stagedVectors) {
@@ -138,14 +149,12 @@ private:
         shareSquares();
       k.barrier();
       for (uint32_t turn = 0; turn < s.turns; ++turn) {
-        SmallVector<Value> turnRaw;
+        std::vector<WeightReader::Unit> turnUnits;
         if (s.preload)
-          turnRaw.assign(raw.begin() + turn * sums.size(), raw.begin() + (turn + 1) * sums.size());
+          turnUnits.assign(units.begin() + turn * sums.size(), units.begin() + (turn + 1) * sums.size());
         else
-          loadTurn(output, count, base, turn, turnRaw);
-        Vals x = stagedVector(k.lane() + turn * k.target().subgroupSize);
-        for (auto [sum, weights] : llvm::zip_equal(sums, turnRaw))
-          sum = k.dot(k.widenBf16x8(weights), x, sum);
+          loadTurn(output, count, base, turn, turnUnits);
+        addProducts(k.lane() + turn * k.target().subgroupSize, turnUnits, sums);
       }
     }
     return finish(output, count, sums);
@@ -160,7 +169,7 @@ private:
   /// The accesses this invocation stages, loaded but not yet used. One stage holds the whole row.
   std::vector<StagedSlot> loadSlots() {
     std::vector<StagedSlot> slots;
-    for (uint32_t first = 0; first < stagedCount * 2; first += s.invocations) {
+    for (uint32_t first = 0; first < stagedCount * s.slots; first += s.invocations) {
       StagedSlot staged{k.localIndex() + first, {}, {}};
       unsigned step = accessWidth(linear.k, 4);
       for (unsigned part = 0; part < 4; part += step) {
@@ -190,7 +199,7 @@ private:
         }
         four.push_back(v);
       }
-      k.ifThen(slot.slot < stagedCount * 2, [&] { k.store(staged, slot.slot, four); });
+      k.ifThen(slot.slot < stagedCount * s.slots, [&] { k.store(staged, stagedPlace(slot.slot), four); });
     }
   }
 
@@ -225,9 +234,11 @@ private:
         uint32_t here = std::min(s.stagedVectors, s.vectors - base);
         sums = k.forLoop(k.lane(), k.u32(here), k.subgroupSize(), sums, [&](Val v, ArrayRef<Val> carried) {
           Vals next(carried);
-          Vals x = stagedVector(v);
-          for (unsigned a = 0; a < linear.accumulators; ++a)
-            next[a] = k.dot(k.widenBf16x8(k.loadRaw16(ops.weights[a], weightVector(output, v + base))), x, next[a]);
+          std::vector<WeightReader::Unit> units;
+          Place place = weightPlace(output, v + base);
+          for (WeightReader &reader : readers)
+            units.push_back(reader.loadUnit(place.row, place.unit));
+          addProducts(v, units, next);
           return next;
         });
       }
@@ -239,51 +250,63 @@ private:
     return result;
   }
 
-  void loadTurn(Val output, uint32_t count, uint32_t base, uint32_t turn, SmallVectorImpl<Value> &raw) {
+  void loadTurn(Val output, uint32_t count, uint32_t base, uint32_t turn, std::vector<WeightReader::Unit> &units) {
     uint32_t size = k.target().subgroupSize, first = base + turn * size;
     // Lanes behind the end read the last vector again; their staged input is zero.
     Val index = k.min(k.lane() + first, k.u32(s.vectors - 1));
     for (uint32_t o = 0; o < count; ++o) {
       // Where a turn stays within one expert's row, that expert is the same for all lanes and loaded once.
-      Val vector = linear.experts && linear.experts->sum && s.rowVectors % size == 0
-                       ? summedVector(output + o, slotExpert(first / s.rowVectors), k.lane() + first % s.rowVectors)
-                       : weightVector(output + o, index);
-      for (Buffer weight : ops.weights)
-        raw.push_back(k.loadRaw16(weight, vector));
+      bool uniform = linear.experts && linear.experts->sum && s.rowVectors % size == 0;
+      Place place = uniform ? Place{slotExpert(first / s.rowVectors) * linear.n + k.min(output + o, k.u32(linear.n - 1)),
+                                    k.lane() + first % s.rowVectors}
+                            : weightPlace(output + o, index);
+      for (WeightReader &reader : readers)
+        units.push_back(reader.loadUnit(place.row, place.unit));
     }
   }
 
   /// The expert of a choice known at compile time.
   Val slotExpert(uint32_t slot) {
     slotExperts.resize(linear.experts->choices);
+    slot = std::min(slot, linear.experts->choices - 1);
     if (!slotExperts[slot])
       slotExperts[slot] = loadExpert(k, *linear.experts, ops.experts, k.u32(slot));
     return slotExperts[slot];
   }
-  Val summedVector(Val output, Val expert, Val v) {
-    return (expert * linear.n + k.min(output, k.u32(linear.n - 1))) * s.rowVectors + v;
+
+  /// Adds the products of the staged input of `vector` and one unit of weights for each sum; accumulators change
+  /// fastest.
+  void addProducts(Val vector, ArrayRef<WeightReader::Unit> units, MutableArrayRef<Val> sums) {
+    Vals unitSums;
+    for (Val sum : sums)
+      unitSums.push_back(readers[0].beginUnit(sum));
+    for (unsigned part = 0; part < s.slots / 2; ++part) {
+      Vals x = k.load(staged, vector * s.pitch + part * 2);
+      x.append(k.load(staged, vector * s.pitch + (part * 2 + 1)));
+      for (auto [sum, unit] : llvm::zip_equal(unitSums, units))
+        sum = k.dot(readers[0].unscaledEight(unit, part), x, sum);
+    }
+    for (auto [sum, unitSum, unit] : llvm::zip_equal(sums, unitSums, units))
+      sum = readers[0].endUnit(unit, unitSum, sum);
   }
 
-  Vals stagedVector(Val vector) {
-    Vals x = k.load(staged, vector * 2);
-    x.append(k.load(staged, vector * 2 + 1));
-    return x;
-  }
+  /// Where the four input elements `slot` lie in workgroup memory.
+  Val stagedPlace(Val slot) { return s.pitch == s.slots ? slot : slot + slot / s.slots; }
 
-  /// Elements [base * 8, ...) of the input, through the prologue, into workgroup memory; zero behind the end.
+  /// Elements [base * slots * 4, ...) of the input, through the prologue, into workgroup memory; zero behind the end.
   void stage(uint32_t base) {
     Val active;
     if (linear.prologue == LinearPrologue::CombineSplits)
       active = activeSplits(k, linear.combineSplits, loadCell(k, ops.state, plan::layout::kPosition) + 1);
     bool combine = linear.prologue == LinearPrologue::CombineSplits;
     unsigned step = accessWidth(combine ? linear.k / linear.combineHeads : linear.k, 4);
-    sumOfSquares = k.forLoop(k.localIndex(), k.u32(stagedCount * 2), k.u32(k.invocations()), {sumOfSquares},
+    sumOfSquares = k.forLoop(k.localIndex(), k.u32(stagedCount * s.slots), k.u32(k.invocations()), {sumOfSquares},
                              [&](Val slot, ArrayRef<Val> carried) -> Vals {
                                Val squares = carried[0];
                                Vals four;
                                for (unsigned part = 0; part < 4; part += step)
-                                 stageElements(slot * 4 + (base * 8 + part), step, active, squares, four);
-                               k.store(staged, slot, four);
+                                 stageElements(slot * 4 + (base * s.slots * 4 + part), step, active, squares, four);
+                               k.store(staged, stagedPlace(slot), four);
                                return {squares};
                              })[0];
   }
@@ -347,6 +370,7 @@ private:
   const Linear &linear;
   const Schedule &s;
   LinearOperands ops;
+  std::vector<WeightReader> readers;
   Shared staged;
   std::optional<Shared> squares;
   uint32_t stagedCount = 0;

@@ -43,8 +43,10 @@ const char *uploadPathName(UploadPath path);
 struct SessionOptions {
   UploadPath upload = UploadPath::Auto;
   unsigned loaderThreads = 0; ///< threads that read weights, at most 16; 0: by the number of processors
-  bool pipelineCache = true;  ///< keep compiled kernels on disk
-  std::string cacheFolder;    ///< empty: $XDG_CACHE_HOME/qwenrt or ~/.cache/qwenrt
+  /// File of packed weights, for plans that have some; empty: beside the plan or in the checkpoint's folder.
+  std::string packedWeights;
+  bool pipelineCache = true; ///< keep compiled kernels on disk
+  std::string cacheFolder;   ///< empty: $XDG_CACHE_HOME/qwenrt or ~/.cache/qwenrt
 };
 
 /// How far Session::load is.
@@ -138,9 +140,10 @@ public:
   Session(const Session &) = delete;
   Session &operator=(const Session &) = delete;
 
-  /// Reads the weights from \p weightsFolder (empty: where the plan says) and compiles the kernels of all entries with
-  /// a role. \p progress is called on this thread a few times a second.
-  Status load(const std::string &weightsFolder, const std::function<void(const LoadProgress &)> &progress = {});
+  /// Reads the weights from the checkpoint in the folder \p weights (empty: where the plan says) and compiles the
+  /// kernels of all entries with a role. A regular file as \p weights is the packed ones of a plan that has some.
+  /// \p progress is called on this thread a few times a second.
+  Status load(const std::string &weights, const std::function<void(const LoadProgress &)> &progress = {});
   const LoadStatistics &loadStatistics() const;
 
   /// Runs \p entry once on \p inputs, in any order; tensors that the entry does not take are ignored. \p outputs

@@ -68,7 +68,8 @@ const char *qwenrt_device_name(const qwenrt_device *device);
 qwenrt_code qwenrt_session_create(const qwenrt_plan *plan, const qwenrt_device *device, qwenrt_session **session,
                                   qwenrt_error *error);
 void qwenrt_session_release(qwenrt_session *session);
-/* Reads the weights and compiles the kernels. `folder` is the checkpoint's; null: where the plan says. */
+/* Reads the weights and compiles the kernels. `folder` is the checkpoint's, or the file of packed weights
+   of a plan that has some; null: where the plan says. */
 qwenrt_code qwenrt_session_load(qwenrt_session *session, const char *folder, qwenrt_error *error);
 
 /* Element types, as in plan.fbs. */

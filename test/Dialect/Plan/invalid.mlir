@@ -491,3 +491,21 @@ plan.entry @e role prefill rows 1 {
   // expected-error @+1 {{expects parent op 'builtin.module'}}
   plan.buffer @b cache size 16
 }
+
+// -----
+
+// (C34)
+// expected-error @+1 {{is packed as 'bf16', expected q8 or q4}}
+plan.weight @w file 0 at 0 rows 8 x 64 pitch 64 packed bf16
+
+// -----
+
+// (C34)
+// expected-error @+1 {{is packed with rows of 32 bytes, expected blocks of 64}}
+plan.weight @w file 0 at 0 rows 8 x 32 pitch 48 packed q8
+
+// -----
+
+// (C2)
+// expected-error @+1 {{has a pitch of 32 bytes, expected at least the 34 bytes of a row}}
+plan.weight @w file 0 at 0 rows 8 x 64 pitch 32 packed q8

@@ -14,6 +14,9 @@ plan.weight @model.embed file 0 at 7272 rows 64 x 384 pitch 384
 // CHECK: plan.weight @model.layers.0.q file 1 at 31848 rows 8 x 384 pitch 400 layer 0 in @weights0 at 256
 plan.weight @model.layers.0.q file 1 at 31848 rows 8 x 384 pitch 400 layer 0 in @weights0 at 256
 
+// CHECK: plan.weight @model.layers.1.q file 1 at 38000 rows 8 x 384 pitch 112 packed q4 layer 1
+plan.weight @model.layers.1.q file 1 at 38000 rows 8 x 384 pitch 112 packed q4 layer 1
+
 // CHECK: plan.storage @k cache size 4096 in @cache0 at 0
 plan.storage @k cache size 4096 in @cache0 at 0
 // CHECK: plan.storage @state state size 128

@@ -102,7 +102,7 @@ func.func @f(%x: tensor<1x1xf32>) {
 
 // (C4)
 func.func @f(%x: tensor<4x8xf32>, %w: tensor<?x8xbf16>) {
-  // expected-error @+1 {{weight has type 'tensor<?x8xbf16>', expected a static shape without rows encoding}}
+  // expected-error @+1 {{weight has type 'tensor<?x8xbf16>', expected a static shape without encoding}}
   %0 = qwen.linear %x, %w : (tensor<4x8xf32>, tensor<?x8xbf16>) -> tensor<4x?xf32>
   return
 }
@@ -840,5 +840,44 @@ func.func @f() {
 func.func @f() {
   // expected-error @+1 {{result has rank 2, expected 1}}
   %0 = qwen.position_ids : tensor<4x1xi32>
+  return
+}
+
+// -----
+
+// (C23)
+// expected-error @+1 {{packed encoding says bf16, expected q8 or q4; leave the encoding out}}
+func.func private @f(tensor<4x32xbf16, #qwen.packed<bf16>>)
+
+// -----
+
+// (C23)
+// expected-error @+1 {{packed encoding stands on another tensor than [N, K] of bf16 with K a multiple of 32, expected such a weight}}
+func.func private @f(tensor<4x33xbf16, #qwen.packed<q8>>)
+
+// -----
+
+// (C23)
+// expected-error @+1 {{packed encoding stands on another tensor}}
+func.func private @f(tensor<32xbf16, #qwen.packed<q4>>)
+
+// -----
+
+// (C4)
+func.func @f(%ids: tensor<1xi32>, %w: tensor<4x32xbf16, #qwen.packed<q8>>) {
+  // expected-error @+1 {{expected a static shape without encoding}}
+  %0 = qwen.embedding %ids, %w : (tensor<1xi32>, tensor<4x32xbf16, #qwen.packed<q8>>) -> tensor<1x32xf32>
+  return
+}
+
+// -----
+
+// (C24)
+func.func @f(%x: tensor<1x32xf32>, %a: tensor<4x32xbf16, #qwen.packed<q8>>, %b: tensor<4x32xbf16>) {
+  // expected-error @+1 {{weight has type 'tensor<4x32xbf16>', expected the format of the first, q8}}
+  %0 = qwen.fused_linear none concat %x weights(%a, %b) {
+  ^bb0(%acc: f32):
+    qwen.yield %acc : f32
+  } : (tensor<1x32xf32>, tensor<4x32xbf16, #qwen.packed<q8>>, tensor<4x32xbf16>) -> tensor<1x8xf32>
   return
 }

@@ -4,6 +4,8 @@
 
 // CHECK: qwen.parameter @embed : tensor<32x8xbf16> file 0 offset 64
 qwen.parameter @embed : tensor<32x8xbf16> file 0 offset 64
+// CHECK: qwen.parameter @packed : tensor<4x32xbf16, #qwen.packed<q4>> file 1 offset 64
+qwen.parameter @packed : tensor<4x32xbf16, #qwen.packed<q4>> file 1 offset 64
 // CHECK: qwen.state @layers.0.k : tensor<16x2x4xf32>
 qwen.state @layers.0.k : tensor<16x2x4xf32>
 // CHECK: qwen.state @dynamic : tensor<?x2x4xf16>

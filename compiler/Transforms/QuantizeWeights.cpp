@@ -1,0 +1,95 @@
+//===- QuantizeWeights.cpp - Which weights are stored in blocks of few bits ---------------------------------------===//
+
+#include "compiler/Transforms/Passes.h"
+
+#include "runtime/schema/WeightFormat.h"
+
+#include "mlir/IR/TypeUtilities.h"
+#include "llvm/ADT/StringMap.h"
+
+namespace mlir::qwen {
+#define GEN_PASS_DEF_QUANTIZEWEIGHTSPASS
+#include "compiler/Transforms/Passes.h.inc"
+} // namespace mlir::qwen
+
+using namespace mlir;
+using namespace mlir::qwen;
+
+namespace {
+
+bool hasIntegerResult(Operation *op) {
+  return llvm::any_of(op->getResultTypes(), [](Type type) { return getElementTypeOrSelf(type).isInteger(); });
+}
+
+/// Whether \p value, perhaps through operations of one input such as a softmax, decides which of something is taken.
+/// There a small error is not a small error of the result.
+bool decidesChoices(Value value) {
+  SmallVector<Value> work = {value};
+  while (!work.empty())
+    for (Operation *user : work.pop_back_val().getUsers()) {
+      if (hasIntegerResult(user))
+        return true;
+      if (user->getNumOperands() == 1)
+        work.append(user->result_begin(), user->result_end());
+    }
+  return false;
+}
+
+bool isMatrixOfProduct(OpOperand &use) {
+  if (auto experts = dyn_cast<ExpertLinearOp>(use.getOwner()))
+    return &use == &experts.getWeightMutable();
+  auto linear = dyn_cast<LinearOp>(use.getOwner());
+  return linear && &use == &linear.getWeightMutable() && !decidesChoices(linear.getResult());
+}
+
+struct QuantizeWeights : qwen::impl::QuantizeWeightsPassBase<QuantizeWeights> {
+  using QuantizeWeightsPassBase::QuantizeWeightsPassBase;
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    std::optional<WeightFormat> packed = symbolizeWeightFormat(format);
+    if (!packed) {
+      module.emitError() << "format is '" << format.getValue() << "', expected bf16, q8 or q4";
+      return signalPassFailure();
+    }
+    if (*packed == WeightFormat::BF16)
+      return;
+    llvm::StringMap<SmallVector<Value>> readers;
+    module.walk([&](WeightOp weight) { readers[weight.getParameter()].push_back(weight.getResult()); });
+    // The members of a stack have one shape and one reader: all of them are packed or none.
+    module.walk([&](WeightStackOp stack) {
+      for (auto member : stack.getParameters().getAsRange<FlatSymbolRefAttr>())
+        readers[member.getValue()].push_back(stack.getResult());
+    });
+    auto packedForm = [&](Type type) {
+      return cast<RankedTensorType>(type).cloneWithEncoding(PackedAttr::get(&getContext(), *packed));
+    };
+    for (auto parameter : module.getOps<ParameterOp>()) {
+      ArrayRef<Value> weights = readers[parameter.getSymName()];
+      auto type = cast<RankedTensorType>(parameter.getType());
+      if (!isPackable(type) || !areMatricesOfProducts(weights))
+        continue;
+      parameter.setType(packedForm(type));
+      for (Value weight : weights)
+        weight.setType(packedForm(weight.getType()));
+      ++packedCount;
+    }
+  }
+
+  static bool isPackable(RankedTensorType type) {
+    return type.getRank() == 2 && !type.getEncoding() && type.getDimSize(1) % qwenrt::kBlockWeights == 0;
+  }
+
+  static bool areMatricesOfProducts(ArrayRef<Value> weights) {
+    bool isRead = false;
+    for (Value weight : weights)
+      for (OpOperand &use : weight.getUses()) {
+        isRead = true;
+        if (!isMatrixOfProduct(use))
+          return false;
+      }
+    return isRead;
+  }
+};
+
+} // namespace
