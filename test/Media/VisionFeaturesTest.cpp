@@ -122,7 +122,7 @@ TEST(VisionFeaturesTest, VideoPatches) {
   VisionFeatures features;
   VideoPatcher patcher(options, limits, features);
   for (int i = 0; i < 4; ++i)
-    ASSERT_TRUE(patcher.add(imageOf("frame_" + std::to_string(i) + ".png")).isOk());
+    ASSERT_TRUE(patcher.add(imageOf("frames/frame_" + std::to_string(i) + ".png")).isOk());
   ASSERT_TRUE(patcher.finish().isOk());
   const std::vector<int64_t> grid = golden().values<int64_t>("video.grid_thw");
   EXPECT_EQ(features.grids[0], (PatchGrid{uint32_t(grid[0]), uint32_t(grid[1]), uint32_t(grid[2])}));
@@ -136,7 +136,7 @@ TEST(VisionFeaturesTest, AnOddVideoRepeatsItsLastFrame) {
   for (auto [frames, features] : {std::pair{3, &odd}, std::pair{4, &even}}) {
     VideoPatcher patcher(options, limits, *features);
     for (int i = 0; i < frames; ++i)
-      ASSERT_TRUE(patcher.add(imageOf("frame_" + std::to_string(std::min(i, 2)) + ".png")).isOk());
+      ASSERT_TRUE(patcher.add(imageOf("frames/frame_" + std::to_string(std::min(i, 2)) + ".png")).isOk());
     ASSERT_TRUE(patcher.finish().isOk());
   }
   EXPECT_EQ(odd.grids[0].time, 2u);
@@ -156,8 +156,8 @@ TEST(VisionFeaturesTest, Limits) {
 
   VideoPatcher patcher(options, limits, features);
   EXPECT_EQ(patcher.finish().message(), "the video has no frame, expected at least one, use another file or folder");
-  ASSERT_TRUE(patcher.add(imageOf("frame_0.png")).isOk());
-  EXPECT_EQ(patcher.add(imageOf("frame_1.png")).message(),
+  ASSERT_TRUE(patcher.add(imageOf("frames/frame_0.png")).isOk());
+  EXPECT_EQ(patcher.add(imageOf("frames/frame_1.png")).message(),
             "the video has more than 1 frames, expected at most that (the media limit), lower --fps or take fewer");
 
   limits.maxVideoFrames = 2;
