@@ -125,12 +125,28 @@ TEST(MediaReaderTest, Errors) {
                  "the prompt has placeholders for 0 of 1 audio clips and 0 of 0 videos, expected one for each");
   MediaReaderOptions options;
   options.fps = 0;
-  EXPECT_REFUSED(MediaReader(decoders(), options).finish(),
+  EXPECT_REFUSED(MediaReader(decoders(), options).addVideo(kMediaFolder + "frames"),
                  "the rate is 0.000 frames per second, expected above 0, change --fps");
   options.fps = 1;
   options.limits.maxVideoFrames = 3;
   EXPECT_REFUSED(MediaReader(decoders(), options).addVideo(kMediaFolder + "frames"),
                  "frames: the folder has more than 3 frames, expected at most that (the media limit), take some out");
+}
+
+TEST(MediaReaderTest, NothingOfABrokenVideoStays) {
+  TemporaryFolder folder;
+  for (const std::string name : {"frame_0.png", "frame_1.png", "frame_2.png"})
+    folder.write(name, readText(kMediaFolder + "frames/" + name));
+  folder.write("frame_3.png", "no image");
+  MediaReaderOptions options = withTracks();
+  options.audioInVideo = false;
+  MediaReader reader(decoders(), options);
+  EXPECT_REFUSED(reader.addVideo(folder.path()), "frame_3.png: the file is no known image");
+  EXPECT_TRUE(reader.parts().empty());
+  ASSERT_TRUE(reader.addVideo(kMediaFolder + "frames").isOk());
+  const MediaInputs inputs = valueOf(reader.finish());
+  EXPECT_EQ(inputs.spans.videos.size(), 1u);
+  expectClose(inputs.videos.patches, GoldenFile("vision.safetensors").values<float>("video.pixel_values"), 1e-6);
 }
 
 TEST(MediaReaderTest, WithoutAModuleTheMessageNamesWhatIsMissing) {

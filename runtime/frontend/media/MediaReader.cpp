@@ -66,6 +66,23 @@ Status MediaReader::addImage(const std::string &path) {
 }
 
 Status MediaReader::addVideo(const std::string &path) {
+  const size_t patches = videos_.patches.size(), grids = videos_.grids.size(), tracks = tracks_.size();
+  Status status = readVideo(path);
+  if (status) {
+    parts_.push_back(Media::Video);
+    return status;
+  }
+  // Nothing of a broken video may stay between the others; a chat goes on after the message.
+  videos_.patches.resize(patches);
+  videos_.grids.resize(grids);
+  tracks_.resize(tracks);
+  return status;
+}
+
+Status MediaReader::readVideo(const std::string &path) {
+  if (options_.fps && !(*options_.fps > 0 && std::isfinite(*options_.fps)))
+    return {StatusCode::InvalidUsage,
+            text("the rate is ", formatFixed(*options_.fps, 3), " frames per second, expected above 0, change --fps")};
   std::error_code error;
   const bool isFolder = fs::is_directory(path, error);
   VideoPatcher patcher(options_.vision, options_.limits, videos_);
@@ -78,13 +95,12 @@ Status MediaReader::addVideo(const std::string &path) {
                                                      [&](const RgbImage &frame) { return patcher.add(frame); }));
   }
   QWENRT_RETURN_IF_ERROR(patcher.finish().withContext(printable(path)));
-  if (options_.audioInVideo) {
-    tracks_.emplace_back();
-    if (!isFolder) {
-      QWENRT_ASSIGN_OR_RETURN(tracks_.back(), decoders_.readVideoTrack(path, options_.limits));
-    }
+  if (!options_.audioInVideo)
+    return Status::ok();
+  tracks_.emplace_back();
+  if (!isFolder) {
+    QWENRT_ASSIGN_OR_RETURN(tracks_.back(), decoders_.readVideoTrack(path, options_.limits));
   }
-  parts_.push_back(Media::Video);
   return Status::ok();
 }
 
@@ -108,10 +124,6 @@ Status MediaReader::addFolder(const std::string &path, VideoPatcher &patcher) {
 }
 
 Result<MediaInputs> MediaReader::finish(std::optional<std::vector<Media>> order) {
-  const double fps = options_.fps.value_or(kDefaultPositionFps);
-  if (!(fps > 0) || !std::isfinite(fps))
-    return Status(StatusCode::InvalidUsage,
-                  text("the rate is ", formatFixed(fps, 3), " frames per second, expected above 0, change --fps"));
   if (std::find(tracks_.begin(), tracks_.end(), std::nullopt) != tracks_.end())
     return Status(StatusCode::InvalidInput,
                   "a folder of frames has no track, expected an audio clip behind it, add one or "
@@ -123,7 +135,7 @@ Result<MediaInputs> MediaReader::finish(std::optional<std::vector<Media>> order)
   inputs.spans.merge = options_.vision.merge;
   inputs.spans.audioInVideo = options_.audioInVideo && !tracks_.empty();
   for (const PatchGrid &grid : inputs.videos.grids)
-    inputs.spans.videos.push_back({grid, options_.vision.temporalPatch / fps});
+    inputs.spans.videos.push_back({grid, options_.vision.temporalPatch / options_.fps.value_or(kDefaultPositionFps)});
 
   // Clips in the order in which the prompt comes to them; a track stands where its video does.
   std::vector<std::span<const float>> clips;

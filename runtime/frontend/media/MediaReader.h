@@ -37,10 +37,12 @@ public:
   MediaReader(const MediaDecoders &decoders, const MediaReaderOptions &options)
       : decoders_(decoders), options_(options) {}
 
-  // Each reads one file now. Messages start with its path. Errors are those of the decoders and of VisionFeatures.h.
+  // Each reads one file now; after an error the reader is as before. Messages start with its path. Errors are those of
+  // the decoders and of VisionFeatures.h.
   Status addAudio(const std::string &path);
   Status addImage(const std::string &path);
   /// A video file, or a folder whose images (.png, .jpg, .jpeg, .webp) are its frames in the order of their names.
+  /// InvalidUsage for a rate that is not above 0.
   Status addVideo(const std::string &path);
 
   /// The kinds of media that have a placeholder, as added: the content parts before the text of a turn.
@@ -53,6 +55,7 @@ public:
 
 private:
   using Samples = std::vector<float>;
+  Status readVideo(const std::string &path);
   Status addFolder(const std::string &path, VideoPatcher &patcher);
 
   MediaDecoders decoders_;
