@@ -85,6 +85,13 @@ TEST(AudioFeaturesTest, Errors) {
             "audio clip 0 has a sample that is not finite, expected numbers, convert the file again");
 }
 
+TEST(AudioFeaturesTest, FramesAreCountedBeforeTheyAreComputed) {
+  const std::vector<float> clip(1'600'000);
+  const std::vector<std::span<const float>> many(3356, clip);
+  EXPECT_EQ(logMelFeatures(many).status().message(),
+            "the audio clips have up to 33560000 mel frames, expected at most 2^25, use shorter clips");
+}
+
 TEST(AudioFeaturesTest, TokenCounts) {
   EXPECT_GE(mediaCases()["audio_token_counts"].size(), 14u);
   for (const auto &[frames, tokens] : mediaCases()["audio_token_counts"].items())

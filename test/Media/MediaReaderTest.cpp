@@ -158,6 +158,17 @@ TEST(MediaReaderTest, WithoutAModuleTheMessageNamesWhatIsMissing) {
   EXPECT_REFUSED(reader.addVideo(kMediaFolder), "no decoder for image files is loaded");
 }
 
+TEST(MediaDecodersTest, AModuleMustLoadAndFit) {
+  TemporaryFolder folder;
+  folder.write("module.so", "no module");
+  EXPECT_REFUSED(loadDecoderModule(folder.path("module.so"), "install it"), "module.so' (");
+  EXPECT_REFUSED(loadDecoderModule(folder.path("module.so"), "install it"),
+                 "), expected the module and its libraries, install it");
+  EXPECT_REFUSED(
+      loadDecoderModule("libm.so.6", "install it"),
+      "'libm.so.6' belongs to another version of qwenrt, expected that of this build, install them together");
+}
+
 TEST(MediaReaderTest, AVideoFileBringsItsTrack) {
   if (!QWENC_TEST_VIDEO)
     GTEST_SKIP() << "built without qwenrt-video.so";

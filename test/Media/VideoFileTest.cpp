@@ -113,6 +113,24 @@ TEST(VideoFileTest, Errors) {
                  "grey.mkv: enough");
 }
 
+TEST(VideoFileTest, DamagedStreams) {
+  TemporaryFolder folder;
+  std::string bytes = readText(kFiles + "grey.webm");
+  bytes.replace(bytes.find("V_VP9"), 5, "V_XXX");
+  folder.write("unknown.webm", bytes);
+  EXPECT_REFUSED(read(folder.path("unknown.webm")),
+                 "libav has no decoder for the video of the file, expected a common codec, convert it");
+
+  bytes = readText(kFiles + "sound.mp4");
+  const size_t begin = bytes.find("mdat") + 4, end = bytes.find("moov", begin) - 4;
+  bytes.replace(begin, end - begin, end - begin, '\xff');
+  folder.write("noise.mp4", bytes);
+  EXPECT_REFUSED(read(folder.path("noise.mp4")),
+                 "noise.mp4: no frame of the video can be decoded, expected some, convert it again");
+  EXPECT_REFUSED(readVideoTrack(folder.path("noise.mp4"), {}),
+                 "noise.mp4: the sound of the video is empty, expected some, leave --use-audio-in-video out");
+}
+
 TEST(VideoFileTest, Limits) {
   MediaLimits limits;
   limits.maxVideoFrames = 5;

@@ -125,6 +125,9 @@ void addClip(std::span<const float> clip, uint64_t paddedCount, uint32_t validFr
 Status checkClips(std::span<const std::span<const float>> clips, uint64_t longest) {
   if (clips.empty())
     return {StatusCode::InvalidInput, "found no audio clip, expected at least one, leave the audio encoder out"};
+  if (longest / kMelHop * clips.size() > std::numeric_limits<uint32_t>::max() / kMelBins)
+    return {StatusCode::InvalidInput, text("the audio clips have up to ", longest / kMelHop * clips.size(),
+                                           " mel frames, expected at most 2^25, use shorter clips")};
   for (size_t i = 0; i < clips.size(); ++i) {
     if (clips[i].empty())
       return {StatusCode::InvalidInput, text("audio clip ", i, " is empty, expected sound, leave it out")};
@@ -136,9 +139,6 @@ Status checkClips(std::span<const std::span<const float>> clips, uint64_t longes
     return {StatusCode::InvalidInput,
             text("the longest audio clip has ", longest, " samples at 16 kHz, expected at least ", kMinAudioSamples,
                  ", use a longer clip")};
-  if (longest / kMelHop * clips.size() > std::numeric_limits<uint32_t>::max() / kMelBins)
-    return {StatusCode::InvalidInput, text("the audio clips have up to ", longest / kMelHop * clips.size(),
-                                           " mel frames, expected at most 2^25, use shorter clips")};
   return Status::ok();
 }
 

@@ -13,6 +13,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace qwenrt {
@@ -40,5 +41,8 @@ struct MediaDecoders {
 /// folder, in ../lib from there, and where the system's loader looks; they stay loaded. Unsupported if a module or a
 /// library below it is missing; the message holds the loader's reason.
 Result<MediaDecoders> loadMediaDecoders(bool withVideo);
+
+/// The table of one module; \p remedy ends the message if it cannot be loaded.
+Result<MediaDecoders> loadDecoderModule(const std::string &path, std::string_view remedy);
 
 } // namespace qwenrt
