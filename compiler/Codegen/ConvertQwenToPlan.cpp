@@ -455,6 +455,8 @@ private:
   //===----------------------------------------------------------------------------------------------------------===//
 
   LogicalResult lower(qwen::RouteOp op) {
+    if (op.getInlined())
+      return success();
     FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getLogits().getType());
     if (failed(rows))
       return failure();
@@ -496,6 +498,11 @@ private:
     return dispatch(op.getLoc(), plan, operands);
   }
 
+  static qwen::RouteOp inlinedRoute(qwen::FusedExpertsOp op) {
+    auto route = op.getExperts().getDefiningOp<qwen::RouteOp>();
+    return route && route.getInlined() ? route : qwen::RouteOp();
+  }
+
   FailureOr<Linear> describe(qwen::FusedExpertsOp op) {
     FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getExperts().getType());
     if (failed(rows))
@@ -518,6 +525,10 @@ private:
     experts.choices = widthOf(op.getExperts().getType());
     experts.ownInput = cast<RankedTensorType>(op.getInput().getType()).getRank() == 3;
     experts.sum = op.getRouteWeights() != nullptr;
+    if (qwen::RouteOp route = inlinedRoute(op)) {
+      experts.routed = true;
+      experts.normalize = route.getNormalize();
+    }
     if (op.getTiles()) {
       auto groups = op.getTiles().getDefiningOp<qwen::GroupExpertsOp>();
       if (!groups)
@@ -549,8 +560,9 @@ private:
       return failure();
     if (linear->needsState())
       operands.push_back(stateRef(loc));
-    operands.push_back(range(op.getExperts()));
-    if (op.getRouteWeights())
+    qwen::RouteOp route = inlinedRoute(op);
+    operands.push_back(range(route ? route.getLogits() : op.getExperts()));
+    if (op.getRouteWeights() && !route)
       operands.push_back(range(op.getRouteWeights()));
     if (op.getTiles())
       operands.append({range(op.getOrder()), range(op.getTiles())});

@@ -10,9 +10,9 @@ namespace {
 
 // Relative speeds of one core, in its cycles; only the ratios matter.
 constexpr double kProductsPerCycle = 512; // of the matrix units, as the best product on an H200 reaches
-constexpr double kBytesPerCycle = 40;      // from the cache that all cores share
-constexpr double kStageCycles = 250;       // of a stage in which neither makes progress: barriers, first operands
-constexpr double kBarrierCycles = 100;     // of the second barrier of a stage with one buffer
+constexpr double kBytesPerCycle = 40;     // from the cache that all cores share
+constexpr double kStageCycles = 250;      // of a stage in which neither makes progress: barriers, first operands
+constexpr double kBarrierCycles = 100;    // of the second barrier of a stage with one buffer
 
 /// What an invocation may keep in sums and in stages that wait, so that operands and addresses still find room.
 constexpr uint32_t kRegisters = 160;

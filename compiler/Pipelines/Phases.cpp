@@ -66,13 +66,18 @@ static void populateFusion(OpPassManager &passes, const CompileOptions &options)
   passes.addNestedPass<func::FuncOp>(createSplitDecodeAttentionPass(attention));
   // After all products exist, so that a norm with several readers can disappear.
   passes.addNestedPass<func::FuncOp>(createFuseProloguePass());
+  // All products that take a choice are there.
+  passes.addNestedPass<func::FuncOp>(createInlineRoutePass());
   // Products of many rows need their choices sorted.
   passes.addNestedPass<func::FuncOp>(createGroupExpertsPass());
   // Whatever found no product.
   passes.addNestedPass<func::FuncOp>(createFuseElementwisePass());
   // Last: it asks who reads a value, which the fusions above still change.
-  if (options.target.narrowMatrixOperands)
-    passes.addNestedPass<func::FuncOp>(createNarrowMatrixOperandsPass());
+  if (options.target.narrowMatrixOperands) {
+    NarrowMatrixOperandsPassOptions narrow;
+    narrow.f16 = options.target.f16CooperativeMatrix;
+    passes.addNestedPass<func::FuncOp>(createNarrowMatrixOperandsPass(narrow));
+  }
   // Folds views of views and drops weights that nothing reads any more.
   passes.addNestedPass<func::FuncOp>(createCanonicalizerPass());
   passes.addNestedPass<func::FuncOp>(createVerifyFusedPass());

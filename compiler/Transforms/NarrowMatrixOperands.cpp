@@ -42,7 +42,17 @@ bool feedsOnlyProducts(Value value, SmallVectorImpl<Value> &views) {
   return true;
 }
 
+/// Whether the values of \p op stay in the range of f16 whatever the model: a normalised row by its norm's weights,
+/// attention by the values it weighs, which are f16 already.
+bool isBounded(Operation *op) {
+  auto attention = dyn_cast<AttentionOp>(op);
+  return isa<RmsNormOp>(op) ||
+         (attention && cast<RankedTensorType>(attention.getValues().getType()).getElementType().isF16());
+}
+
 struct NarrowMatrixOperands : qwen::impl::NarrowMatrixOperandsPassBase<NarrowMatrixOperands> {
+  using NarrowMatrixOperandsPassBase::NarrowMatrixOperandsPassBase;
+
   void runOnOperation() override {
     getOperation().walk([&](RmsNormOp norm) { splitNorm(norm); });
     getOperation().walk([&](Operation *op) {
@@ -55,8 +65,9 @@ struct NarrowMatrixOperands : qwen::impl::NarrowMatrixOperandsPassBase<NarrowMat
       if (!type.getElementType().isF32() || !hasManyRows || !feedsOnlyProducts(result, views))
         return;
       views.push_back(result);
+      Type narrow = f16 && isBounded(op) ? Type(Float16Type::get(&getContext())) : BFloat16Type::get(&getContext());
       for (Value value : views)
-        value.setType(cast<RankedTensorType>(value.getType()).clone(BFloat16Type::get(&getContext())));
+        value.setType(cast<RankedTensorType>(value.getType()).clone(narrow));
       ++narrowedCount;
     });
   }

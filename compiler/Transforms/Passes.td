@@ -270,9 +270,10 @@ def FuseElementwisePass : Pass<"qwen-fuse-elementwise", "::mlir::func::FuncOp"> 
 }
 
 def NarrowMatrixOperandsPass : Pass<"qwen-narrow-matrix-operands", "::mlir::func::FuncOp"> {
-  let summary = "activations of many rows that only feed products are stored as bf16";
+  let summary = "activations of many rows that only feed products are stored in 16 bits";
   let description = [{
-    For targets whose matrix units take bf16 operands. The residual stream, extras and results stay f32.
+    For targets whose matrix units take 16-bit operands. The residual stream, extras and results stay f32. What can grow
+    without bound is stored as bf16.
 
     ```mlir
     %n = qwen.rms_norm %x, %w eps 1.0e-6 : ... -> tensor<64x8xf32, #qwen.rows<S>>
@@ -284,7 +285,9 @@ def NarrowMatrixOperandsPass : Pass<"qwen-narrow-matrix-operands", "::mlir::func
     %y = qwen.fused_linear none concat %n weights(%a) { ... } : ...
     ```
   }];
-  let statistics = [Statistic<"narrowedCount", "narrowed-values", "activations stored as bf16">];
+  let options = [Option<"f16", "f16", "bool", "false",
+                        "store what has a bound in f16, which keeps three bits more: norms, and attention over f16 values">];
+  let statistics = [Statistic<"narrowedCount", "narrowed-values", "activations stored in 16 bits">];
 }
 
 //===----------------------------------------------------------------------------------------------------===//
@@ -331,6 +334,23 @@ def FuseExpertsPass : Pass<"qwen-fuse-experts", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
   let statistics = [Statistic<"fusedCount", "fused-expert-linears", "expert linears that became products">,
                     Statistic<"sumCount", "fused-sums", "weighted sums that joined a product">];
+}
+
+def InlineRoutePass : Pass<"qwen-inline-route", "::mlir::func::FuncOp"> {
+  let summary = "the choice of one row is repeated by each product that takes it";
+  let description = [{
+    A choice among some hundred experts is cheaper to repeat in every workgroup than to wait for.
+
+    ```mlir
+    %w, %e = qwen.route %logits normalize : (tensor<1x16xf32>) -> (tensor<1x4xf32>, tensor<1x4xi32>)
+    ```
+    ==>
+    ```mlir
+    %w, %e = qwen.route %logits normalize inlined : (tensor<1x16xf32>) -> (tensor<1x4xf32>, tensor<1x4xi32>)
+    ```
+  }];
+  let options = [Option<"maxExperts", "max-experts", "int64_t", "256", "experts among which a workgroup chooses">];
+  let statistics = [Statistic<"inlinedCount", "inlined-routes", "choices that products repeat">];
 }
 
 def GroupExpertsPass : Pass<"qwen-group-experts", "::mlir::func::FuncOp"> {

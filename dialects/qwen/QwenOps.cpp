@@ -556,8 +556,17 @@ LogicalResult CombineSplitsOp::verify() { // (C20)
 // Fused operations of mixtures of experts
 //===------------------------------------------------------------------------------------------------------------===//
 
-LogicalResult RouteOp::verify() {
-  return verifyChoice(*this, typeOf(getLogits()), typeOf(getWeights()), typeOf(getExperts()));
+LogicalResult RouteOp::verify() { // (C26)
+  if (failed(verifyChoice(*this, typeOf(getLogits()), typeOf(getWeights()), typeOf(getExperts()))))
+    return failure();
+  if (!getInlined())
+    return success();
+  if (failed(verifyDim(*this, "logits", typeOf(getLogits()), 0, 1)))
+    return failure();
+  for (Operation *user : (*this)->getUsers())
+    if (!isa<FusedExpertsOp>(user))
+      return emitOpError() << "is inlined and read by '" << user->getName() << "', expected only qwen.fused_experts";
+  return success();
 }
 
 LogicalResult GroupExpertsOp::verify() { // (C29)

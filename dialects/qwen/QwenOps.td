@@ -15,7 +15,7 @@ include "mlir/Interfaces/SideEffectInterfaces.td"
 
 class Qwen_Op<string mnemonic, list<Trait> traits = []> : Op<Qwen_Dialect, mnemonic, traits>;
 
-def Activation : RankedTensorOf<[F32, BF16]>;
+def Activation : RankedTensorOf<[F32, BF16, F16]>;
 def WeightTensor : RankedTensorOf<[BF16]>;
 def IdTensor : RankedTensorOf<[I32]>;
 def StateTensor : RankedTensorOf<[F32, F16, BF16]>;
@@ -385,10 +385,15 @@ def Qwen_RouteOp : Qwen_Op<"route", [Pure]> {
     ```mlir
     %weights, %experts = qwen.route %logits normalize : (tensor<1x16xf32>) -> (tensor<1x4xf32>, tensor<1x4xi32>)
     ```
+
+    With `inlined` nothing is computed here: each product that takes the choice repeats it from the logits, which costs less
+    than waiting for a step. Only products of one row do.
   }];
-  let arguments = (ins Activation:$logits, UnitAttr:$normalize);
+  let arguments = (ins Activation:$logits, UnitAttr:$normalize, UnitAttr:$inlined);
   let results = (outs Activation:$weights, IdTensor:$experts);
-  let assemblyFormat = "$logits (`normalize` $normalize^)? attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $logits (`normalize` $normalize^)? (`inlined` $inlined^)? attr-dict `:` functional-type(operands, results)
+  }];
   let hasVerifier = 1;
 }
 

@@ -313,7 +313,7 @@ FailureOr<KernelPlan> prefillAttentionKernel(const RowBound &rows, const Heads &
     return failure();
   KernelPlan plan;
   plan.name = "attention" + heads.suffix() + "_r" + std::to_string(rows.max) + parameterTag({scale}) +
-              (output == Elem::BF16 ? "_ybf16" : "");
+              (output == Elem::F32 ? "" : std::string("_y") + elemName(output));
   plan.workgroup = {kSide * kSide, 1, 1};
   plan.groups = {(rows.max + tile->queries() - 1) / tile->queries(), heads.query, 1};
   plan.emit = [=](KernelBuilder &k) {

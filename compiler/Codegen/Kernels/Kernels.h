@@ -29,6 +29,9 @@ struct KernelPlan {
   std::function<mlir::LogicalResult(KernelBuilder &)> emit;
 };
 
+/// "f16"
+const char *elemName(Elem elem);
+
 /// "_p1a2b3c4d": tells kernels apart whose constants differ (eps, scale, theta) and that have the same shape.
 std::string parameterTag(llvm::ArrayRef<double> parameters);
 
@@ -87,14 +90,16 @@ enum class LinearPrologue { None, RmsNorm, CombineSplits };
 /// Weights are stacks [count, n, k] of which each row takes `choices` experts.
 struct Experts {
   uint32_t count = 0, choices = 0;
-  bool ownInput = false; ///< the input is [rows, choices, k], not [rows, k]
-  bool sum = false;      ///< one row: the choices are weighted and added up; else the result is [rows, choices, n]
-  uint32_t tiles = 0;    ///< of the choices sorted by expert (groupExpertsKernel), when there is more than one row
-  uint32_t tile = 0;     ///< choices in one of these at most
+  bool ownInput = false;  ///< the input is [rows, choices, k], not [rows, k]
+  bool routed = false;    ///< one row: the choice is made here, from the router's logits [count]
+  bool normalize = false; ///< of a choice made here: the chosen probabilities are divided by their sum
+  bool sum = false;       ///< one row: the choices are weighted and added up; else the result is [rows, choices, n]
+  uint32_t tiles = 0;     ///< of the choices sorted by expert (groupExpertsKernel), when there is more than one row
+  uint32_t tile = 0;      ///< choices in one of these at most
 };
 
 /// result[r, n] = epilogue(acc_0, ..., extra_0[r, n], ...), acc_i = sum_k prologue(x)[r, k] * W_i[n, k].
-/// Operands: x, (norm,) (state,) (experts, (route weights,) (order, tiles,)) W_0.., extras.., y.
+/// Operands: x, (norm,) (state,) (logits, or experts, (route weights,) (order, tiles,)) W_0.., extras.., y.
 struct Linear {
   RowBound rows;
   uint32_t n = 0, k = 0;
@@ -127,7 +132,7 @@ struct Linear {
 /// The operands of a Linear, declared in order.
 struct LinearOperands {
   Buffer x, norm, state, y;
-  Buffer experts, routeWeights, order, tiles;
+  Buffer logits, experts, routeWeights, order, tiles;
   llvm::SmallVector<Buffer> weights, extras;
 };
 LinearOperands declareOperands(KernelBuilder &k, const Linear &linear);

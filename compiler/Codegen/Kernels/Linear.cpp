@@ -27,15 +27,16 @@ std::string Linear::suffix() const {
     name += "_combine" + std::to_string(combineHeads) + "x" + std::to_string(combineSplits);
   if (experts)
     name += "_experts" + std::to_string(experts->count) + (experts->sum ? "_sum" : "x") +
-            std::to_string(experts->choices) + (experts->ownInput ? "" : "_shared");
+            std::to_string(experts->choices) + (experts->ownInput ? "" : "_shared") +
+            (experts->routed ? experts->normalize ? "_routed_normalized" : "_routed" : "");
   if (std::string body = bodyName(*epilogue); !body.empty())
     name += "_" + body;
   for (const Extra &extra : extras)
     name += std::string(extra.broadcast ? "_b" : "_e") + (extra.elem == Elem::BF16 ? "bf16" : "f32");
-  if (input == Elem::BF16)
-    name += "_xbf16";
-  if (output == Elem::BF16)
-    name += "_ybf16";
+  if (input != Elem::F32)
+    name += std::string("_x") + elemName(input);
+  if (output != Elem::F32)
+    name += std::string("_y") + elemName(output);
   return name;
 }
 
@@ -49,8 +50,11 @@ LinearOperands declareOperands(KernelBuilder &k, const Linear &linear) {
     ops.state = k.operand("state", Access::Read, linear.state.bytes());
   if (linear.experts) {
     uint64_t choices = uint64_t(linear.rows.max) * linear.experts->choices;
-    ops.experts = k.operand("experts", Access::Read, choices * 4);
-    if (linear.experts->sum)
+    if (linear.experts->routed)
+      ops.logits = k.operand("logits", Access::Read, uint64_t(linear.experts->count) * 4);
+    else
+      ops.experts = k.operand("experts", Access::Read, choices * 4);
+    if (linear.experts->sum && !linear.experts->routed)
       ops.routeWeights = k.operand("route_weights", Access::Read, choices * 4);
     if (linear.experts->tiles) {
       ops.order = k.operand("order", Access::Read, choices * 4);
@@ -237,8 +241,7 @@ private:
     Vals values = loadFour(k, ops.x, linear.input, xRow, depth, linear.k);
     // A row of weights may end inside padding: it is zero there.
     for (WeightReader &reader : readers)
-      values.append(
-          fourInside(k, depth, paddedWidth(linear.k), [&](Val safe) { return reader.loadFour(wRow, safe); }));
+      values.append(fourInside(k, depth, paddedWidth(linear.k), [&](Val safe) { return reader.loadFour(wRow, safe); }));
     return values;
   }
 

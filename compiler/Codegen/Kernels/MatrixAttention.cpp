@@ -389,7 +389,7 @@ FailureOr<KernelPlan> matrixAttentionKernel(const RowBound &rows, const Heads &h
     return failure();
   KernelPlan plan;
   plan.name = "attention_matrix" + heads.suffix() + "_r" + std::to_string(rows.max) + parameterTag({scale}) +
-              (output == Elem::BF16 ? "_ybf16" : "");
+              (output == Elem::F32 ? "" : std::string("_y") + elemName(output));
   plan.workgroup = {tile->subgroups() * target.subgroupSize, 1, 1};
   const uint32_t tiles = tilesOf(*tile);
   plan.groups = {tiles, heads.keyValue, 1};

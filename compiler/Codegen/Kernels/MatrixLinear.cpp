@@ -1,9 +1,9 @@
 //===- MatrixLinear.cpp - Matrix products on cooperative matrices ------------------------------------------------===//
 //
 // A workgroup computes a tile of results (MatrixTile.h), a subgroup a part of it in matrices of 16x16. Both operands
-// have 16 bits, those of the input, and pass through workgroup memory in 16-byte pieces, a stage of some columns of k at
-// a time; later stages are already on their way in registers, where weights wait as they are stored. The sums go back
-// through workgroup memory in f32, so that the epilogue is the same generated body as everywhere.
+// have 16 bits, those of the input, and pass through workgroup memory in 16-byte pieces, a stage of some columns of k
+// at a time; later stages are already on their way in registers, where weights wait as they are stored. The sums go
+// back through workgroup memory in f32, so that the epilogue is the same generated body as everywhere.
 //
 //===------------------------------------------------------------------------------------------------------------===//
 
@@ -111,8 +111,7 @@ private:
     });
     for (WeightReader &reader : readers) {
       next = 0;
-      forPieces(tile.columns,
-                [&](Val, Val piece, bool) { reader.loadEight(weightRows[next++], pieceAt(piece), raw); });
+      forPieces(tile.columns, [&](Val, Val piece, bool) { reader.loadEight(weightRows[next++], pieceAt(piece), raw); });
     }
     return raw;
   }
@@ -120,7 +119,8 @@ private:
   /// Puts a stage into workgroup memory: rows of x, then of each weight; zeros behind the end of a row.
   void store(Val stage, uint32_t buffer, ArrayRef<Value> raw) {
     const bool hasEnd = linear.k % (tile.depth * tile.ahead) != 0;
-    // `put` takes the place in workgroup memory, whether the piece lies inside its row, and the values that were loaded.
+    // `put` takes the place in workgroup memory, whether the piece lies inside its row, and the values that were
+    // loaded.
     auto take = [&](uint32_t firstRow, uint32_t count, unsigned size,
                     llvm::function_ref<void(Val, Val, ArrayRef<Value>)> put) {
       forPieces(count, [&](Val row, Val piece, bool isFull) {
@@ -176,7 +176,7 @@ private:
 
   /// Four neighbouring results of a strip: their place in it, and in the matrix.
   struct Quad {
-    Val access, row, result, column; // `row` counts in the tile's rows, `result` in the result's
+    Val access, row, result, column;       // `row` counts in the tile's rows, `result` in the result's
     SmallVector<SmallVector<Vals>> extras; // for each store of the quad
   };
 
@@ -198,8 +198,8 @@ private:
     // All loads before the first store, which could change what they read for all the driver knows.
     for (Quad &quad : quads)
       for (unsigned part = 0; part < 4; part += width)
-        quad.extras.push_back(loadExtras(k, linear, ops, quad.result,
-                                         k.min(quad.column + part, k.u32(linear.n - width)), width));
+        quad.extras.push_back(
+            loadExtras(k, linear, ops, quad.result, k.min(quad.column + part, k.u32(linear.n - width)), width));
     for (unsigned a = 0; a < linear.accumulators; ++a)
       for (uint32_t c = 0; c < columns / kMatrix; ++c)
         k.matrixStore(results, strip + (a * columns / 4 + c * kMatrix / 4), pitch, sums[sumIndex(a, i, j + c)]);

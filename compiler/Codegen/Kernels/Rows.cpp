@@ -22,6 +22,20 @@ unsigned accessWidth(uint32_t width, unsigned most) {
   return result;
 }
 
+const char *elemName(Elem elem) {
+  switch (elem) {
+  case Elem::F32:
+    return "f32";
+  case Elem::BF16:
+    return "bf16";
+  case Elem::F16:
+    return "f16";
+  case Elem::U32:
+    return "u32";
+  }
+  return "";
+}
+
 std::string parameterTag(ArrayRef<double> parameters) {
   uint32_t hash = 2166136261u; // FNV-1a over the f32 bits
   for (double parameter : parameters) {
@@ -50,21 +64,9 @@ Val rowCount(KernelBuilder &k, const RowBound &rows, Buffer state) {
 
 namespace {
 
-std::string rowsName(const RowBound &rows) { return rows.cellOffset ? "_r" + std::to_string(rows.max) : ""; }
+constexpr double kLargestF16 = 65504;
 
-const char *elemName(Elem elem) {
-  switch (elem) {
-  case Elem::F32:
-    return "f32";
-  case Elem::BF16:
-    return "bf16";
-  case Elem::F16:
-    return "f16";
-  case Elem::U32:
-    return "u32";
-  }
-  return "";
-}
+std::string rowsName(const RowBound &rows) { return rows.cellOffset ? "_r" + std::to_string(rows.max) : ""; }
 
 /// Invocations for a kernel that walks along a row: a multiple of every subgroup size the target may have.
 uint32_t rowWorkgroup(const TargetProfile &target) { return std::min<uint32_t>(256, target.maxWorkgroupInvocations); }
@@ -173,8 +175,13 @@ KernelPlan rmsNormKernel(const RowBound &rows, uint32_t width, double eps, Elem 
         Vals v = k.load(x, Elem::F32, row * width + i * step, step);
         Vals w = k.load(weight, Elem::BF16, i * step, step);
         Vals result;
-        for (auto [a, b] : llvm::zip_equal(v, w))
-          result.push_back(a * scale * b);
+        for (auto [a, b] : llvm::zip_equal(v, w)) {
+          Val normed = a * scale * b;
+          // Only absurd norm weights get here: sqrt(width) bounds the rest of the product.
+          if (output == Elem::F16)
+            normed = k.max(k.min(normed, k.f32(kLargestF16)), k.f32(-kLargestF16));
+          result.push_back(normed);
+        }
         k.store(y, output, row * width + i * step, result);
       });
     });

@@ -36,6 +36,7 @@ struct Schedule {
 constexpr uint32_t kMaxStaged = 4096;    // elements, 16 KiB
 constexpr uint32_t kMaxStagedSum = 7168; // 28 KiB: eight experts of 896 are read without waiting in between
 constexpr uint32_t kPreloadVectors = 24; // 96 registers
+constexpr double kLowestLogit = -3.0e38;
 
 Schedule schedule(const Linear &linear, const TargetProfile &target) {
   Schedule s;
@@ -78,10 +79,15 @@ public:
     stagedCount = size ? s.turns * size : s.stagedVectors;
     staged = k.shared(Elem::F32, stagedCount * s.pitch, 4);
     Val first = k.workgroupId(0) * s.outputsPerWorkgroup;
-    if (linear.experts && !linear.experts->sum) {
+    if (linear.experts && !linear.experts->sum)
       choice = k.workgroupId(1);
-      expertRows = loadExpert(k, *linear.experts, ops.experts, choice) * linear.n;
-    }
+    // The input does not wait for the choice of experts.
+    if (size && s.preload && linear.prologue != LinearPrologue::CombineSplits)
+      slots = loadSlots();
+    if (linear.experts && linear.experts->routed)
+      chooseExperts();
+    if (choice)
+      expertRows = expertAt(choice) * linear.n;
     if (size)
       return emitOutputs(first + k.subgroupIndex() * s.outputsPerSubgroup, s.outputsPerSubgroup);
     // Unknown subgroup size: the subgroups share the workgroup's outputs in turn, after staging everything once.
@@ -99,13 +105,77 @@ private:
       return {row, v};
     if (!linear.experts->sum)
       return {expertRows + row, v};
-    return {loadExpert(k, *linear.experts, ops.experts, v / s.rowVectors) * linear.n + row, v % s.rowVectors};
+    return {expertAt(v / s.rowVectors) * linear.n + row, v % s.rowVectors};
+  }
+
+  Val expertAt(Val index) {
+    if (!chosen)
+      return loadExpert(k, *linear.experts, ops.experts, index);
+    // A NaN among the logits leaves places that nobody wrote.
+    return k.min(k.loadOne(*chosen, index), k.u32(linear.experts->count - 1));
+  }
+  Val routeWeightAt(Val index) {
+    return chosenWeights ? k.loadOne(*chosenWeights, index) : k.load(ops.routeWeights, Elem::F32, index);
+  }
+
+  /// Each invocation finds the rank of its logits among all; the lower expert goes first on a tie.
+  void chooseExperts() {
+    const Experts &experts = *linear.experts;
+    const uint32_t fours = (experts.count + 3) / 4;
+    Shared logits = k.shared(Elem::F32, fours, 4);
+    chosen = k.shared(Elem::U32, experts.choices);
+    chosenWeights = k.shared(Elem::F32, experts.choices);
+    Shared chosenLogits = k.shared(Elem::F32, experts.choices);
+    Val t = k.localIndex();
+    k.forLoop(t, k.u32(fours), k.u32(k.invocations()), [&](Val four) {
+      Vals values;
+      for (uint32_t i = 0; i < 4; ++i) {
+        Val expert = four * 4 + i, inside = expert < experts.count;
+        Val logit = k.load(ops.logits, Elem::F32, k.select(inside, expert, k.u32(0)));
+        values.push_back(k.select(inside, logit, k.f32(kLowestLogit)));
+      }
+      k.store(logits, four, values);
+    });
+    k.barrier();
+    k.forLoop(t, k.u32(experts.count), k.u32(k.invocations()), [&](Val expert) {
+      Val own = k.load(ops.logits, Elem::F32, expert);
+      Val rank = k.forLoop(k.u32(0), k.u32(fours), k.u32(1), {k.u32(0)}, [&](Val four, ArrayRef<Val> carried) -> Vals {
+        Vals others = k.load(logits, four);
+        Val before = carried[0];
+        for (uint32_t i = 0; i < 4; ++i) {
+          Val isBefore = (others[i] > own) | ((others[i] == own) & (four * 4 + i < expert));
+          before = before + k.select(isBefore, k.u32(1), k.u32(0));
+        }
+        return {before};
+      })[0];
+      k.ifThen(rank < experts.choices, [&] {
+        k.store(*chosen, rank, {expert});
+        k.store(chosenLogits, rank, {own});
+      });
+    });
+    k.barrier();
+    if (!experts.sum)
+      return;
+    Val largest = k.loadOne(chosenLogits, k.u32(0)), total = k.f32(0);
+    if (experts.normalize) {
+      for (uint32_t i = 0; i < experts.choices; ++i)
+        total = total + k.exp(k.loadOne(chosenLogits, k.u32(i)) - largest);
+    } else {
+      Val part = k.forLoop(t, k.u32(experts.count), k.u32(k.invocations()), {k.f32(0)},
+                           [&](Val expert, ArrayRef<Val> carried) -> Vals {
+                             return {carried[0] + k.exp(k.load(ops.logits, Elem::F32, expert) - largest)};
+                           })[0];
+      total = k.workgroupAdd(part);
+    }
+    k.ifThen(t < experts.choices,
+             [&] { k.store(*chosenWeights, t, {k.exp(k.loadOne(chosenLogits, t) - largest) / total}); });
+    k.barrier();
   }
 
   /// Where element \p e of the staged row lies in the input; `inside` is false for padding, whose index is safe to
   /// read.
   struct Source {
-    Val index, inside, routeWeight;
+    Val index, inside, choice; ///< with `choice`, whose weight the element gets
   };
   Source sourceOf(Val e) {
     Source source;
@@ -114,7 +184,7 @@ private:
       Val slot = k.min(e / rowElements, k.u32(linear.experts->choices - 1)), element = e % rowElements;
       source.inside = (element < linear.k) & (e < s.vectors * s.slots * 4);
       source.index = slot * linear.k + k.select(source.inside, element, k.u32(0));
-      source.routeWeight = k.load(ops.routeWeights, Elem::F32, slot);
+      source.choice = slot;
       return source;
     }
     source.inside = e < linear.k;
@@ -128,10 +198,6 @@ private:
     // Loads retire in order on some devices, so the input, which is waited for first, is asked for first. Combining
     // splits is a chain of loads by itself: there the weights go ahead.
     std::vector<WeightReader::Unit> units;
-    bool combine = linear.prologue == LinearPrologue::CombineSplits;
-    std::vector<StagedSlot> slots;
-    if (s.preload && !combine)
-      slots = loadSlots();
     if (s.preload)
       for (uint32_t turn = 0; turn < s.turns; ++turn)
         loadTurn(output, count, 0, turn, units);
@@ -143,7 +209,7 @@ private:
       if (slots.empty())
         stage(base);
       else
-        storeSlots(slots);
+        storeSlots();
       bool last = base + s.stagedVectors >= s.vectors;
       if (last && linear.prologue == LinearPrologue::RmsNorm)
         shareSquares();
@@ -163,36 +229,36 @@ private:
   /// Four input elements (and their norm weights) of one access of the staged row, in registers.
   struct StagedSlot {
     Val slot;
-    Vals values, norm;
+    Vals values, norm, choices;
   };
 
   /// The accesses this invocation stages, loaded but not yet used. One stage holds the whole row.
   std::vector<StagedSlot> loadSlots() {
-    std::vector<StagedSlot> slots;
+    std::vector<StagedSlot> loaded;
     for (uint32_t first = 0; first < stagedCount * s.slots; first += s.invocations) {
-      StagedSlot staged{k.localIndex() + first, {}, {}};
+      StagedSlot staged{k.localIndex() + first, {}, {}, {}};
       unsigned step = accessWidth(linear.k, 4);
       for (unsigned part = 0; part < 4; part += step) {
         Source source = sourceOf(staged.slot * 4 + part);
         Vals values = k.load(ops.x, linear.input, source.index, step);
-        for (Val &v : values) {
-          v = source.routeWeight ? v * source.routeWeight : v;
+        for (Val &v : values)
           v = k.select(source.inside, v, k.f32(0));
-        }
         staged.values.append(values);
+        if (source.choice)
+          staged.choices.append(step, source.choice);
         if (linear.prologue == LinearPrologue::RmsNorm)
           staged.norm.append(k.load(ops.norm, Elem::BF16, source.index, step));
       }
-      slots.push_back(staged);
+      loaded.push_back(staged);
     }
-    return slots;
+    return loaded;
   }
 
-  void storeSlots(ArrayRef<StagedSlot> slots) {
+  void storeSlots() {
     for (const StagedSlot &slot : slots) {
       Vals four;
       for (unsigned e = 0; e < 4; ++e) {
-        Val v = slot.values[e];
+        Val v = slot.choices.empty() ? slot.values[e] : slot.values[e] * routeWeightAt(slot.choices[e]);
         if (linear.prologue == LinearPrologue::RmsNorm) {
           sumOfSquares = k.fma(v, v, sumOfSquares);
           v = v * slot.norm[e];
@@ -257,9 +323,10 @@ private:
     for (uint32_t o = 0; o < count; ++o) {
       // Where a turn stays within one expert's row, that expert is the same for all lanes and loaded once.
       bool uniform = linear.experts && linear.experts->sum && s.rowVectors % size == 0;
-      Place place = uniform ? Place{slotExpert(first / s.rowVectors) * linear.n + k.min(output + o, k.u32(linear.n - 1)),
-                                    k.lane() + first % s.rowVectors}
-                            : weightPlace(output + o, index);
+      Place place = uniform
+                        ? Place{slotExpert(first / s.rowVectors) * linear.n + k.min(output + o, k.u32(linear.n - 1)),
+                                k.lane() + first % s.rowVectors}
+                        : weightPlace(output + o, index);
       for (WeightReader &reader : readers)
         units.push_back(reader.loadUnit(place.row, place.unit));
     }
@@ -270,7 +337,7 @@ private:
     slotExperts.resize(linear.experts->choices);
     slot = std::min(slot, linear.experts->choices - 1);
     if (!slotExperts[slot])
-      slotExperts[slot] = loadExpert(k, *linear.experts, ops.experts, k.u32(slot));
+      slotExperts[slot] = expertAt(k.u32(slot));
     return slotExperts[slot];
   }
 
@@ -323,7 +390,7 @@ private:
     if (linear.prologue == LinearPrologue::RmsNorm)
       norm = k.load(ops.norm, Elem::BF16, source.index, step);
     for (unsigned i = 0; i < step; ++i) {
-      Val v = source.routeWeight ? values[i] * source.routeWeight : values[i];
+      Val v = source.choice ? values[i] * routeWeightAt(source.choice) : values[i];
       v = k.select(source.inside, v, k.f32(0));
       if (linear.prologue == LinearPrologue::RmsNorm) {
         squares = k.fma(v, v, squares);
@@ -375,6 +442,8 @@ private:
   std::optional<Shared> squares;
   uint32_t stagedCount = 0;
   Val sumOfSquares, normFactor;
+  std::vector<StagedSlot> slots;
+  std::optional<Shared> chosen, chosenWeights; // by rank
   Vals slotExperts;
   Val choice, expertRows; // of the workgroup, when each expert has results of its own
 };

@@ -54,7 +54,8 @@ void WeightReader::loadEight(Val row, Val piece, SmallVectorImpl<Value> &raw) {
 void WeightReader::storeEight(const Shared &tile, Val access, Val inside, ArrayRef<Value> raw) {
   if (!isPacked()) {
     Value weights = inside ? k.zeroUnless16(inside, raw.front()) : raw.front();
-    return tile.elem == Elem::BF16 ? k.storeRaw16(tile, access, weights) : k.store(tile, access, k.widenBf16x8(weights));
+    return tile.elem == Elem::BF16 ? k.storeRaw16(tile, access, weights)
+                                   : k.store(tile, access, k.widenBf16x8(weights));
   }
   // Without its scale a packed weight is nothing.
   Val scale(&k, raw.back());
