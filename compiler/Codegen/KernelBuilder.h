@@ -140,6 +140,13 @@ public:
   void store(Buffer buffer, Elem elem, Val index, llvm::ArrayRef<Val> values);
   void store(Buffer buffer, Elem elem, Val index, Val value) { store(buffer, elem, index, llvm::ArrayRef<Val>(value)); }
 
+  /// One access of `count` elements (at most 16 bytes) as it is, for data that waits in registers; widen() makes f32 of
+  /// it, pack() makes it of f32.
+  mlir::Value loadRaw(Buffer buffer, Elem elem, Val index, unsigned count);
+  void storeRaw(Buffer buffer, Elem elem, Val index, unsigned count, mlir::Value raw);
+  Vals widen(Elem elem, mlir::Value raw);
+  mlir::Value pack(Elem elem, llvm::ArrayRef<Val> values);
+  mlir::Value selectRaw(Val condition, mlir::Value a, mlir::Value b);
   /// 16 bytes as they are, for weights that wait in registers: `vectorIndex` counts 16-byte units.
   mlir::Value loadRaw16(Buffer buffer, Val vectorIndex);
   /// The vector, or zeros where \p condition is false.

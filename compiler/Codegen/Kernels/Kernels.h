@@ -213,9 +213,52 @@ struct Rotary {
 std::vector<float> inverseFrequencies(double theta, uint32_t dim);
 /// cos and sin of x >= 0 (up to 2^17), f32 accurate: Cody-Waite reduction, then polynomials on [-pi/4, pi/4].
 std::pair<Val, Val> cosSin(KernelBuilder &k, Val x);
-/// The pair (x1, x2) = (x[i], x[i + dim/2]) rotated for `position` (u32).
-std::pair<Val, Val> rotatePair(KernelBuilder &k, llvm::ArrayRef<float> inverseFrequency, Val i, Val position, Val x1,
-                               Val x2);
+
+/// Cosines and sines of one position in workgroup memory, computed once for all heads.
+class RotaryTable {
+public:
+  RotaryTable(KernelBuilder &k, const Rotary &rotary, uint32_t dim);
+  /// Does what does not depend on the position, where that has to be waited for.
+  void prepare();
+  /// All invocations; a barrier stands between this and rotate().
+  void fill(Val position);
+  /// The pair (x1, x2) = (x[i], x[i + dim/2]) rotated.
+  std::pair<Val, Val> rotate(Val i, Val x1, Val x2) const;
+
+private:
+  KernelBuilder &k;
+  std::vector<float> frequencies;
+  Val prepared; // this invocation's frequency
+  Shared cosines, sines;
+};
+
+/// One head of queries or keys in the hands of a subgroup: its norm and rotation. Where the subgroup size is fixed, the
+/// constructor asks for everything and waits for nothing.
+class HeadPairs {
+public:
+  /// \p weight loads an element of the norm's weight.
+  HeadPairs(KernelBuilder &k, const Rotary &rotary, uint32_t dim, Buffer x, Val source,
+            std::function<Val(Val element)> weight);
+  /// Finds the norm's factor.
+  void normalise();
+  /// write(i, first, second) for each pair.
+  void rotate(const RotaryTable &table, llvm::function_ref<void(Val i, Val y1, Val y2)> write) const;
+
+private:
+  struct Pair {
+    Val i, x1, x2, weight1, weight2;
+  };
+  Pair load(Val i) const;
+  void rotate(const Pair &pair, const RotaryTable &table, llvm::function_ref<void(Val, Val, Val)> write) const;
+
+  KernelBuilder &k;
+  const Rotary &rotary;
+  uint32_t half;
+  Buffer x;
+  Val source, factor;
+  std::function<Val(Val)> weight;
+  llvm::SmallVector<Pair> loaded;
+};
 
 /// Operands: qkv [rows, (h + 2 kv) d], (q_norm [d], k_norm [d],) state, k cache, v cache, q [rows, h, d].
 KernelPlan ropeAppendKernel(const RowBound &rows, const Heads &heads, const Rotary &rotary, const StateBlock &state,
