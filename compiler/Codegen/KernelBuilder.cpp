@@ -43,9 +43,13 @@ struct KernelBuilder::Impl {
 
   /// Address of access number `index` (each of `bytes` bytes) of an operand.
   Value address(Buffer buffer, unsigned bytes, Value index) {
-    Value base = atTop("operand_" + std::to_string(buffer.index) + "_" + std::to_string(bytes), [&]() -> Value {
+    std::string key = "operand_" + std::to_string(buffer.index) + "_" + std::to_string(bytes);
+    Value base = atTop(key + (buffer.coherent ? "_coherent" : ""), [&]() -> Value {
       auto array = spirv::RuntimeArrayType::get(accessType(bytes), bytes);
-      auto record = spirv::StructType::get({array}, {0});
+      SmallVector<spirv::StructType::MemberDecorationInfo> decorations;
+      if (buffer.coherent)
+        decorations.emplace_back(0, spirv::Decoration::Coherent, b.getUnitAttr());
+      auto record = spirv::StructType::get({array}, {0}, decorations);
       auto pointerType = spirv::PointerType::get(record, spirv::StorageClass::PhysicalStorageBuffer);
       return spirv::ConvertUToPtrOp::create(b, loc, pointerType, operandAddress(buffer));
     });
@@ -513,6 +517,18 @@ Val KernelBuilder::atomicAdd(const Shared &array, Val access, Val value) {
   auto &s = *impl_;
   return {this, spirv::AtomicIAddOp::create(s.b, s.loc, s.u32, sharedPointer(*this, array, access),
                                             spirv::Scope::Workgroup, spirv::MemorySemantics::None, value.value)};
+}
+
+Val KernelBuilder::atomicAdd(Buffer buffer, Val index, Val value) {
+  auto &s = *impl_;
+  auto semantics = spirv::MemorySemantics::AcquireRelease | spirv::MemorySemantics::UniformMemory;
+  return {this, spirv::AtomicIAddOp::create(s.b, s.loc, s.u32, s.address(buffer, 4, index.value), spirv::Scope::Device,
+                                            semantics, value.value)};
+}
+
+void KernelBuilder::deviceBarrier() {
+  auto semantics = spirv::MemorySemantics::AcquireRelease | spirv::MemorySemantics::UniformMemory;
+  spirv::MemoryBarrierOp::create(impl_->b, impl_->loc, spirv::Scope::Device, semantics);
 }
 
 void KernelBuilder::barrier() {

@@ -90,7 +90,10 @@ QWENC_LITERAL_OPERATOR(!=)
 
 /// One operand of the kernel: device memory behind an address.
 struct Buffer {
-  unsigned index = 0; ///< position among the operands
+  unsigned index = 0;    ///< position among the operands
+  bool coherent = false; ///< accesses see what other workgroups of the same dispatch stored, given barriers
+
+  Buffer coherently() const { return {index, true}; }
 };
 
 /// An array in workgroup memory. Elements are f32, u32 or 16-bit floats (these are only stored, or loaded as matrices).
@@ -153,6 +156,10 @@ public:
   mlir::Value zeroUnless16(Val condition, mlir::Value raw);
   /// The eight f32 of a raw vector of bf16.
   Vals widenBf16x8(mlir::Value raw);
+
+  // Between the workgroups of one dispatch.
+  Val atomicAdd(Buffer buffer, Val index, Val value); ///< u32; the value before
+  void deviceBarrier();                               ///< orders this invocation's accesses of device memory
 
   // Workgroup memory.
   Shared shared(Elem elem, uint32_t count, unsigned width = 1);

@@ -13,6 +13,9 @@
 //
 // Keys of the next tile are asked for when the scores are computed, its values when the values are added up.
 //
+// Where several splits hold keys, each leaves its part and counts itself; who comes last combines them, always in the
+// same order. So the next step reads one row however many splits there were.
+//
 // Partial results (flash decoding, Dao et al. 2023) are numerators [heads][splits][dim], then (maximum, sum)
 // [heads][splits][2], so that both are aligned for wide loads.
 //
@@ -30,68 +33,18 @@ using plan::Access;
 
 namespace {
 constexpr uint32_t kKeyBlock = 64; // a split has a multiple of them: fewer cost as much, and combining costs more
-constexpr uint32_t kUnroll = 4;
+constexpr uint32_t kSplitsAhead = 16; // splits whose parts are on their way at the same time
 constexpr uint32_t kMostHeads = 4;      // of a workgroup: each takes two registers per element of an access
 constexpr uint32_t kKeysEach = 4;       // keys of a tile that one invocation reads
 constexpr uint32_t kMostSlots = 64;     // rows read side by side
 constexpr uint32_t kSumBytes = 9 << 12; // workgroup memory for sums that meet at the same time
 constexpr double kMasked = -1e30;
 
-uint64_t partialBytes(uint32_t heads, uint32_t splits, uint32_t dim) {
-  return uint64_t(heads) * splits * (dim + 2) * 4;
-}
 /// First element of the statistics of (head, split), both flattened.
 uint32_t statisticsBase(uint32_t heads, uint32_t splits, uint32_t dim) { return heads * splits * dim; }
 } // namespace
 
-Val keysPerSplit(KernelBuilder &, uint32_t splits, Val keys) {
-  const uint32_t turn = splits * kKeyBlock;
-  return (keys + (turn - 1)) / turn * kKeyBlock;
-}
-Val activeSplits(KernelBuilder &k, uint32_t splits, Val keys) {
-  Val each = keysPerSplit(k, splits, keys);
-  return (keys + each - 1) / each;
-}
-
-Vals combinedElements(KernelBuilder &k, Buffer partials, const SplitShape &shape, Val active, Val index,
-                      unsigned count) {
-  Val head = index / shape.dim, element = index % shape.dim;
-  Val first = head * shape.splits; // (head, split 0)
-  uint32_t statistics = statisticsBase(shape.heads, shape.splits, shape.dim);
-  uint32_t unroll = std::min(kUnroll, shape.splits);
-  Vals init{k.f32(kMasked), k.f32(0)};
-  init.append(count, k.f32(0));
-  Vals sums = k.forLoop(k.u32(0), active, k.u32(unroll), init, [&](Val split0, ArrayRef<Val> carried) -> Vals {
-    SmallVector<Vals> stats, numerators;
-    for (uint32_t u = 0; u < unroll; ++u) {
-      // Behind the last split its copy is read and then ignored.
-      Val record = first + k.min(split0 + u, active - 1);
-      stats.push_back(k.load(partials, Elem::F32, record * 2 + statistics, 2));
-      numerators.push_back(k.load(partials, Elem::F32, record * shape.dim + element, count));
-    }
-    Val before = carried[0], largest = before;
-    for (uint32_t u = 0; u < unroll; ++u)
-      largest = k.max(largest, stats[u][0]);
-    Val kept = k.exp(before - largest);
-    Vals next{largest, carried[1] * kept};
-    for (unsigned e = 0; e < count; ++e)
-      next.push_back(carried[2 + e] * kept);
-    for (uint32_t u = 0; u < unroll; ++u) {
-      Val factor = k.select(split0 + u < active, k.exp(stats[u][0] - largest), k.f32(0));
-      next[1] = k.fma(factor, stats[u][1], next[1]);
-      for (unsigned e = 0; e < count; ++e)
-        next[2 + e] = k.fma(factor, numerators[u][e], next[2 + e]);
-    }
-    return next;
-  });
-  Vals result;
-  Val inverse = k.f32(1) / sums[1];
-  for (unsigned e = 0; e < count; ++e)
-    result.push_back(sums[2 + e] * inverse);
-  return result;
-}
-
-KernelPlan combineSplitsKernel(const SplitShape &shape, const StateBlock &state, const TargetProfile &target) {
+KernelPlan combineSplitsKernel(const SplitShape &shape, const TargetProfile &target) {
   KernelPlan plan;
   plan.name = "combine_splits" + std::to_string(shape.splits) + "_h" + std::to_string(shape.heads) + "d" +
               std::to_string(shape.dim);
@@ -99,13 +52,11 @@ KernelPlan combineSplitsKernel(const SplitShape &shape, const StateBlock &state,
   uint32_t vectors = shape.heads * shape.dim / 4;
   plan.groups = {(vectors + plan.workgroup[0] - 1) / plan.workgroup[0], 1, 1};
   plan.emit = [=](KernelBuilder &k) {
-    Buffer partials = k.operand("partials", Access::Read, partialBytes(shape.heads, shape.splits, shape.dim));
-    Buffer cells = k.operand("state", Access::Read, state.bytes());
+    Buffer partials = k.operand("partials", Access::Read, shape.bytes());
     Buffer y = k.operand("y", Access::Write, uint64_t(shape.heads) * shape.dim * 4);
     Val vector = k.workgroupId(0) * k.invocations() + k.localIndex();
     k.ifThen(vector < vectors, [&] {
-      Val active = activeSplits(k, shape.splits, loadCell(k, cells, plan::layout::kPosition) + 1);
-      k.store(y, Elem::F32, vector * 4, combinedElements(k, partials, shape, active, vector * 4, 4));
+      k.store(y, Elem::F32, vector * 4, k.load(partials, Elem::F32, shape.combined(vector * 4), 4));
     });
     return success();
   };
@@ -116,7 +67,7 @@ namespace {
 
 /// How the query heads and keys of one key/value head are divided.
 struct Division {
-  Division(const Heads &heads, const TargetProfile &target) {
+  Division(const Heads &heads, uint32_t splits, const TargetProfile &target) : splits(splits) {
     invocations = std::min<uint32_t>(256, target.maxWorkgroupInvocations);
     group = heads.query / heads.keyValue;
     dim = heads.dim;
@@ -137,7 +88,7 @@ struct Division {
   uint32_t rowPitch() const { return width * pitch(); }
   /// Floats of workgroup memory apart from the sums of the slots; 64 are for the reductions.
   uint32_t fixedFloats() const {
-    return (headsEach + 1) * rowPitch() + dim + tileKeys() * headsEach + headsEach + 64;
+    return (headsEach + 1) * rowPitch() + dim + (tileKeys() + 1 + 2 * splits) * headsEach + 65;
   }
   uint32_t dotFloats() const { return headsEach * tileKeys() * pitch(); }
   /// Floats between the slots of a round.
@@ -155,7 +106,7 @@ struct Division {
     return slots > 0 && (fixedFloats() + sharedFloats(1)) * 4 <= target.maxSharedBytes;
   }
 
-  uint32_t invocations = 0;
+  uint32_t splits = 0, invocations = 0;
   uint32_t group = 0, headsEach = 0; ///< query heads of a key/value head and of one workgroup
   uint32_t dim = 0, width = 0;       ///< elements of one access of the cache
   uint32_t pieces = 0;               ///< accesses of a row; an invocation has one of every row it reads
@@ -166,21 +117,26 @@ class DecodeAttention {
 public:
   DecodeAttention(KernelBuilder &k, const Heads &heads, const Rotary &rotary, double scale, uint32_t splits,
                   const StateBlock &state)
-      : k(k), heads(heads), rotary(rotary), scale(scale), splits(splits), d(heads, k.target()),
+      : k(k), heads(heads), rotary(rotary), scale(scale), splits(splits), d(heads, splits, k.target()),
         headsPerRound(d.headsPerRound(k.target())) {
     qkv = k.operand("qkv", Access::Read, uint64_t(heads.qkvWidth()) * 4);
     if (rotary.normalise) {
       qNorm = k.operand("q_norm", Access::Read, weightBytes(1, d.dim));
       kNorm = k.operand("k_norm", Access::Read, weightBytes(1, d.dim));
     }
-    cells = k.operand("state", Access::Read, state.bytes());
+    cells = k.operand("state", Access::ReadWrite, state.bytes());
+    arrivals = plan::layout::arrivals(state.maxContext) / 4;
     keys = k.operand("k_cache", Access::ReadWrite, heads.cacheBytes());
     values = k.operand("v_cache", Access::ReadWrite, heads.cacheBytes());
-    partials = k.operand("partials", Access::Write, partialBytes(heads.query, splits, d.dim));
+    // What is read of it was written in the same dispatch.
+    partials = k.operand("partials", Access::Write, SplitShape{heads.query, splits, d.dim}.bytes()).coherently();
     rotated = k.shared(Elem::F32, (d.headsEach + 1) * d.rowPitch());
     sums = k.shared(Elem::F32, d.sharedFloats(headsPerRound));
     probabilities = k.shared(Elem::F32, d.tileKeys() * d.headsEach);
     factors = k.shared(Elem::F32, d.headsEach);
+    weights = k.shared(Elem::F32, d.headsEach * splits);
+    splitSums = k.shared(Elem::F32, d.headsEach * splits);
+    arrived = k.shared(Elem::U32, 1);
   }
 
   void emit() {
@@ -199,7 +155,9 @@ public:
     table.prepare();
     position = k.min(newestPosition, k.u32(heads.context - 1));
     Val visible = position + 1;
-    Val each = keysPerSplit(k, splits, visible);
+    const uint32_t turn = splits * kKeyBlock;
+    Val each = (visible + (turn - 1)) / turn * kKeyBlock;
+    active = (visible + (each - 1)) / each;
     lower = split * each;
     upper = k.min(lower + each, visible);
     k.ifThen(lower < upper, [&] { attend(table, rows, newValue); });
@@ -254,6 +212,7 @@ private:
     });
     storeStatistics(ArrayRef<Value>(carried).slice(sumCount, 2 * turns));
     storeNumerators(ArrayRef<Value>(carried).take_front(sumCount));
+    k.ifThen(active > 1, [&] { arrive(); });
   }
 
   //===----------------------------------------------------------------------------------------------------------===//
@@ -413,16 +372,22 @@ private:
   // Results
   //===----------------------------------------------------------------------------------------------------------===//
 
-  Val record(Val g) { return (kvHead * d.group + head0 + g) * splits + split; }
+  Val record(Val g, Val split) { return (kvHead * d.group + head0 + g) * splits + split; }
   Val isPresent(Val g) { return head0 + g < d.group; }
 
+  /// Maximum and sum of each head, for who combines the splits; there is nothing to combine with one, so its numerators
+  /// are divided by the sum.
   void storeStatistics(ArrayRef<Value> statistics) {
+    k.barrier(); // the factors of the last tile are used
     const uint32_t turns = statistics.size() / 2;
     for (uint32_t turn = 0; turn < turns; ++turn) {
       Val g = ownHead(turn), sum = k.subgroupAdd({&k, statistics[turns + turn]});
-      k.ifThen((g < d.headsEach) & isPresent(g) & (k.lane() == 0), [&] {
-        k.store(partials, Elem::F32, record(g) * 2 + statisticsBase(heads.query, splits, d.dim),
-                {{&k, statistics[turn]}, sum});
+      k.ifThen((g < d.headsEach) & (k.lane() == 0), [&] {
+        k.store(factors, g, {k.select(active == 1, k.f32(1) / sum, k.f32(1))});
+        k.ifThen(isPresent(g), [&] {
+          k.store(partials, Elem::F32, record(g, split) * 2 + statisticsBase(heads.query, splits, d.dim),
+                  {{&k, statistics[turn]}, sum});
+        });
       });
     }
   }
@@ -446,9 +411,111 @@ private:
         Val at = g * d.rowPitch() + place(element), sum = k.loadOne(sums, at);
         for (uint32_t s = 1; s < d.slots; ++s)
           sum = sum + k.loadOne(sums, at + s * slotPitch);
-        k.ifThen(isPresent(g + g0), [&] { k.store(partials, Elem::F32, record(g + g0) * d.dim + element, sum); });
+        sum = sum * k.loadOne(factors, g + g0);
+        k.ifThen(isPresent(g + g0),
+                 [&] { k.store(partials, Elem::F32, record(g + g0, split) * d.dim + element, sum); });
       });
     }
+  }
+
+  //===----------------------------------------------------------------------------------------------------------===//
+  // The last workgroup combines the splits
+  //===----------------------------------------------------------------------------------------------------------===//
+
+  void arrive() {
+    k.deviceBarrier();
+    k.barrier();
+    k.ifThen(t == 0, [&] {
+      Val counter = kvHead * d.workgroups() + k.workgroupId(2) + arrivals;
+      Val before = k.atomicAdd(cells, counter, k.u32(1));
+      k.store(arrived, k.u32(0), {before});
+      k.ifThen(before == active - 1, [&] { k.store(cells, Elem::U32, counter, k.u32(0)); });
+    });
+    k.barrier();
+    k.ifThen(k.loadOne(arrived, k.u32(0)) == active - 1, [&] {
+      k.deviceBarrier();
+      combine();
+    });
+  }
+
+  void combine() {
+    const uint32_t outputs = d.headsEach * d.dim;
+    uint32_t step = accessWidth(d.dim, 4);
+    while (step > 1 && outputs / step < d.invocations)
+      step /= 2;
+    const uint32_t ahead = std::min(splits, kSplitsAhead), turns = llvm::divideCeil(outputs, step * d.invocations);
+    auto element = [&](uint32_t turn) { return k.min((t + turn * d.invocations) * step, k.u32(outputs - step)); };
+    auto load = [&](uint32_t turn, Val split0) {
+      SmallVector<Value> raw;
+      Val g = element(turn) / d.dim;
+      Val head = k.min(g, k.u32(d.group - 1) - head0);
+      for (uint32_t s = 0; s < ahead; ++s)
+        raw.push_back(k.loadRaw(partials, Elem::F32,
+                                record(head, k.min(split0 + s, active - 1)) * d.dim + element(turn) % d.dim, step));
+      return raw;
+    };
+    SmallVector<Value> first = load(0, k.u32(0)); // waits beside the statistics
+    weighSplits();
+    k.barrier();
+    for (uint32_t turn = 0; turn < turns; ++turn) {
+      SmallVector<Value> carried(step, k.f32(0).value);
+      carried.append(turn ? load(turn, k.u32(0)) : first);
+      Val g = element(turn) / d.dim;
+      auto add = [&](Val split0, SmallVectorImpl<Value> &live) {
+        for (uint32_t s = 0; s < ahead; ++s) {
+          Val split = k.min(split0 + s, k.u32(splits - 1));
+          Val weight = k.select(split0 + s < active, k.loadOne(weights, g * splits + split), k.f32(0));
+          Vals part = k.widen(Elem::F32, live[step + s]);
+          for (uint32_t e = 0; e < step; ++e)
+            live[e] = k.fma(weight, part[e], {&k, live[e]}).value;
+        }
+      };
+      if (splits <= ahead)
+        add(k.u32(0), carried);
+      else
+        k.forLoopMatrices(k.u32(0), active, k.u32(ahead), carried, [&](Val split0, SmallVectorImpl<Value> &live) {
+          add(split0, live);
+          llvm::copy(load(turn, split0 + ahead), live.begin() + step);
+        });
+      Vals result;
+      for (uint32_t e = 0; e < step; ++e)
+        result.push_back({&k, carried[e]});
+      // This invocation alone has read what it overwrites.
+      k.ifThen(((t + turn * d.invocations) * step < outputs) & isPresent(g), [&] {
+        k.store(partials, Elem::F32, record(g, k.u32(0)) * d.dim + element(turn) % d.dim, result);
+      });
+    }
+  }
+
+  /// exp(maximum - largest) / sum over all splits, for each split of each head.
+  void weighSplits() {
+    k.forLoop(k.subgroupIndex(), k.u32(d.headsEach), k.subgroupCount(), [&](Val g) {
+      Val head = k.min(g, k.u32(d.group - 1) - head0);
+      // A lane meets the same splits in every loop.
+      auto forSplits = [&](Val init, llvm::function_ref<Val(Val at, Val split, Val carried)> body) {
+        return k.forLoop(k.lane(), active, k.subgroupSize(), {init}, [&](Val split, ArrayRef<Val> c) -> Vals {
+          return {body(g * splits + split, split, c[0])};
+        })[0];
+      };
+      Val largest = forSplits(k.f32(kMasked), [&](Val at, Val split, Val before) {
+        Vals statistics =
+            k.load(partials, Elem::F32, record(head, split) * 2 + statisticsBase(heads.query, splits, d.dim), 2);
+        k.store(weights, at, {statistics[0]});
+        k.store(splitSums, at, {statistics[1]});
+        return k.max(before, statistics[0]);
+      });
+      largest = k.subgroupMax(largest);
+      Val sum = forSplits(k.f32(0), [&](Val at, Val, Val before) {
+        Val weight = k.exp(k.loadOne(weights, at) - largest);
+        k.store(weights, at, {weight});
+        return k.fma(k.loadOne(splitSums, at), weight, before);
+      });
+      Val inverse = k.f32(1) / k.subgroupAdd(sum);
+      k.forLoop(k.lane(), active, k.subgroupSize(), [&](Val split) {
+        Val at = g * splits + split;
+        k.store(weights, at, {k.loadOne(weights, at) * inverse});
+      });
+    });
   }
 
   KernelBuilder &k;
@@ -459,9 +526,10 @@ private:
   Division d;
   uint32_t headsPerRound;
   Buffer qkv, qNorm, kNorm, cells, keys, values, partials;
-  Shared rotated, probabilities, factors;
+  uint32_t arrivals = 0; // first counter, in words of the state block
+  Shared rotated, probabilities, factors, weights, splitSums, arrived;
   Shared sums; // parts of the scores [head][key][piece], then numerators [slot][head][element]
-  Val t, slot, piece, kvHead, split, head0, position, lower, upper;
+  Val t, slot, piece, kvHead, split, head0, position, active, lower, upper;
   std::array<Value, 2> newest; // this invocation's piece of the newest key and value, as the caches hold them
 };
 
@@ -471,8 +539,8 @@ FailureOr<KernelPlan> decodeAttentionKernel(const Heads &heads, const Rotary &ro
                                             const StateBlock &state, const TargetProfile &target) {
   if (heads.dim % 4 != 0)
     return failure();
-  Division division(heads, target);
-  if (!division.fits(target))
+  Division division(heads, splits, target);
+  if (!division.fits(target) || heads.keyValue * division.workgroups() > plan::layout::kArrivalCount)
     return failure();
   KernelPlan plan;
   plan.name = std::string("decode_attention") + (rotary.normalise ? "_norm" : "") + heads.suffix() + "_s" +

@@ -113,7 +113,7 @@ struct Linear {
   StateBlock state;
   std::optional<Experts> experts;
 
-  bool needsState() const { return rows.cellOffset || prologue == LinearPrologue::CombineSplits; }
+  bool needsState() const { return rows.cellOffset.has_value(); }
   uint64_t inputBytes() const;
   /// Rows of the result: one for each choice, unless choices are added up.
   uint64_t resultRows() const { return uint64_t(rows.max) * (experts && !experts->sum ? experts->choices : 1); }
@@ -273,23 +273,20 @@ mlir::FailureOr<KernelPlan> prefillAttentionKernel(const RowBound &rows, const H
 mlir::FailureOr<KernelPlan> matrixAttentionKernel(const RowBound &rows, const Heads &heads, double scale, Elem output,
                                                   const StateBlock &state, const TargetProfile &target);
 /// Operands: qkv [(h + 2 kv) d], (q_norm, k_norm,) state, k cache, v cache, partials [h, splits, d + 2].
-/// One row: rope_append and split-key attention (flash decoding) in one step.
+/// One row: rope_append and split-key attention (flash decoding) in one step. The workgroup that finishes last combines
+/// the splits of its heads.
 mlir::FailureOr<KernelPlan> decodeAttentionKernel(const Heads &heads, const Rotary &rotary, double scale,
                                                   uint32_t splits, const StateBlock &state,
                                                   const TargetProfile &target);
-/// Partial results of split-key attention.
+/// What decodeAttentionKernel leaves: the row of each head lies where its first split's numerators were.
 struct SplitShape {
   uint32_t heads = 0, splits = 0, dim = 0;
+  uint64_t bytes() const { return uint64_t(heads) * splits * (dim + 2) * 4; }
+  /// Where element `index` of the combined row [heads, dim] lies.
+  Val combined(Val index) const { return index / dim * (splits * dim) + index % dim; }
 };
-/// Operands: partials, state, y [h d]. Finishes the softmax where no product could take it as its prologue.
-KernelPlan combineSplitsKernel(const SplitShape &shape, const StateBlock &state, const TargetProfile &target);
-/// Elements index .. index + count - 1 (of one head) of the combined row, for prologues. `active` = splits that hold
-/// keys.
-Vals combinedElements(KernelBuilder &k, Buffer partials, const SplitShape &shape, Val active, Val index,
-                      unsigned count);
-/// Splits that hold keys when `keys` keys are visible; decodeAttentionKernel divides the keys in the same way.
-Val keysPerSplit(KernelBuilder &k, uint32_t splits, Val keys);
-Val activeSplits(KernelBuilder &k, uint32_t splits, Val keys);
+/// Operands: partials, y [h d]. Gathers the row where no product could take it as its prologue.
+KernelPlan combineSplitsKernel(const SplitShape &shape, const TargetProfile &target);
 
 //===------------------------------------------------------------------------------------------------------------===//
 // NextToken.cpp
