@@ -366,8 +366,7 @@ namespace {
 Value loadAccess(KernelBuilder &k, Buffer buffer, unsigned bytes, Val access) {
   auto &s = k.impl();
   s.usesHalfStorage |= bytes == 2;
-  return spirv::LoadOp::create(s.b, s.loc, s.address(buffer, bytes, access.value), aligned(s.b),
-                               alignment(s.b, bytes));
+  return spirv::LoadOp::create(s.b, s.loc, s.address(buffer, bytes, access.value), aligned(s.b), alignment(s.b, bytes));
 }
 void storeAccess(KernelBuilder &k, Buffer buffer, unsigned bytes, Val access, Value raw) {
   auto &s = k.impl();

@@ -37,9 +37,7 @@ inline constexpr int64_t kSampledCount = 1024;
 inline constexpr int64_t tokenCount(int64_t maxContext) { return maxContext + 1; }
 /// u32[kArrivalCount], workgroups of one dispatch that have arrived at a common point; zero between dispatches.
 inline constexpr int64_t kArrivalCount = 1024;
-inline constexpr int64_t arrivals(int64_t maxContext) {
-  return (kTokens + 4 * tokenCount(maxContext) + 63) / 64 * 64;
-}
+inline constexpr int64_t arrivals(int64_t maxContext) { return (kTokens + 4 * tokenCount(maxContext) + 63) / 64 * 64; }
 inline constexpr int64_t stateBytes(int64_t maxContext) { return arrivals(maxContext) + 4 * kArrivalCount; }
 inline constexpr int64_t mailboxBytes() { return kSampled + 4 * kSampledCount; }
 

@@ -32,8 +32,8 @@ namespace qwenc {
 using plan::Access;
 
 namespace {
-constexpr uint32_t kKeyBlock = 64; // a split has a multiple of them: fewer cost as much, and combining costs more
-constexpr uint32_t kSplitsAhead = 16; // splits whose parts are on their way at the same time
+constexpr uint32_t kKeyBlock = 64;      // a split has a multiple of them: fewer cost as much, and combining costs more
+constexpr uint32_t kSplitsAhead = 16;   // splits whose parts are on their way at the same time
 constexpr uint32_t kMostHeads = 4;      // of a workgroup: each takes two registers per element of an access
 constexpr uint32_t kKeysEach = 4;       // keys of a tile that one invocation reads
 constexpr uint32_t kMostSlots = 64;     // rows read side by side
@@ -55,9 +55,8 @@ KernelPlan combineSplitsKernel(const SplitShape &shape, const TargetProfile &tar
     Buffer partials = k.operand("partials", Access::Read, shape.bytes());
     Buffer y = k.operand("y", Access::Write, uint64_t(shape.heads) * shape.dim * 4);
     Val vector = k.workgroupId(0) * k.invocations() + k.localIndex();
-    k.ifThen(vector < vectors, [&] {
-      k.store(y, Elem::F32, vector * 4, k.load(partials, Elem::F32, shape.combined(vector * 4), 4));
-    });
+    k.ifThen(vector < vectors,
+             [&] { k.store(y, Elem::F32, vector * 4, k.load(partials, Elem::F32, shape.combined(vector * 4), 4)); });
     return success();
   };
   return plan;
@@ -101,7 +100,9 @@ struct Division {
     return llvm::divideCeil(headsEach, llvm::divideCeil(headsEach, most));
   }
   /// The parts of the scores and the sums of the slots share their place.
-  uint32_t sharedFloats(uint32_t headsPerRound) const { return std::max(dotFloats(), slots * slotPitch(headsPerRound)); }
+  uint32_t sharedFloats(uint32_t headsPerRound) const {
+    return std::max(dotFloats(), slots * slotPitch(headsPerRound));
+  }
   bool fits(const TargetProfile &target) const {
     return slots > 0 && (fixedFloats() + sharedFloats(1)) * 4 <= target.maxSharedBytes;
   }
@@ -309,10 +310,9 @@ private:
     Vals carried(init);
     for (uint32_t first = 0; first < d.tileKeys(); first += size) {
       Val key = k.lane() + first;
-      carried = first + size <= d.tileKeys() ? body(key, carried)
-                                             : k.ifElse(
-                                                   key < d.tileKeys(), [&] { return body(key, carried); },
-                                                   [&] { return carried; });
+      carried = first + size <= d.tileKeys()
+                    ? body(key, carried)
+                    : k.ifElse(key < d.tileKeys(), [&] { return body(key, carried); }, [&] { return carried; });
     }
     return carried;
   }
@@ -481,9 +481,8 @@ private:
       for (uint32_t e = 0; e < step; ++e)
         result.push_back({&k, carried[e]});
       // This invocation alone has read what it overwrites.
-      k.ifThen(((t + turn * d.invocations) * step < outputs) & isPresent(g), [&] {
-        k.store(partials, Elem::F32, record(g, k.u32(0)) * d.dim + element(turn) % d.dim, result);
-      });
+      k.ifThen(((t + turn * d.invocations) * step < outputs) & isPresent(g),
+               [&] { k.store(partials, Elem::F32, record(g, k.u32(0)) * d.dim + element(turn) % d.dim, result); });
     }
   }
 

@@ -114,9 +114,7 @@ private:
   }
 
   /// Where the input lies when its prologue is CombineSplits.
-  SplitShape splitShape() const {
-    return {linear.combineHeads, linear.combineSplits, linear.k / linear.combineHeads};
-  }
+  SplitShape splitShape() const { return {linear.combineHeads, linear.combineSplits, linear.k / linear.combineHeads}; }
   /// Elements of the input that one access may have.
   unsigned inputWidth() const {
     return accessWidth(linear.prologue == LinearPrologue::CombineSplits ? splitShape().dim : linear.k, 4);
