@@ -70,10 +70,7 @@ Val operator-(Val a);
 Val literalLike(Val like, double number);
 #define QWENC_LITERAL_OPERATOR(op)                                                                                     \
   template <typename T>                                                                                                \
-    requires std::is_arithmetic_v<T>                                                                                   \
-  Val operator op(Val a, T b) {                                                                                        \
-    return a op literalLike(a, static_cast<double>(b));                                                                \
-  }
+  requires std::is_arithmetic_v<T> Val operator op(Val a, T b) { return a op literalLike(a, static_cast<double>(b)); }
 QWENC_LITERAL_OPERATOR(+)
 QWENC_LITERAL_OPERATOR(-)
 QWENC_LITERAL_OPERATOR(*)
