@@ -725,8 +725,8 @@ private:
     auto heads = static_cast<uint32_t>(dimOf(op.getPartials(), 0));
     auto splits = static_cast<uint32_t>(dimOf(op.getPartials(), 1));
     auto dim = static_cast<uint32_t>(dimOf(op.getPartials(), 2)) - 2;
-    return dispatch(op.getLoc(), combineSplitsKernel({heads, splits, dim}, state, target),
-                    {range(op.getPartials()), stateRef(op.getLoc()), destination(op.getResult())});
+    return dispatch(op.getLoc(), combineSplitsKernel({heads, splits, dim}, target),
+                    {range(op.getPartials()), destination(op.getResult())});
   }
 
   LogicalResult lower(qwen::BeginChunkOp op) {

@@ -43,9 +43,13 @@ struct KernelBuilder::Impl {
 
   /// Address of access number `index` (each of `bytes` bytes) of an operand.
   Value address(Buffer buffer, unsigned bytes, Value index) {
-    Value base = atTop("operand_" + std::to_string(buffer.index) + "_" + std::to_string(bytes), [&]() -> Value {
+    std::string key = "operand_" + std::to_string(buffer.index) + "_" + std::to_string(bytes);
+    Value base = atTop(key + (buffer.coherent ? "_coherent" : ""), [&]() -> Value {
       auto array = spirv::RuntimeArrayType::get(accessType(bytes), bytes);
-      auto record = spirv::StructType::get({array}, {0});
+      SmallVector<spirv::StructType::MemberDecorationInfo> decorations;
+      if (buffer.coherent)
+        decorations.emplace_back(0, spirv::Decoration::Coherent, b.getUnitAttr());
+      auto record = spirv::StructType::get({array}, {0}, decorations);
       auto pointerType = spirv::PointerType::get(record, spirv::StorageClass::PhysicalStorageBuffer);
       return spirv::ConvertUToPtrOp::create(b, loc, pointerType, operandAddress(buffer));
     });
@@ -357,73 +361,91 @@ Val packWord(KernelBuilder &k, Elem elem, Val low, Val high) {
 }
 } // namespace
 
-Vals KernelBuilder::load(Buffer buffer, Elem elem, Val index, unsigned count) {
+namespace {
+/// Access number `access` of `bytes` bytes each.
+Value loadAccess(KernelBuilder &k, Buffer buffer, unsigned bytes, Val access) {
+  auto &s = k.impl();
+  s.usesHalfStorage |= bytes == 2;
+  return spirv::LoadOp::create(s.b, s.loc, s.address(buffer, bytes, access.value), aligned(s.b), alignment(s.b, bytes));
+}
+void storeAccess(KernelBuilder &k, Buffer buffer, unsigned bytes, Val access, Value raw) {
+  auto &s = k.impl();
+  s.usesHalfStorage |= bytes == 2;
+  spirv::StoreOp::create(s.b, s.loc, s.address(buffer, bytes, access.value), raw, aligned(s.b), alignment(s.b, bytes));
+}
+Val accessOf(Val index, unsigned count) { return count == 1 ? index : index / count; }
+} // namespace
+
+Value KernelBuilder::loadRaw(Buffer buffer, Elem elem, Val index, unsigned count) {
+  return loadAccess(*this, buffer, count * elemBytes(elem), accessOf(index, count));
+}
+void KernelBuilder::storeRaw(Buffer buffer, Elem elem, Val index, unsigned count, Value raw) {
+  storeAccess(*this, buffer, count * elemBytes(elem), accessOf(index, count), raw);
+}
+
+Vals KernelBuilder::widen(Elem elem, Value raw) {
   auto &s = *impl_;
-  unsigned perAccess = std::min<unsigned>(count, 16 / elemBytes(elem));
-  unsigned bytes = perAccess * elemBytes(elem);
   Vals result;
-  for (unsigned part = 0; part < count / perAccess; ++part) {
-    Val access = perAccess == 1 ? index : index / perAccess;
-    Value pointer = s.address(buffer, bytes, (part ? access + part : access).value);
-    Value loaded = spirv::LoadOp::create(s.b, s.loc, pointer, aligned(s.b), alignment(s.b, bytes));
-    if (bytes == 2) {
-      s.usesHalfStorage = true;
-      Val word(this, spirv::UConvertOp::create(s.b, s.loc, s.u32, loaded));
-      Vals pair;
-      unpackWord(*this, elem, word, pair);
-      result.push_back(pair[0]);
-      continue;
-    }
-    for (Value word : wordsOf(s.b, s.loc, loaded)) {
-      if (elem == Elem::U32)
-        result.push_back({this, word});
-      else if (elem == Elem::F32)
-        result.push_back(bitcastToF32({this, word}));
-      else
-        unpackWord(*this, elem, {this, word}, result);
-    }
+  if (raw.getType() == s.u16) {
+    unpackWord(*this, elem, {this, spirv::UConvertOp::create(s.b, s.loc, s.u32, raw)}, result);
+    result.pop_back();
+    return result;
   }
+  for (Value word : wordsOf(s.b, s.loc, raw)) {
+    if (elem == Elem::U32)
+      result.push_back({this, word});
+    else if (elem == Elem::F32)
+      result.push_back(bitcastToF32({this, word}));
+    else
+      unpackWord(*this, elem, {this, word}, result);
+  }
+  return result;
+}
+
+Value KernelBuilder::pack(Elem elem, ArrayRef<Val> values) {
+  auto &s = *impl_;
+  SmallVector<Value> words;
+  if (elemBytes(elem) == 4)
+    for (Val v : values)
+      words.push_back(v.isFloat() ? bitcastToU32(v).value : v.value);
+  else if (values.size() == 1)
+    return spirv::UConvertOp::create(s.b, s.loc, s.u16, packWord(*this, elem, values[0], f32(0)).value);
+  else
+    for (unsigned i = 0; i < values.size(); i += 2)
+      words.push_back(packWord(*this, elem, values[i], values[i + 1]).value);
+  if (words.size() == 1)
+    return words[0];
+  return spirv::CompositeConstructOp::create(s.b, s.loc, s.accessType(words.size() * 4), words);
+}
+
+Value KernelBuilder::selectRaw(Val condition, Value a, Value b) {
+  auto &s = *impl_;
+  SmallVector<Value> words;
+  for (auto [x, y] : llvm::zip_equal(wordsOf(s.b, s.loc, a), wordsOf(s.b, s.loc, b)))
+    words.push_back(select(condition, {this, x}, {this, y}).value);
+  return words.size() == 1 ? words[0] : spirv::CompositeConstructOp::create(s.b, s.loc, a.getType(), words).getResult();
+}
+
+Vals KernelBuilder::load(Buffer buffer, Elem elem, Val index, unsigned count) {
+  unsigned perAccess = std::min<unsigned>(count, 16 / elemBytes(elem));
+  Val access = accessOf(index, perAccess);
+  Vals result;
+  for (unsigned part = 0; part < count / perAccess; ++part)
+    result.append(widen(elem, loadAccess(*this, buffer, perAccess * elemBytes(elem), part ? access + part : access)));
   return result;
 }
 
 Val KernelBuilder::load(Buffer buffer, Elem elem, Val index) { return load(buffer, elem, index, 1).front(); }
 
 void KernelBuilder::store(Buffer buffer, Elem elem, Val index, ArrayRef<Val> values) {
-  auto &s = *impl_;
   unsigned perAccess = std::min<unsigned>(values.size(), 16 / elemBytes(elem));
-  unsigned bytes = perAccess * elemBytes(elem);
-  for (unsigned part = 0; part < values.size() / perAccess; ++part) {
-    ArrayRef<Val> slice = values.slice(part * perAccess, perAccess);
-    SmallVector<Value> words;
-    if (elem == Elem::U32)
-      for (Val v : slice)
-        words.push_back(v.value);
-    else if (elem == Elem::F32)
-      for (Val v : slice)
-        words.push_back(bitcastToU32(v).value);
-    else if (perAccess == 1)
-      words.push_back(packWord(*this, elem, slice[0], f32(0)).value);
-    else
-      for (unsigned i = 0; i < perAccess; i += 2)
-        words.push_back(packWord(*this, elem, slice[i], slice[i + 1]).value);
-    Value stored = words[0];
-    if (bytes == 2) {
-      s.usesHalfStorage = true;
-      stored = spirv::UConvertOp::create(s.b, s.loc, s.u16, stored);
-    } else if (words.size() > 1) {
-      stored = spirv::CompositeConstructOp::create(s.b, s.loc, s.accessType(bytes), words);
-    }
-    Val access = perAccess == 1 ? index : index / perAccess;
-    Value pointer = s.address(buffer, bytes, (part ? access + part : access).value);
-    spirv::StoreOp::create(s.b, s.loc, pointer, stored, aligned(s.b), alignment(s.b, bytes));
-  }
+  Val access = accessOf(index, perAccess);
+  for (unsigned part = 0; part < values.size() / perAccess; ++part)
+    storeAccess(*this, buffer, perAccess * elemBytes(elem), part ? access + part : access,
+                pack(elem, values.slice(part * perAccess, perAccess)));
 }
 
-Value KernelBuilder::loadRaw16(Buffer buffer, Val vectorIndex) {
-  auto &s = *impl_;
-  Value pointer = s.address(buffer, 16, vectorIndex.value);
-  return spirv::LoadOp::create(s.b, s.loc, pointer, aligned(s.b), alignment(s.b, 16));
-}
+Value KernelBuilder::loadRaw16(Buffer buffer, Val vectorIndex) { return loadAccess(*this, buffer, 16, vectorIndex); }
 
 Value KernelBuilder::zeroUnless16(Val condition, Value raw) {
   SmallVector<Value> words;
@@ -439,12 +461,7 @@ Vals KernelBuilder::wordsOf16(Value raw) {
   return words;
 }
 
-Vals KernelBuilder::widenBf16x8(Value raw) {
-  Vals result;
-  for (Value word : wordsOf(impl_->b, impl_->loc, raw))
-    unpackWord(*this, Elem::BF16, {this, word}, result);
-  return result;
-}
+Vals KernelBuilder::widenBf16x8(Value raw) { return widen(Elem::BF16, raw); }
 
 //===------------------------------------------------------------------------------------------------------------===//
 // Workgroup memory
@@ -506,6 +523,18 @@ Val KernelBuilder::atomicAdd(const Shared &array, Val access, Val value) {
   auto &s = *impl_;
   return {this, spirv::AtomicIAddOp::create(s.b, s.loc, s.u32, sharedPointer(*this, array, access),
                                             spirv::Scope::Workgroup, spirv::MemorySemantics::None, value.value)};
+}
+
+Val KernelBuilder::atomicAdd(Buffer buffer, Val index, Val value) {
+  auto &s = *impl_;
+  auto semantics = spirv::MemorySemantics::AcquireRelease | spirv::MemorySemantics::UniformMemory;
+  return {this, spirv::AtomicIAddOp::create(s.b, s.loc, s.u32, s.address(buffer, 4, index.value), spirv::Scope::Device,
+                                            semantics, value.value)};
+}
+
+void KernelBuilder::deviceBarrier() {
+  auto semantics = spirv::MemorySemantics::AcquireRelease | spirv::MemorySemantics::UniformMemory;
+  spirv::MemoryBarrierOp::create(impl_->b, impl_->loc, spirv::Scope::Device, semantics);
 }
 
 void KernelBuilder::barrier() {

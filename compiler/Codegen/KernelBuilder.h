@@ -90,7 +90,10 @@ QWENC_LITERAL_OPERATOR(!=)
 
 /// One operand of the kernel: device memory behind an address.
 struct Buffer {
-  unsigned index = 0; ///< position among the operands
+  unsigned index = 0;    ///< position among the operands
+  bool coherent = false; ///< accesses see what other workgroups of the same dispatch stored, given barriers
+
+  Buffer coherently() const { return {index, true}; }
 };
 
 /// An array in workgroup memory. Elements are f32, u32 or 16-bit floats (these are only stored, or loaded as matrices).
@@ -140,6 +143,13 @@ public:
   void store(Buffer buffer, Elem elem, Val index, llvm::ArrayRef<Val> values);
   void store(Buffer buffer, Elem elem, Val index, Val value) { store(buffer, elem, index, llvm::ArrayRef<Val>(value)); }
 
+  /// One access of `count` elements (at most 16 bytes) as it is, for data that waits in registers; widen() makes f32 of
+  /// it, pack() makes it of f32.
+  mlir::Value loadRaw(Buffer buffer, Elem elem, Val index, unsigned count);
+  void storeRaw(Buffer buffer, Elem elem, Val index, unsigned count, mlir::Value raw);
+  Vals widen(Elem elem, mlir::Value raw);
+  mlir::Value pack(Elem elem, llvm::ArrayRef<Val> values);
+  mlir::Value selectRaw(Val condition, mlir::Value a, mlir::Value b);
   /// 16 bytes as they are, for weights that wait in registers: `vectorIndex` counts 16-byte units.
   mlir::Value loadRaw16(Buffer buffer, Val vectorIndex);
   /// The vector, or zeros where \p condition is false.
@@ -148,6 +158,10 @@ public:
   Vals wordsOf16(mlir::Value raw);
   /// The eight f32 of a raw vector of bf16.
   Vals widenBf16x8(mlir::Value raw);
+
+  // Between the workgroups of one dispatch.
+  Val atomicAdd(Buffer buffer, Val index, Val value); ///< u32; the value before
+  void deviceBarrier();                               ///< orders this invocation's accesses of device memory
 
   // Workgroup memory.
   Shared shared(Elem elem, uint32_t count, unsigned width = 1);

@@ -5,6 +5,7 @@
 //
 //   state:    0 position   4 length   8 rows   12 head_row   16 head_rows   20 step   24 seed   28 temperature
 //             32 top_k   36 top_p   40 repetition_penalty   44..63 unused   64 tokens[max_context + 1]
+//             behind them, 64-byte aligned: arrivals[1024]
 //   mailbox:  0 sampled[1024]
 //
 //===------------------------------------------------------------------------------------------------------------===//
@@ -34,7 +35,10 @@ inline constexpr int64_t kSampledCount = 1024;
 
 /// The history holds every position of the context and the token sampled at the last one.
 inline constexpr int64_t tokenCount(int64_t maxContext) { return maxContext + 1; }
-inline constexpr int64_t stateBytes(int64_t maxContext) { return kTokens + 4 * tokenCount(maxContext); }
+/// u32[kArrivalCount], workgroups of one dispatch that have arrived at a common point; zero between dispatches.
+inline constexpr int64_t kArrivalCount = 1024;
+inline constexpr int64_t arrivals(int64_t maxContext) { return (kTokens + 4 * tokenCount(maxContext) + 63) / 64 * 64; }
+inline constexpr int64_t stateBytes(int64_t maxContext) { return arrivals(maxContext) + 4 * kArrivalCount; }
 inline constexpr int64_t mailboxBytes() { return kSampled + 4 * kSampledCount; }
 
 } // namespace mlir::plan::layout

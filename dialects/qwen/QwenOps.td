@@ -284,7 +284,7 @@ def Qwen_FusedLinearOp : Qwen_Op<"fused_linear", [
 
     - join `concat`: the weights are stacked along N, one accumulator. join `parallel`: equal N, one accumulator each.
     - prologue `rms_norm`: the input row is normalised with `norm_weight` and `eps`. `combine_splits`: the input is the
-      partial result `[heads, splits, D + 2]` of `qwen.decode_attention`, combined to a row of heads * D.
+      result `[heads, splits, D + 2]` of `qwen.decode_attention`, of which the row of heads * D is taken.
     - an extra is `[R, N]` (elementwise) or `[N]` (broadcast over rows).
     - the epilogue region holds scalar `arith` and `math` operations on f32 and yields one f32; its arguments are the
       accumulators, then one element of each extra.
@@ -352,8 +352,9 @@ def Qwen_RopeAppendOp : Qwen_QkvOp<"rope_append"> {
 def Qwen_DecodeAttentionOp : Qwen_QkvOp<"decode_attention"> {
   let summary = "rope_append of one row and split-key attention over the caches, as one step";
   let description = [{
-    The result holds for every query head and split: D numerators, then the running maximum and the sum of
-    exponentials, so that `qwen.combine_splits` (or the prologue of the output projection) can finish the softmax.
+    The result is where the splits of every query head meet: D numerators, the running maximum and the sum of
+    exponentials of each. In the end the place of the first split's numerators holds the head's row, from which
+    `qwen.combine_splits` (or the prologue of the output projection) takes it.
   }];
   let arguments = !con(qkvArguments, (ins F64Attr:$scale, I64Attr:$splits));
   let results = (outs Activation:$partials, StateTensor:$k_result, StateTensor:$v_result);
@@ -365,7 +366,7 @@ def Qwen_DecodeAttentionOp : Qwen_QkvOp<"decode_attention"> {
 }
 
 def Qwen_CombineSplitsOp : Qwen_Op<"combine_splits", [Pure]> {
-  let summary = "finishes a split softmax: [heads, splits, D + 2] -> [1, heads * D]";
+  let summary = "the row that split-key attention left: [heads, splits, D + 2] -> [1, heads * D]";
   let arguments = (ins Activation:$partials);
   let results = (outs Activation:$result);
   let assemblyFormat = "$partials attr-dict `:` type($partials) `->` type($result)";

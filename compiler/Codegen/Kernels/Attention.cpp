@@ -20,87 +20,127 @@ std::string Heads::suffix() const {
 // Split, head norm, rotation, cache write
 //===------------------------------------------------------------------------------------------------------------===//
 
+namespace {
+
+constexpr uint32_t kHeadsEach = 4; // of a subgroup, at most: they share cosines and sines and are loaded together
+
+/// One workgroup for a row and some of its heads; a subgroup has a few of queries and keys, and the last workgroup of
+/// the row copies the values.
+class RopeAppend {
+public:
+  RopeAppend(KernelBuilder &k, const RowBound &rows, const Heads &heads, const Rotary &rotary, const StateBlock &state)
+      : k(k), rows(rows), heads(heads), rotary(rotary) {
+    qkv = k.operand("qkv", Access::Read, uint64_t(rows.max) * heads.qkvWidth() * 4);
+    if (rotary.normalise) {
+      qNorm = k.operand("q_norm", Access::Read, weightBytes(1, heads.dim));
+      kNorm = k.operand("k_norm", Access::Read, weightBytes(1, heads.dim));
+    }
+    cells = k.operand("state", Access::Read, state.bytes());
+    keys = k.operand("k_cache", Access::ReadWrite, heads.cacheBytes());
+    values = k.operand("v_cache", Access::ReadWrite, heads.cacheBytes());
+    q = k.operand("q", Access::Write, uint64_t(rows.max) * heads.query * heads.dim * 4);
+  }
+
+  /// Heads that are rotated; each of the `workgroups` of a row has as many turns as it needs.
+  static uint32_t rotatedHeads(const Heads &heads) { return heads.query + heads.keyValue; }
+
+  void emit(uint32_t workgroups) {
+    row = k.workgroupId(1);
+    k.ifThen(row < rowCount(k, rows, cells), [&] {
+      Val position = loadCell(k, cells, plan::layout::kPosition) + row;
+      cacheSlot = k.min(position, k.u32(heads.context - 1));
+      const uint32_t each = llvm::divideCeil(rotatedHeads(heads), workgroups);
+      Val first = k.workgroupId(0) * each + k.subgroupIndex();
+      Val last = k.min(k.workgroupId(0) * each + each, k.u32(rotatedHeads(heads)));
+      RotaryTable table(k, rotary, heads.dim);
+      if (!k.target().subgroupSize) {
+        table.fill(position);
+        k.barrier();
+        k.forLoop(first, last, k.subgroupCount(), [&](Val head) {
+          HeadPairs pairs = headPairs(head);
+          pairs.normalise();
+          store(table, pairs, head);
+        });
+      } else {
+        const uint32_t subgroups = k.invocations() / k.target().subgroupSize;
+        SmallVector<HeadPairs> loaded;
+        for (uint32_t turn = 0; turn < llvm::divideCeil(each, subgroups); ++turn)
+          loaded.push_back(headPairs(k.min(first + turn * subgroups, last - 1)));
+        table.fill(position);
+        for (HeadPairs &pairs : loaded)
+          pairs.normalise();
+        k.barrier();
+        for (auto [turn, pairs] : llvm::enumerate(loaded)) {
+          Val head = first + uint32_t(turn * subgroups);
+          k.ifThen(head < last, [&, &pairs = pairs] { store(table, pairs, head); });
+        }
+      }
+      k.ifThen(k.workgroupId(0) == workgroups - 1, [&] { copyValues(); });
+    });
+  }
+
+private:
+  Val source(Val head) { return row * heads.qkvWidth() + head * heads.dim; }
+  Val cacheAt(Val cacheHead) { return (cacheHead * heads.context + cacheSlot) * heads.dim; }
+
+  HeadPairs headPairs(Val head) {
+    Val isQuery = head < heads.query;
+    return HeadPairs(k, rotary, heads.dim, qkv, source(head), [this, isQuery](Val at) {
+      return k.select(isQuery, k.load(qNorm, Elem::BF16, at), k.load(kNorm, Elem::BF16, at));
+    });
+  }
+
+  void store(const RotaryTable &table, const HeadPairs &pairs, Val head) {
+    const uint32_t half = heads.dim / 2;
+    pairs.rotate(table, [&](Val i, Val first, Val second) {
+      k.ifElse(
+          head < heads.query,
+          [&]() -> Vals {
+            Val at = (row * heads.query + head) * heads.dim + i;
+            k.store(q, Elem::F32, at, first);
+            k.store(q, Elem::F32, at + half, second);
+            return {};
+          },
+          [&]() -> Vals {
+            Val at = cacheAt(head - heads.query) + i;
+            k.store(keys, heads.cache, at, first);
+            k.store(keys, heads.cache, at + half, second);
+            return {};
+          });
+    });
+  }
+
+  void copyValues() {
+    const uint32_t width = accessWidth(heads.dim, 4);
+    k.forLoop(k.localIndex(), k.u32(heads.keyValue * heads.dim / width), k.u32(k.invocations()), [&](Val i) {
+      Val element = i * width, head = element / heads.dim;
+      Vals x = k.load(qkv, Elem::F32, source(k.u32(rotatedHeads(heads))) + element, width);
+      k.store(values, heads.cache, cacheAt(head) + element % heads.dim, x);
+    });
+  }
+
+  KernelBuilder &k;
+  const RowBound &rows;
+  const Heads &heads;
+  const Rotary &rotary;
+  Buffer qkv, qNorm, kNorm, cells, keys, values, q;
+  Val row, cacheSlot;
+};
+
+} // namespace
+
 KernelPlan ropeAppendKernel(const RowBound &rows, const Heads &heads, const Rotary &rotary, const StateBlock &state,
                             const TargetProfile &target) {
   KernelPlan plan;
   plan.name = std::string("rope_append") + (rotary.normalise ? "_norm" : "") + heads.suffix() + "_r" +
               std::to_string(rows.max) + parameterTag({rotary.theta, rotary.eps});
-  // One workgroup for each row and head; an invocation owns a pair (i, i + d/2).
-  plan.workgroup = {target.subgroupSize ? std::max<uint32_t>(target.subgroupSize, 64) : 128, 1, 1};
-  plan.groups = {heads.query + 2 * heads.keyValue, rows.max, 1};
+  const uint32_t invocations = std::min<uint32_t>(256, target.maxWorkgroupInvocations);
+  const uint32_t subgroups = std::max<uint32_t>(1, invocations / (target.subgroupSize ? target.subgroupSize : 32));
+  const uint32_t workgroups = llvm::divideCeil(RopeAppend::rotatedHeads(heads), subgroups * kHeadsEach);
+  plan.workgroup = {invocations, 1, 1};
+  plan.groups = {workgroups, rows.max, 1};
   plan.emit = [=](KernelBuilder &k) {
-    const uint32_t dim = heads.dim, half = dim / 2;
-    Buffer qkv = k.operand("qkv", Access::Read, uint64_t(rows.max) * heads.qkvWidth() * 4);
-    Buffer qNorm, kNorm;
-    if (rotary.normalise) {
-      qNorm = k.operand("q_norm", Access::Read, weightBytes(1, dim));
-      kNorm = k.operand("k_norm", Access::Read, weightBytes(1, dim));
-    }
-    Buffer cells = k.operand("state", Access::Read, state.bytes());
-    Buffer keys = k.operand("k_cache", Access::ReadWrite, heads.cacheBytes());
-    Buffer values = k.operand("v_cache", Access::ReadWrite, heads.cacheBytes());
-    Buffer q = k.operand("q", Access::Write, uint64_t(rows.max) * heads.query * dim * 4);
-    std::vector<float> frequencies = inverseFrequencies(rotary.theta, dim);
-
-    Val head = k.workgroupId(0), row = k.workgroupId(1);
-    k.ifThen(row < rowCount(k, rows, cells), [&] {
-      Val position = loadCell(k, cells, plan::layout::kPosition) + row;
-      Val source = row * heads.qkvWidth() + head * dim;
-      Val slot = k.min(position, k.u32(heads.context - 1));
-      auto cacheAt = [&](Val cacheHead) { return (cacheHead * heads.context + slot) * dim; };
-      Val isQuery = head < heads.query, isKey = head < heads.query + heads.keyValue;
-      auto forEachPair = [&](llvm::function_ref<void(Val)> body) {
-        k.forLoop(k.localIndex(), k.u32(half), k.u32(k.invocations()), body);
-      };
-      k.ifElse(
-          isKey,
-          [&]() -> Vals {
-            Val scale;
-            if (rotary.normalise) {
-              Val squares = k.forLoop(k.localIndex(), k.u32(dim), k.u32(k.invocations()), {k.f32(0)},
-                                      [&](Val i, ArrayRef<Val> carried) -> Vals {
-                                        Val x = k.load(qkv, Elem::F32, source + i);
-                                        return {k.fma(x, x, carried[0])};
-                                      })[0];
-              scale = k.inverseSqrt(k.workgroupAdd(squares) / dim + rotary.eps);
-            }
-            forEachPair([&](Val i) {
-              Val x1 = k.load(qkv, Elem::F32, source + i), x2 = k.load(qkv, Elem::F32, source + i + half);
-              if (rotary.normalise) {
-                auto weight = [&](Val at) {
-                  return k.select(isQuery, k.load(qNorm, Elem::BF16, at), k.load(kNorm, Elem::BF16, at));
-                };
-                x1 = x1 * scale * weight(i);
-                x2 = x2 * scale * weight(i + half);
-              }
-              auto [y1, y2] = rotatePair(k, frequencies, i, position, x1, x2);
-              Val first = y1, second = y2;
-              k.ifElse(
-                  isQuery,
-                  [&]() -> Vals {
-                    Val at = (row * heads.query + head) * dim + i;
-                    k.store(q, Elem::F32, at, first);
-                    k.store(q, Elem::F32, at + half, second);
-                    return {};
-                  },
-                  [&]() -> Vals {
-                    Val at = cacheAt(head - heads.query) + i;
-                    k.store(keys, heads.cache, at, first);
-                    k.store(keys, heads.cache, at + half, second);
-                    return {};
-                  });
-            });
-            return {};
-          },
-          [&]() -> Vals {
-            Val at = cacheAt(head - (heads.query + heads.keyValue));
-            forEachPair([&](Val i) {
-              k.store(values, heads.cache, at + i, k.load(qkv, Elem::F32, source + i));
-              k.store(values, heads.cache, at + i + half, k.load(qkv, Elem::F32, source + i + half));
-            });
-            return {};
-          });
-    });
+    RopeAppend(k, rows, heads, rotary, state).emit(workgroups);
     return success();
   };
   return plan;

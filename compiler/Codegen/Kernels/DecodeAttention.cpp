@@ -1,13 +1,20 @@
 //===- DecodeAttention.cpp - Attention of one row, split over the keys -------------------------------------------===//
 //
-// One workgroup for each key/value head and split. It rotates the query heads of its group into workgroup memory, the
-// owner of the newest key also writes the caches, and then it goes over its keys in tiles:
+// One workgroup for each split of the keys of a key/value head, and for at most four of its query heads. What a step
+// costs at small depth is the chain of what waits for what, so little stands in it:
 //
-//   scores    several invocations share a key; each multiplies a part of the dims with every query head of the group
-//   softmax   every subgroup adds up the parts of all keys and finds maximum and sum by itself, which costs no barrier
-//   values    an invocation owns one access of dims and every n-th key; the n partial sums meet after the last tile
+//   before    keys and values of the first tile are on their way; they do not depend on this step. The newest ones do:
+//             they never pass through the cache but are exchanged for what was read in their place
+//   heads     a subgroup normalises and rotates a head; cosines and sines are computed once for all
+//   scores    an invocation has one access of every n-th key and the same piece of all queries: it multiplies them and
+//             leaves its parts of the scores in workgroup memory
+//   softmax   a subgroup owns a head: it adds up the parts and finds the weights
+//   values    an invocation has one access of every n-th value; the n sums meet after the last tile
 //
-// Loads of one phase are issued together before their first use: a split has few keys, so latency is what costs.
+// Keys of the next tile are asked for when the scores are computed, its values when the values are added up.
+//
+// Where several splits hold keys, each leaves its part and counts itself; who comes last combines them, always in the
+// same order. So the next step reads one row however many splits there were.
 //
 // Partial results (flash decoding, Dao et al. 2023) are numerators [heads][splits][dim], then (maximum, sum)
 // [heads][splits][2], so that both are aligned for wide loads.
@@ -25,64 +32,19 @@ namespace qwenc {
 using plan::Access;
 
 namespace {
-constexpr uint32_t kFewestKeys = 64; // per split: below, combining costs more than the split gains
-constexpr uint32_t kUnroll = 4;
+constexpr uint32_t kKeyBlock = 64;      // a split has a multiple of them: fewer cost as much, and combining costs more
+constexpr uint32_t kSplitsAhead = 16;   // splits whose parts are on their way at the same time
+constexpr uint32_t kMostHeads = 4;      // of a workgroup: each takes two registers per element of an access
+constexpr uint32_t kKeysEach = 4;       // keys of a tile that one invocation reads
+constexpr uint32_t kMostSlots = 64;     // rows read side by side
+constexpr uint32_t kSumBytes = 9 << 12; // workgroup memory for sums that meet at the same time
 constexpr double kMasked = -1e30;
 
-uint64_t partialBytes(uint32_t heads, uint32_t splits, uint32_t dim) {
-  return uint64_t(heads) * splits * (dim + 2) * 4;
-}
 /// First element of the statistics of (head, split), both flattened.
 uint32_t statisticsBase(uint32_t heads, uint32_t splits, uint32_t dim) { return heads * splits * dim; }
 } // namespace
 
-Val keysPerSplit(KernelBuilder &k, uint32_t splits, Val keys) {
-  return k.max((keys + (splits - 1)) / splits, k.u32(kFewestKeys));
-}
-Val activeSplits(KernelBuilder &k, uint32_t splits, Val keys) {
-  Val each = keysPerSplit(k, splits, keys);
-  return k.min((keys + each - 1) / each, k.u32(splits));
-}
-
-Vals combinedElements(KernelBuilder &k, Buffer partials, const SplitShape &shape, Val active, Val index,
-                      unsigned count) {
-  Val head = index / shape.dim, element = index % shape.dim;
-  Val first = head * shape.splits; // (head, split 0)
-  uint32_t statistics = statisticsBase(shape.heads, shape.splits, shape.dim);
-  uint32_t unroll = std::min(kUnroll, shape.splits);
-  Vals init{k.f32(kMasked), k.f32(0)};
-  init.append(count, k.f32(0));
-  Vals sums = k.forLoop(k.u32(0), active, k.u32(unroll), init, [&](Val split0, ArrayRef<Val> carried) -> Vals {
-    SmallVector<Vals> stats, numerators;
-    for (uint32_t u = 0; u < unroll; ++u) {
-      // Behind the last split its copy is read and then ignored.
-      Val record = first + k.min(split0 + u, active - 1);
-      stats.push_back(k.load(partials, Elem::F32, record * 2 + statistics, 2));
-      numerators.push_back(k.load(partials, Elem::F32, record * shape.dim + element, count));
-    }
-    Val before = carried[0], largest = before;
-    for (uint32_t u = 0; u < unroll; ++u)
-      largest = k.max(largest, stats[u][0]);
-    Val kept = k.exp(before - largest);
-    Vals next{largest, carried[1] * kept};
-    for (unsigned e = 0; e < count; ++e)
-      next.push_back(carried[2 + e] * kept);
-    for (uint32_t u = 0; u < unroll; ++u) {
-      Val factor = k.select(split0 + u < active, k.exp(stats[u][0] - largest), k.f32(0));
-      next[1] = k.fma(factor, stats[u][1], next[1]);
-      for (unsigned e = 0; e < count; ++e)
-        next[2 + e] = k.fma(factor, numerators[u][e], next[2 + e]);
-    }
-    return next;
-  });
-  Vals result;
-  Val inverse = k.f32(1) / sums[1];
-  for (unsigned e = 0; e < count; ++e)
-    result.push_back(sums[2 + e] * inverse);
-  return result;
-}
-
-KernelPlan combineSplitsKernel(const SplitShape &shape, const StateBlock &state, const TargetProfile &target) {
+KernelPlan combineSplitsKernel(const SplitShape &shape, const TargetProfile &target) {
   KernelPlan plan;
   plan.name = "combine_splits" + std::to_string(shape.splits) + "_h" + std::to_string(shape.heads) + "d" +
               std::to_string(shape.dim);
@@ -90,14 +52,11 @@ KernelPlan combineSplitsKernel(const SplitShape &shape, const StateBlock &state,
   uint32_t vectors = shape.heads * shape.dim / 4;
   plan.groups = {(vectors + plan.workgroup[0] - 1) / plan.workgroup[0], 1, 1};
   plan.emit = [=](KernelBuilder &k) {
-    Buffer partials = k.operand("partials", Access::Read, partialBytes(shape.heads, shape.splits, shape.dim));
-    Buffer cells = k.operand("state", Access::Read, state.bytes());
+    Buffer partials = k.operand("partials", Access::Read, shape.bytes());
     Buffer y = k.operand("y", Access::Write, uint64_t(shape.heads) * shape.dim * 4);
     Val vector = k.workgroupId(0) * k.invocations() + k.localIndex();
-    k.ifThen(vector < vectors, [&] {
-      Val active = activeSplits(k, shape.splits, loadCell(k, cells, plan::layout::kPosition) + 1);
-      k.store(y, Elem::F32, vector * 4, combinedElements(k, partials, shape, active, vector * 4, 4));
-    });
+    k.ifThen(vector < vectors,
+             [&] { k.store(y, Elem::F32, vector * 4, k.load(partials, Elem::F32, shape.combined(vector * 4), 4)); });
     return success();
   };
   return plan;
@@ -105,234 +64,456 @@ KernelPlan combineSplitsKernel(const SplitShape &shape, const StateBlock &state,
 
 namespace {
 
+/// How the query heads and keys of one key/value head are divided.
+struct Division {
+  Division(const Heads &heads, uint32_t splits, const TargetProfile &target) : splits(splits) {
+    invocations = std::min<uint32_t>(256, target.maxWorkgroupInvocations);
+    group = heads.query / heads.keyValue;
+    dim = heads.dim;
+    width = accessWidth(dim, heads.cache == Elem::F32 ? 4 : 8);
+    pieces = dim / width;
+    slots = std::min(invocations / pieces, kMostSlots);
+    for (headsEach = std::min(group, kMostHeads); headsEach > 1; --headsEach) {
+      // As few workgroups as that allows, then as even as possible.
+      headsEach = llvm::divideCeil(group, llvm::divideCeil(group, headsEach));
+      if (fits(target))
+        break;
+    }
+  }
+
+  uint32_t workgroups() const { return llvm::divideCeil(group, headsEach); }
+  uint32_t tileKeys() const { return slots * kKeysEach; }
+  uint32_t pitch() const { return pieces + 1; } // odd for most dims, against bank conflicts
+  uint32_t rowPitch() const { return width * pitch(); }
+  /// Floats of workgroup memory apart from the sums of the slots; 64 are for the reductions.
+  uint32_t fixedFloats() const {
+    return (headsEach + 1) * rowPitch() + dim + (tileKeys() + 1 + 2 * splits) * headsEach + 65;
+  }
+  uint32_t dotFloats() const { return headsEach * tileKeys() * pitch(); }
+  /// Floats between the slots of a round.
+  uint32_t slotPitch(uint32_t headsPerRound) const { return headsPerRound * rowPitch() + pieces; }
+  /// Heads whose slots meet at the same time.
+  uint32_t headsPerRound(const TargetProfile &target) const {
+    uint32_t room = std::min(kSumBytes, target.maxSharedBytes - fixedFloats() * 4) / 4, most = headsEach;
+    while (most > 1 && slots * slotPitch(most) > room)
+      --most;
+    return llvm::divideCeil(headsEach, llvm::divideCeil(headsEach, most));
+  }
+  /// The parts of the scores and the sums of the slots share their place.
+  uint32_t sharedFloats(uint32_t headsPerRound) const {
+    return std::max(dotFloats(), slots * slotPitch(headsPerRound));
+  }
+  bool fits(const TargetProfile &target) const {
+    return slots > 0 && (fixedFloats() + sharedFloats(1)) * 4 <= target.maxSharedBytes;
+  }
+
+  uint32_t splits = 0, invocations = 0;
+  uint32_t group = 0, headsEach = 0; ///< query heads of a key/value head and of one workgroup
+  uint32_t dim = 0, width = 0;       ///< elements of one access of the cache
+  uint32_t pieces = 0;               ///< accesses of a row; an invocation has one of every row it reads
+  uint32_t slots = 0;                ///< rows read side by side
+};
+
 class DecodeAttention {
 public:
   DecodeAttention(KernelBuilder &k, const Heads &heads, const Rotary &rotary, double scale, uint32_t splits,
                   const StateBlock &state)
-      : k(k), heads(heads), rotary(rotary), scale(scale), splits(splits), group(heads.query / heads.keyValue),
-        dim(heads.dim), width(accessWidth(dim, heads.cache == Elem::F32 ? 4 : 8)), accesses(dim / width),
-        frequencies(inverseFrequencies(rotary.theta, heads.dim)) {
+      : k(k), heads(heads), rotary(rotary), scale(scale), splits(splits), d(heads, splits, k.target()),
+        headsPerRound(d.headsPerRound(k.target())) {
     qkv = k.operand("qkv", Access::Read, uint64_t(heads.qkvWidth()) * 4);
     if (rotary.normalise) {
-      qNorm = k.operand("q_norm", Access::Read, weightBytes(1, dim));
-      kNorm = k.operand("k_norm", Access::Read, weightBytes(1, dim));
+      qNorm = k.operand("q_norm", Access::Read, weightBytes(1, d.dim));
+      kNorm = k.operand("k_norm", Access::Read, weightBytes(1, d.dim));
     }
-    cells = k.operand("state", Access::Read, state.bytes());
+    cells = k.operand("state", Access::ReadWrite, state.bytes());
+    arrivals = plan::layout::arrivals(state.maxContext) / 4;
     keys = k.operand("k_cache", Access::ReadWrite, heads.cacheBytes());
     values = k.operand("v_cache", Access::ReadWrite, heads.cacheBytes());
-    partials = k.operand("partials", Access::Write, partialBytes(heads.query, splits, dim));
-    // Several invocations per key while there are accesses to share; as many keys as that leaves.
-    parts = accessWidth(accesses, 4);
-    tileKeys = k.invocations() / parts;
-    keySlots = keySlotsOf(accesses, k.invocations());
-    headsPerRound = headsPerRoundOf(heads, keySlots, k.invocations(), k.target().maxSharedBytes);
-    rotated = k.shared(Elem::F32, group * dim);
-    partDots = k.shared(Elem::F32, group * tileKeys * parts);
-    probabilities = k.shared(Elem::F32, group * tileKeys);
-    valueSums = k.shared(Elem::F32, keySlots * headsPerRound * dim);
-    t = k.localIndex();
-    kvHead = k.workgroupId(0);
-    split = k.workgroupId(1);
-  }
-
-  /// Workgroup memory without the slots of values.
-  static uint32_t fixedBytes(const Heads &heads, uint32_t invocations) {
-    uint32_t parts = accessWidth(accessesOf(heads), 4);
-    return heads.query / heads.keyValue * (heads.dim + invocations + invocations / parts) * 4 + 256;
-  }
-  /// True if at least one head of values fits beside them.
-  static bool fits(const Heads &heads, uint32_t invocations, uint32_t maxSharedBytes) {
-    uint32_t slotBytes = keySlotsOf(accessesOf(heads), invocations) * heads.dim * 4;
-    return accessesOf(heads) <= invocations && fixedBytes(heads, invocations) + slotBytes <= maxSharedBytes;
+    // What is read of it was written in the same dispatch.
+    partials = k.operand("partials", Access::Write, SplitShape{heads.query, splits, d.dim}.bytes()).coherently();
+    rotated = k.shared(Elem::F32, (d.headsEach + 1) * d.rowPitch());
+    sums = k.shared(Elem::F32, d.sharedFloats(headsPerRound));
+    probabilities = k.shared(Elem::F32, d.tileKeys() * d.headsEach);
+    factors = k.shared(Elem::F32, d.headsEach);
+    weights = k.shared(Elem::F32, d.headsEach * splits);
+    splitSums = k.shared(Elem::F32, d.headsEach * splits);
+    arrived = k.shared(Elem::U32, 1);
   }
 
   void emit() {
-    Val position = k.min(loadCell(k, cells, plan::layout::kPosition), k.u32(heads.context - 1));
+    t = k.localIndex();
+    slot = t / d.pieces;
+    piece = t % d.pieces;
+    kvHead = k.workgroupId(0);
+    split = k.workgroupId(1);
+    head0 = k.workgroupId(2) * d.headsEach; // within the group
+    Val newestPosition = loadCell(k, cells, plan::layout::kPosition);
+    SmallVector<HeadPairs> rows;
+    for (uint32_t turn = 0; k.target().subgroupSize && turn < turnsOf(d.headsEach + 1); ++turn)
+      rows.push_back(rowPairs(k.subgroupIndex() + turn * subgroups()));
+    Vals newValue = loadNewValue();
+    RotaryTable table(k, rotary, d.dim);
+    table.prepare();
+    position = k.min(newestPosition, k.u32(heads.context - 1));
     Val visible = position + 1;
-    Val each = keysPerSplit(k, splits, visible);
-    Val lower = split * each, upper = k.min(lower + each, visible);
-    k.ifThen(lower < upper, [&] {
-      k.forLoop(k.subgroupIndex(), k.u32(group), k.subgroupCount(), [&](Val g) {
-        rotateHead((kvHead * group + g) * dim, qNorm, position, [&](Val i, Val y1, Val y2) {
-          k.store(rotated, g * dim + i, {y1 * scale});
-          k.store(rotated, g * dim + i + dim / 2, {y2 * scale});
-        });
-      });
-      k.ifThen(upper == visible, [&] { appendKeyValue(position); });
-      Vals state(group, k.f32(kMasked));     // running maxima
-      state.append(group, k.f32(0));         // sums of exponentials
-      state.append(group * width, k.f32(0)); // numerators of this invocation
-      state = k.forLoop(lower, upper, k.u32(tileKeys), state,
-                        [&](Val key0, ArrayRef<Val> carried) { return processTile(key0, upper, carried); });
-      storePartials(state);
-    });
+    const uint32_t turn = splits * kKeyBlock;
+    Val each = (visible + (turn - 1)) / turn * kKeyBlock;
+    active = (visible + (each - 1)) / each;
+    lower = split * each;
+    upper = k.min(lower + each, visible);
+    k.ifThen(lower < upper, [&] { attend(table, rows, newValue); });
   }
 
 private:
-  /// Keys whose values are read at the same time.
-  static uint32_t keySlotsOf(uint32_t accesses, uint32_t invocations) {
-    return std::max<uint32_t>(1, std::min<uint32_t>(invocations / accesses, 16));
+  /// Subgroups there are at least.
+  uint32_t subgroups() const {
+    return std::max<uint32_t>(1, d.invocations / (k.target().subgroupSize ? k.target().subgroupSize : 128));
   }
-  /// Heads whose slots fit together, at most 16 KiB so that several workgroups share a compute unit.
-  static uint32_t headsPerRoundOf(const Heads &heads, uint32_t slots, uint32_t invocations, uint32_t maxSharedBytes) {
-    uint32_t room = std::min<uint32_t>(16384, maxSharedBytes - fixedBytes(heads, invocations));
-    return std::clamp<uint32_t>(room / (slots * heads.dim * 4), 1, heads.query / heads.keyValue);
-  }
-  static uint32_t accessesOf(const Heads &heads) {
-    return heads.dim / accessWidth(heads.dim, heads.cache == Elem::F32 ? 4 : 8);
+  uint32_t turnsOf(uint32_t rows) const { return llvm::divideCeil(rows, subgroups()); }
+  Val cacheRow(Val key) { return (kvHead * heads.context + key) * d.dim; }
+  /// True for the invocations that have a slot.
+  void ifBusy(llvm::function_ref<void()> body) {
+    if (d.slots * d.pieces == d.invocations)
+      body();
+    else
+      k.ifThen(slot < d.slots, body);
   }
 
-  Val cacheRow(Val key) { return (kvHead * heads.context + key) * dim; }
+  void attend(RotaryTable &table, MutableArrayRef<HeadPairs> rows, ArrayRef<Val> newValue) {
+    const uint32_t sumCount = d.headsEach * d.width, turns = turnsOf(d.headsEach);
+    // Old keys and values depend on nothing in this step.
+    SmallVector<Value> firstKeys = loadTile(keys, lower), firstValues = loadTile(values, lower);
+    rotateHeads(table, rows);
+    Vals query;
+    for (uint32_t g = 0; g < d.headsEach; ++g)
+      query.append(rotatedPiece(k.u32(g)));
+    newest = {k.pack(heads.cache, rotatedPiece(k.u32(d.headsEach))), k.pack(heads.cache, newValue)};
+    k.ifThen((upper == position + 1) & (slot == 0) & (head0 == 0), [&] {
+      k.storeRaw(keys, heads.cache, cacheRow(position) + piece * d.width, d.width, newest[0]);
+      k.storeRaw(values, heads.cache, cacheRow(position) + piece * d.width, d.width, newest[1]);
+    });
 
-  /// Head norm and rotation of one head of the row by one subgroup; `write` gets (pair, first half, second half).
-  void rotateHead(Val source, Buffer norm, Val position, llvm::function_ref<void(Val, Val, Val)> write) {
-    Val factor = k.f32(1);
-    if (rotary.normalise) {
-      Val squares =
-          k.forLoop(k.lane(), k.u32(dim / 2), k.subgroupSize(), {k.f32(0)}, [&](Val i, ArrayRef<Val> c) -> Vals {
-            Val x1 = k.load(qkv, Elem::F32, source + i);
-            Val x2 = k.load(qkv, Elem::F32, source + i + dim / 2);
-            return {k.fma(x2, x2, k.fma(x1, x1, c[0]))};
-          })[0];
-      factor = k.inverseSqrt(k.subgroupAdd(squares) / dim + rotary.eps);
-    }
-    k.forLoop(k.lane(), k.u32(dim / 2), k.subgroupSize(), [&](Val i) {
-      Val x1 = k.load(qkv, Elem::F32, source + i), x2 = k.load(qkv, Elem::F32, source + i + dim / 2);
-      if (rotary.normalise) {
-        x1 = x1 * factor * k.load(norm, Elem::BF16, i);
-        x2 = x2 * factor * k.load(norm, Elem::BF16, i + dim / 2);
-      }
-      auto [y1, y2] = rotatePair(k, frequencies, i, position, x1, x2);
-      write(i, y1, y2);
+    // Numerators of this invocation, then maxima and this lane's sums of the heads its subgroup owns, then the tile.
+    SmallVector<Value> carried(sumCount + 2 * turns, k.f32(0).value);
+    for (uint32_t turn = 0; turn < turns; ++turn)
+      carried[sumCount + turn] = k.f32(kMasked).value;
+    carried.append(firstKeys);
+    carried.append(firstValues);
+    k.forLoopMatrices(lower, upper, k.u32(d.tileKeys()), carried, [&](Val key0, SmallVectorImpl<Value> &live) {
+      MutableArrayRef<Value> all(live);
+      auto tileKeys = all.slice(sumCount + 2 * turns, kKeysEach), tileValues = all.take_back(kKeysEach);
+      scoreKeys(key0, query, tileKeys);
+      llvm::copy(loadTile(keys, key0 + d.tileKeys()), tileKeys.begin());
+      k.barrier(); // all parts of the scores are there, and the weights of the tile before are used
+      for (uint32_t turn = 0; turn < turns; ++turn)
+        softmax(turn, k.min(upper - key0, k.u32(d.tileKeys())), live[sumCount + turn], live[sumCount + turns + turn]);
+      k.barrier();
+      accumulate(key0, tileValues, all.take_front(sumCount));
+      llvm::copy(loadTile(values, key0 + d.tileKeys()), tileValues.begin());
+    });
+    storeStatistics(ArrayRef<Value>(carried).slice(sumCount, 2 * turns));
+    storeNumerators(ArrayRef<Value>(carried).take_front(sumCount));
+    k.ifThen(active > 1, [&] { arrive(); });
+  }
+
+  //===----------------------------------------------------------------------------------------------------------===//
+  // The row of this step
+  //===----------------------------------------------------------------------------------------------------------===//
+
+  Vals loadNewValue() {
+    return k.load(qkv, Elem::F32, (kvHead + heads.query + heads.keyValue) * d.dim + piece * d.width, d.width);
+  }
+
+  /// Row 0 .. headsEach - 1: a query head; behind them: the newest key.
+  HeadPairs rowPairs(Val row) {
+    Val isKey = row >= d.headsEach;
+    Val query = kvHead * d.group + k.min(head0 + row, k.u32(d.group - 1));
+    Val source = k.select(isKey, kvHead + heads.query, query) * d.dim;
+    return HeadPairs(k, rotary, d.dim, qkv, source, [this, isKey](Val element) {
+      return k.select(isKey, k.load(kNorm, Elem::BF16, element), k.load(qNorm, Elem::BF16, element));
     });
   }
 
-  void appendKeyValue(Val position) {
-    Val keySource = (kvHead + heads.query) * dim, valueSource = (kvHead + heads.query + heads.keyValue) * dim;
-    // The last subgroup: the first ones rotate the queries.
-    k.ifThen(k.subgroupIndex() == k.subgroupCount() - 1, [&] {
-      rotateHead(keySource, kNorm, position, [&](Val i, Val y1, Val y2) {
-        k.store(keys, heads.cache, cacheRow(position) + i, y1);
-        k.store(keys, heads.cache, cacheRow(position) + i + dim / 2, y2);
+  /// Leaves all rows in workgroup memory, the queries scaled.
+  void rotateHeads(RotaryTable &table, MutableArrayRef<HeadPairs> rows) {
+    auto store = [&](const HeadPairs &pairs, Val row) {
+      Val factor = k.select(row < d.headsEach, k.f32(scale), k.f32(1));
+      pairs.rotate(table, [&](Val i, Val y1, Val y2) {
+        k.store(rotated, row * d.rowPitch() + place(i), {y1 * factor});
+        k.store(rotated, row * d.rowPitch() + place(i + d.dim / 2), {y2 * factor});
       });
-    });
-    k.forLoop(t, k.u32(dim), k.u32(k.invocations()), [&](Val i) {
-      k.store(values, heads.cache, cacheRow(position) + i, k.load(qkv, Elem::F32, valueSource + i));
-    });
-  }
-
-  Vals processTile(Val key0, Val upper, ArrayRef<Val> carried) {
-    Val count = k.min(upper - key0, k.u32(tileKeys));
-    k.barrierWithDeviceMemory(); // queries and the newest key are written; the tile before has been read
-    scoreKeys(key0, count);
+    };
+    table.fill(position);
+    for (HeadPairs &pairs : rows)
+      pairs.normalise();
     k.barrier();
-    Vals next, factors;
-    Vals newMax, newSum;
-    for (uint32_t g = 0; g < group; ++g)
-      softmax(g, count, carried[g], carried[group + g], newMax, newSum, factors);
+    for (auto [turn, pairs] : llvm::enumerate(rows)) {
+      Val row = k.subgroupIndex() + uint32_t(turn * subgroups());
+      k.ifThen(row <= d.headsEach, [&, &pairs = pairs] { store(pairs, row); });
+    }
+    if (rows.empty())
+      k.forLoop(k.subgroupIndex(), k.u32(d.headsEach + 1), k.subgroupCount(), [&](Val row) {
+        HeadPairs pairs = rowPairs(row);
+        pairs.normalise();
+        store(pairs, row);
+      });
     k.barrier();
-    next.append(newMax);
-    next.append(newSum);
-    next.append(accumulate(key0, count, factors, carried.drop_front(2 * group)));
-    return next;
   }
 
-  /// Part dots of key t / parts: accesses t % parts, + parts, ...
-  void scoreKeys(Val key0, Val count) {
-    Val key = t / parts, part = t % parts;
-    k.ifThen(key < count, [&] {
-      Val row = cacheRow(key0 + key);
-      const uint32_t mine = accesses / parts;
-      SmallVector<Vals> x;
-      for (uint32_t a = 0; a < mine; ++a)
-        x.push_back(k.load(keys, heads.cache, row + (part + a * parts) * width, width));
-      for (uint32_t g = 0; g < group; ++g) {
-        Val sum = k.f32(0);
-        for (uint32_t a = 0; a < mine; ++a)
-          for (uint32_t e = 0; e < width; ++e)
-            sum = k.fma(x[a][e], k.loadOne(rotated, (part + a * parts) * width + (g * dim + e)), sum);
-        k.store(partDots, t + g * tileKeys * parts, {sum});
-      }
+  /// Where an element of a row lies in workgroup memory: neighbours among the invocations read neighbouring words.
+  Val place(Val element) { return element % d.width * d.pitch() + element / d.width; }
+  Vals rotatedPiece(Val row) {
+    Vals x;
+    for (uint32_t e = 0; e < d.width; ++e)
+      x.push_back(k.loadOne(rotated, row * d.rowPitch() + piece + e * d.pitch()));
+    return x;
+  }
+
+  //===----------------------------------------------------------------------------------------------------------===//
+  // Tiles of keys
+  //===----------------------------------------------------------------------------------------------------------===//
+
+  /// Behind the last visible key its copy is read: its weight is zero, but what lies there may not be a number.
+  Val keyOf(Val key0, uint32_t j) { return k.min(key0 + slot + j * d.slots, upper - 1); }
+
+  SmallVector<Value> loadTile(Buffer cache, Val key0) {
+    SmallVector<Value> raw;
+    for (uint32_t j = 0; j < kKeysEach; ++j)
+      raw.push_back(k.loadRaw(cache, heads.cache, cacheRow(keyOf(key0, j)) + piece * d.width, d.width));
+    return raw;
+  }
+
+  /// The cache does not hold the newest key and value yet.
+  Vals widen(Val key0, uint32_t j, Value raw, Value newestRaw) {
+    return k.widen(heads.cache, k.selectRaw(keyOf(key0, j) == position, newestRaw, raw));
+  }
+
+  void scoreKeys(Val key0, ArrayRef<Val> query, ArrayRef<Value> tile) {
+    Vals dots;
+    for (uint32_t j = 0; j < kKeysEach; ++j) {
+      Vals x = widen(key0, j, tile[j], newest[0]);
+      for (uint32_t g = 0; g < d.headsEach; ++g)
+        dots.push_back(k.dot(x, query.slice(g * d.width, d.width), k.f32(0)));
+    }
+    ifBusy([&] {
+      for (uint32_t j = 0; j < kKeysEach; ++j)
+        for (uint32_t g = 0; g < d.headsEach; ++g)
+          k.store(sums, (slot + (g * d.tileKeys() + j * d.slots)) * d.pitch() + piece, {dots[j * d.headsEach + g]});
     });
   }
 
-  Val score(uint32_t g, Val key) {
-    Val base = key * parts + g * tileKeys * parts;
-    Val sum = k.loadOne(partDots, base);
-    for (uint32_t p = 1; p < parts; ++p)
-      sum = sum + k.loadOne(partDots, base + p);
-    return sum;
+  /// body(key of the tile, carried) for every key of this lane.
+  Vals forOwnKeys(ArrayRef<Val> init, KernelBuilder::LoopBody body) {
+    const uint32_t size = k.target().subgroupSize;
+    if (!size)
+      return k.forLoop(k.lane(), k.u32(d.tileKeys()), k.subgroupSize(), init, body);
+    Vals carried(init);
+    for (uint32_t first = 0; first < d.tileKeys(); first += size) {
+      Val key = k.lane() + first;
+      carried = first + size <= d.tileKeys()
+                    ? body(key, carried)
+                    : k.ifElse(key < d.tileKeys(), [&] { return body(key, carried); }, [&] { return carried; });
+    }
+    return carried;
   }
 
-  /// Every subgroup does the same for all keys of the tile; the first one stores the probabilities.
-  void softmax(uint32_t g, Val count, Val maxBefore, Val sumBefore, Vals &newMax, Vals &newSum, Vals &factors) {
-    Val largest = k.forLoop(k.lane(), count, k.subgroupSize(), {maxBefore},
-                            [&](Val j, ArrayRef<Val> c) -> Vals { return {k.max(c[0], score(g, j))}; })[0];
-    largest = k.subgroupMax(largest);
-    Val sum = k.forLoop(k.lane(), count, k.subgroupSize(), {k.f32(0)}, [&](Val j, ArrayRef<Val> c) -> Vals {
-      Val p = k.exp(score(g, j) - largest);
-      k.ifThen(k.subgroupIndex() == 0, [&] { k.store(probabilities, j + g * tileKeys, {p}); });
-      return {c[0] + p};
-    })[0];
-    Val factor = k.exp(maxBefore - largest);
-    newMax.push_back(largest);
-    newSum.push_back(k.fma(sumBefore, factor, k.subgroupAdd(sum)));
-    factors.push_back(factor);
+  /// A subgroup owns the heads subgroupIndex, + subgroups, ...; there may be none left for its turn.
+  Val ownHead(uint32_t turn) { return turn ? k.subgroupIndex() + k.subgroupCount() * turn : k.subgroupIndex(); }
+
+  /// Leaves the weights of the tile's keys and the factor of what was summed before.
+  void softmax(uint32_t turn, Val count, Value &maximum, Value &sum) {
+    Val g = ownHead(turn), before(&k, maximum);
+    Vals next = k.ifElse(
+        g < d.headsEach,
+        [&]() -> Vals {
+          Val largest = forOwnKeys({before}, [&](Val key, ArrayRef<Val> c) -> Vals {
+            Val base = (g * d.tileKeys() + key) * d.pitch(), score = k.loadOne(sums, base);
+            for (uint32_t p = 1; p < d.pieces; ++p)
+              score = score + k.loadOne(sums, base + p);
+            score = k.select(key < count, score, k.f32(kMasked));
+            k.store(probabilities, key * d.headsEach + g, {score});
+            return {k.max(c[0], score)};
+          })[0];
+          largest = k.subgroupMax(largest);
+          Val factor = k.exp(before - largest);
+          Val added = forOwnKeys({Val(&k, sum) * factor}, [&](Val key, ArrayRef<Val> c) -> Vals {
+            Val p = k.exp(k.loadOne(probabilities, key * d.headsEach + g) - largest);
+            k.store(probabilities, key * d.headsEach + g, {p});
+            return {c[0] + p};
+          })[0];
+          k.ifThen(k.lane() == 0, [&] { k.store(factors, g, {factor}); });
+          return {largest, added};
+        },
+        [&]() -> Vals { return {before, Val(&k, sum)}; });
+    maximum = next[0].value;
+    sum = next[1].value;
   }
 
-  /// Invocation t owns access t % accesses of the keys t / accesses, + keySlots, ...; behind the last slot it does
-  /// nothing.
-  Vals accumulate(Val key0, Val count, ArrayRef<Val> factors, ArrayRef<Val> carried) {
-    Vals sums;
-    for (uint32_t g = 0; g < group; ++g)
-      for (uint32_t e = 0; e < width; ++e)
-        sums.push_back(carried[g * width + e] * factors[g]);
-    Val slot = t / accesses, column = (t % accesses) * width;
-    Val first = k.select(slot < keySlots, slot, count);
-    return k.forLoop(first, count, k.u32(keySlots * kUnroll), sums, [&](Val j0, ArrayRef<Val> in) {
-      Vals next(in);
-      SmallVector<Vals> v;
-      SmallVector<Val> at;
-      for (uint32_t u = 0; u < kUnroll; ++u) {
-        at.push_back(j0 + u * keySlots);
-        v.push_back(k.load(values, heads.cache, cacheRow(key0 + k.min(at[u], count - 1)) + column, width));
-      }
-      for (uint32_t u = 0; u < kUnroll; ++u)
-        for (uint32_t g = 0; g < group; ++g) {
-          Val p = k.select(at[u] < count, k.loadOne(probabilities, k.min(at[u], count - 1) + g * tileKeys), k.f32(0));
-          for (uint32_t e = 0; e < width; ++e)
-            next[g * width + e] = k.fma(p, v[u][e], next[g * width + e]);
+  void accumulate(Val key0, ArrayRef<Value> tile, MutableArrayRef<Value> numerators) {
+    for (uint32_t g = 0; g < d.headsEach; ++g) {
+      Val factor = k.loadOne(factors, k.u32(g));
+      for (Value &sum : numerators.slice(g * d.width, d.width))
+        sum = (Val(&k, sum) * factor).value;
+    }
+    Val busySlot = d.slots * d.pieces == d.invocations ? slot : k.min(slot, k.u32(d.slots - 1));
+    for (uint32_t j = 0; j < kKeysEach; ++j) {
+      Vals x = widen(key0, j, tile[j], newest[1]);
+      for (uint32_t g = 0; g < d.headsEach; ++g) {
+        Val p = k.loadOne(probabilities, busySlot * d.headsEach + (j * d.slots * d.headsEach + g));
+        for (uint32_t e = 0; e < d.width; ++e) {
+          Value &sum = numerators[g * d.width + e];
+          sum = k.fma(p, x[e], {&k, sum}).value;
         }
-      return next;
-    });
+      }
+    }
   }
 
-  /// The slots' numerators meet in workgroup memory, a few heads of the group at a time.
-  void storePartials(ArrayRef<Val> state) {
-    Val slot = t / accesses, column = (t % accesses) * width;
-    auto record = [&](Val g) { return (kvHead * group + g) * splits + split; };
-    for (uint32_t g0 = 0; g0 < group; g0 += headsPerRound) {
-      uint32_t here = std::min(headsPerRound, group - g0);
+  //===----------------------------------------------------------------------------------------------------------===//
+  // Results
+  //===----------------------------------------------------------------------------------------------------------===//
+
+  Val record(Val g, Val split) { return (kvHead * d.group + head0 + g) * splits + split; }
+  Val isPresent(Val g) { return head0 + g < d.group; }
+
+  /// Maximum and sum of each head, for who combines the splits; there is nothing to combine with one, so its numerators
+  /// are divided by the sum.
+  void storeStatistics(ArrayRef<Value> statistics) {
+    k.barrier(); // the factors of the last tile are used
+    const uint32_t turns = statistics.size() / 2;
+    for (uint32_t turn = 0; turn < turns; ++turn) {
+      Val g = ownHead(turn), sum = k.subgroupAdd({&k, statistics[turns + turn]});
+      k.ifThen((g < d.headsEach) & (k.lane() == 0), [&] {
+        k.store(factors, g, {k.select(active == 1, k.f32(1) / sum, k.f32(1))});
+        k.ifThen(isPresent(g), [&] {
+          k.store(partials, Elem::F32, record(g, split) * 2 + statisticsBase(heads.query, splits, d.dim),
+                  {{&k, statistics[turn]}, sum});
+        });
+      });
+    }
+  }
+
+  /// The slots' numerators meet in workgroup memory, a few heads at a time.
+  void storeNumerators(ArrayRef<Value> numerators) {
+    const uint32_t slotPitch = d.slotPitch(headsPerRound);
+    for (uint32_t g0 = 0; g0 < d.headsEach; g0 += headsPerRound) {
+      const uint32_t here = std::min(headsPerRound, d.headsEach - g0);
       if (g0)
         k.barrier();
-      k.ifThen(slot < keySlots, [&] {
+      ifBusy([&] {
         for (uint32_t g = 0; g < here; ++g)
-          for (uint32_t e = 0; e < width; ++e)
-            k.store(valueSums, slot * (headsPerRound * dim) + column + (g * dim + e),
-                    {state[2 * group + (g0 + g) * width + e]});
+          for (uint32_t e = 0; e < d.width; ++e)
+            k.store(sums, slot * slotPitch + piece + (g * d.rowPitch() + e * d.pitch()),
+                    {{&k, numerators[(g0 + g) * d.width + e]}});
       });
       k.barrier();
-      k.forLoop(t, k.u32(here * dim), k.u32(k.invocations()), [&](Val i) {
-        Val sum = k.loadOne(valueSums, i);
-        for (uint32_t s = 1; s < keySlots; ++s)
-          sum = sum + k.loadOne(valueSums, i + s * headsPerRound * dim);
-        k.store(partials, Elem::F32, record(i / dim + g0) * dim + i % dim, sum);
+      k.forLoop(t, k.u32(here * d.dim), k.u32(k.invocations()), [&](Val i) {
+        Val g = i / d.dim, element = i % d.dim;
+        Val at = g * d.rowPitch() + place(element), sum = k.loadOne(sums, at);
+        for (uint32_t s = 1; s < d.slots; ++s)
+          sum = sum + k.loadOne(sums, at + s * slotPitch);
+        sum = sum * k.loadOne(factors, g + g0);
+        k.ifThen(isPresent(g + g0),
+                 [&] { k.store(partials, Elem::F32, record(g + g0, split) * d.dim + element, sum); });
       });
     }
+  }
+
+  //===----------------------------------------------------------------------------------------------------------===//
+  // The last workgroup combines the splits
+  //===----------------------------------------------------------------------------------------------------------===//
+
+  void arrive() {
+    k.deviceBarrier();
+    k.barrier();
     k.ifThen(t == 0, [&] {
-      for (uint32_t g = 0; g < group; ++g)
-        k.store(partials, Elem::F32, record(k.u32(g)) * 2 + statisticsBase(heads.query, splits, dim),
-                {state[g], state[group + g]});
+      Val counter = kvHead * d.workgroups() + k.workgroupId(2) + arrivals;
+      Val before = k.atomicAdd(cells, counter, k.u32(1));
+      k.store(arrived, k.u32(0), {before});
+      k.ifThen(before == active - 1, [&] { k.store(cells, Elem::U32, counter, k.u32(0)); });
+    });
+    k.barrier();
+    k.ifThen(k.loadOne(arrived, k.u32(0)) == active - 1, [&] {
+      k.deviceBarrier();
+      combine();
+    });
+  }
+
+  void combine() {
+    const uint32_t outputs = d.headsEach * d.dim;
+    uint32_t step = accessWidth(d.dim, 4);
+    while (step > 1 && outputs / step < d.invocations)
+      step /= 2;
+    const uint32_t ahead = std::min(splits, kSplitsAhead), turns = llvm::divideCeil(outputs, step * d.invocations);
+    auto element = [&](uint32_t turn) { return k.min((t + turn * d.invocations) * step, k.u32(outputs - step)); };
+    auto load = [&](uint32_t turn, Val split0) {
+      SmallVector<Value> raw;
+      Val g = element(turn) / d.dim;
+      Val head = k.min(g, k.u32(d.group - 1) - head0);
+      for (uint32_t s = 0; s < ahead; ++s)
+        raw.push_back(k.loadRaw(partials, Elem::F32,
+                                record(head, k.min(split0 + s, active - 1)) * d.dim + element(turn) % d.dim, step));
+      return raw;
+    };
+    SmallVector<Value> first = load(0, k.u32(0)); // waits beside the statistics
+    weighSplits();
+    k.barrier();
+    for (uint32_t turn = 0; turn < turns; ++turn) {
+      SmallVector<Value> carried(step, k.f32(0).value);
+      carried.append(turn ? load(turn, k.u32(0)) : first);
+      Val g = element(turn) / d.dim;
+      auto add = [&](Val split0, SmallVectorImpl<Value> &live) {
+        for (uint32_t s = 0; s < ahead; ++s) {
+          Val split = k.min(split0 + s, k.u32(splits - 1));
+          Val weight = k.select(split0 + s < active, k.loadOne(weights, g * splits + split), k.f32(0));
+          Vals part = k.widen(Elem::F32, live[step + s]);
+          for (uint32_t e = 0; e < step; ++e)
+            live[e] = k.fma(weight, part[e], {&k, live[e]}).value;
+        }
+      };
+      if (splits <= ahead)
+        add(k.u32(0), carried);
+      else
+        k.forLoopMatrices(k.u32(0), active, k.u32(ahead), carried, [&](Val split0, SmallVectorImpl<Value> &live) {
+          add(split0, live);
+          llvm::copy(load(turn, split0 + ahead), live.begin() + step);
+        });
+      Vals result;
+      for (uint32_t e = 0; e < step; ++e)
+        result.push_back({&k, carried[e]});
+      // This invocation alone has read what it overwrites.
+      k.ifThen(((t + turn * d.invocations) * step < outputs) & isPresent(g),
+               [&] { k.store(partials, Elem::F32, record(g, k.u32(0)) * d.dim + element(turn) % d.dim, result); });
+    }
+  }
+
+  /// exp(maximum - largest) / sum over all splits, for each split of each head.
+  void weighSplits() {
+    k.forLoop(k.subgroupIndex(), k.u32(d.headsEach), k.subgroupCount(), [&](Val g) {
+      Val head = k.min(g, k.u32(d.group - 1) - head0);
+      // A lane meets the same splits in every loop.
+      auto forSplits = [&](Val init, llvm::function_ref<Val(Val at, Val split, Val carried)> body) {
+        return k.forLoop(k.lane(), active, k.subgroupSize(), {init}, [&](Val split, ArrayRef<Val> c) -> Vals {
+          return {body(g * splits + split, split, c[0])};
+        })[0];
+      };
+      Val largest = forSplits(k.f32(kMasked), [&](Val at, Val split, Val before) {
+        Vals statistics =
+            k.load(partials, Elem::F32, record(head, split) * 2 + statisticsBase(heads.query, splits, d.dim), 2);
+        k.store(weights, at, {statistics[0]});
+        k.store(splitSums, at, {statistics[1]});
+        return k.max(before, statistics[0]);
+      });
+      largest = k.subgroupMax(largest);
+      Val sum = forSplits(k.f32(0), [&](Val at, Val, Val before) {
+        Val weight = k.exp(k.loadOne(weights, at) - largest);
+        k.store(weights, at, {weight});
+        return k.fma(k.loadOne(splitSums, at), weight, before);
+      });
+      Val inverse = k.f32(1) / k.subgroupAdd(sum);
+      k.forLoop(k.lane(), active, k.subgroupSize(), [&](Val split) {
+        Val at = g * splits + split;
+        k.store(weights, at, {k.loadOne(weights, at) * inverse});
+      });
     });
   }
 
@@ -340,26 +521,31 @@ private:
   const Heads &heads;
   const Rotary &rotary;
   double scale;
-  uint32_t splits, group, dim, width, accesses;
-  uint32_t parts = 1, tileKeys = 0, keySlots = 1, headsPerRound = 1;
-  std::vector<float> frequencies;
+  uint32_t splits;
+  Division d;
+  uint32_t headsPerRound;
   Buffer qkv, qNorm, kNorm, cells, keys, values, partials;
-  Shared rotated, partDots, probabilities, valueSums;
-  Val t, kvHead, split;
+  uint32_t arrivals = 0; // first counter, in words of the state block
+  Shared rotated, probabilities, factors, weights, splitSums, arrived;
+  Shared sums; // parts of the scores [head][key][piece], then numerators [slot][head][element]
+  Val t, slot, piece, kvHead, split, head0, position, active, lower, upper;
+  std::array<Value, 2> newest; // this invocation's piece of the newest key and value, as the caches hold them
 };
 
 } // namespace
 
 FailureOr<KernelPlan> decodeAttentionKernel(const Heads &heads, const Rotary &rotary, double scale, uint32_t splits,
                                             const StateBlock &state, const TargetProfile &target) {
-  uint32_t invocations = std::min<uint32_t>(256, target.maxWorkgroupInvocations);
-  if (heads.dim % 4 != 0 || !DecodeAttention::fits(heads, invocations, target.maxSharedBytes))
+  if (heads.dim % 4 != 0)
+    return failure();
+  Division division(heads, splits, target);
+  if (!division.fits(target) || heads.keyValue * division.workgroups() > plan::layout::kArrivalCount)
     return failure();
   KernelPlan plan;
   plan.name = std::string("decode_attention") + (rotary.normalise ? "_norm" : "") + heads.suffix() + "_s" +
               std::to_string(splits) + parameterTag({rotary.theta, rotary.eps, scale});
-  plan.workgroup = {invocations, 1, 1};
-  plan.groups = {heads.keyValue, splits, 1};
+  plan.workgroup = {division.invocations, 1, 1};
+  plan.groups = {heads.keyValue, splits, division.workgroups()};
   plan.emit = [=](KernelBuilder &k) {
     DecodeAttention(k, heads, rotary, scale, splits, state).emit();
     return success();

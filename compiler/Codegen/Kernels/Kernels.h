@@ -118,7 +118,7 @@ struct Linear {
   StateBlock state;
   std::optional<Experts> experts;
 
-  bool needsState() const { return rows.cellOffset || prologue == LinearPrologue::CombineSplits; }
+  bool needsState() const { return rows.cellOffset.has_value(); }
   uint64_t inputBytes() const;
   /// Rows of the result: one for each choice, unless choices are added up.
   uint64_t resultRows() const { return uint64_t(rows.max) * (experts && !experts->sum ? experts->choices : 1); }
@@ -219,9 +219,52 @@ struct Rotary {
 std::vector<float> inverseFrequencies(double theta, uint32_t dim);
 /// cos and sin of x >= 0 (up to 2^17), f32 accurate: Cody-Waite reduction, then polynomials on [-pi/4, pi/4].
 std::pair<Val, Val> cosSin(KernelBuilder &k, Val x);
-/// The pair (x1, x2) = (x[i], x[i + dim/2]) rotated for `position` (u32).
-std::pair<Val, Val> rotatePair(KernelBuilder &k, llvm::ArrayRef<float> inverseFrequency, Val i, Val position, Val x1,
-                               Val x2);
+
+/// Cosines and sines of one position in workgroup memory, computed once for all heads.
+class RotaryTable {
+public:
+  RotaryTable(KernelBuilder &k, const Rotary &rotary, uint32_t dim);
+  /// Does what does not depend on the position, where that has to be waited for.
+  void prepare();
+  /// All invocations; a barrier stands between this and rotate().
+  void fill(Val position);
+  /// The pair (x1, x2) = (x[i], x[i + dim/2]) rotated.
+  std::pair<Val, Val> rotate(Val i, Val x1, Val x2) const;
+
+private:
+  KernelBuilder &k;
+  std::vector<float> frequencies;
+  Val prepared; // this invocation's frequency
+  Shared cosines, sines;
+};
+
+/// One head of queries or keys in the hands of a subgroup: its norm and rotation. Where the subgroup size is fixed, the
+/// constructor asks for everything and waits for nothing.
+class HeadPairs {
+public:
+  /// \p weight loads an element of the norm's weight.
+  HeadPairs(KernelBuilder &k, const Rotary &rotary, uint32_t dim, Buffer x, Val source,
+            std::function<Val(Val element)> weight);
+  /// Finds the norm's factor.
+  void normalise();
+  /// write(i, first, second) for each pair.
+  void rotate(const RotaryTable &table, llvm::function_ref<void(Val i, Val y1, Val y2)> write) const;
+
+private:
+  struct Pair {
+    Val i, x1, x2, weight1, weight2;
+  };
+  Pair load(Val i) const;
+  void rotate(const Pair &pair, const RotaryTable &table, llvm::function_ref<void(Val, Val, Val)> write) const;
+
+  KernelBuilder &k;
+  const Rotary &rotary;
+  uint32_t half;
+  Buffer x;
+  Val source, factor;
+  std::function<Val(Val)> weight;
+  llvm::SmallVector<Pair> loaded;
+};
 
 /// Operands: qkv [rows, (h + 2 kv) d], (q_norm [d], k_norm [d],) state, k cache, v cache, q [rows, h, d].
 KernelPlan ropeAppendKernel(const RowBound &rows, const Heads &heads, const Rotary &rotary, const StateBlock &state,
@@ -236,23 +279,20 @@ mlir::FailureOr<KernelPlan> prefillAttentionKernel(const RowBound &rows, const H
 mlir::FailureOr<KernelPlan> matrixAttentionKernel(const RowBound &rows, const Heads &heads, double scale, Elem output,
                                                   const StateBlock &state, const TargetProfile &target);
 /// Operands: qkv [(h + 2 kv) d], (q_norm, k_norm,) state, k cache, v cache, partials [h, splits, d + 2].
-/// One row: rope_append and split-key attention (flash decoding) in one step.
+/// One row: rope_append and split-key attention (flash decoding) in one step. The workgroup that finishes last combines
+/// the splits of its heads.
 mlir::FailureOr<KernelPlan> decodeAttentionKernel(const Heads &heads, const Rotary &rotary, double scale,
                                                   uint32_t splits, const StateBlock &state,
                                                   const TargetProfile &target);
-/// Partial results of split-key attention.
+/// What decodeAttentionKernel leaves: the row of each head lies where its first split's numerators were.
 struct SplitShape {
   uint32_t heads = 0, splits = 0, dim = 0;
+  uint64_t bytes() const { return uint64_t(heads) * splits * (dim + 2) * 4; }
+  /// Where element `index` of the combined row [heads, dim] lies.
+  Val combined(Val index) const { return index / dim * (splits * dim) + index % dim; }
 };
-/// Operands: partials, state, y [h d]. Finishes the softmax where no product could take it as its prologue.
-KernelPlan combineSplitsKernel(const SplitShape &shape, const StateBlock &state, const TargetProfile &target);
-/// Elements index .. index + count - 1 (of one head) of the combined row, for prologues. `active` = splits that hold
-/// keys.
-Vals combinedElements(KernelBuilder &k, Buffer partials, const SplitShape &shape, Val active, Val index,
-                      unsigned count);
-/// Splits that hold keys when `keys` keys are visible; decodeAttentionKernel divides the keys in the same way.
-Val keysPerSplit(KernelBuilder &k, uint32_t splits, Val keys);
-Val activeSplits(KernelBuilder &k, uint32_t splits, Val keys);
+/// Operands: partials, y [h d]. Gathers the row where no product could take it as its prologue.
+KernelPlan combineSplitsKernel(const SplitShape &shape, const TargetProfile &target);
 
 //===------------------------------------------------------------------------------------------------------------===//
 // NextToken.cpp

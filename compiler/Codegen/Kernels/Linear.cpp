@@ -12,7 +12,7 @@ using plan::Access;
 
 uint64_t Linear::inputBytes() const {
   if (prologue == LinearPrologue::CombineSplits)
-    return uint64_t(combineHeads) * combineSplits * (k / combineHeads + 2) * 4;
+    return SplitShape{combineHeads, combineSplits, k / combineHeads}.bytes();
   return uint64_t(rows.max) * (experts && experts->ownInput ? experts->choices : 1) * k * elemBytes(input);
 }
 

@@ -59,13 +59,91 @@ std::pair<Val, Val> cosSin(KernelBuilder &k, Val x) {
   return {k.select(negativeCosine, -c, c), k.select(negativeSine, -s, s)};
 }
 
-std::pair<Val, Val> rotatePair(KernelBuilder &k, ArrayRef<float> inverseFrequency, Val i, Val position, Val x1,
-                               Val x2) {
-  // The angle is one rounded product, as the reference computes it; contraction would move it by up to half an ulp of
-  // the position.
-  Val angle = k.mulExact(k.toF32(position), k.lookup(inverseFrequency, i));
-  auto [c, s] = cosSin(k, angle);
+RotaryTable::RotaryTable(KernelBuilder &k, const Rotary &rotary, uint32_t dim)
+    : k(k), frequencies(inverseFrequencies(rotary.theta, dim)), cosines(k.shared(Elem::F32, dim / 2)),
+      sines(k.shared(Elem::F32, dim / 2)) {}
+
+void RotaryTable::prepare() {
+  if (frequencies.size() <= k.invocations())
+    prepared = k.lookup(frequencies, k.min(k.localIndex(), k.u32(frequencies.size() - 1)));
+}
+
+void RotaryTable::fill(Val position) {
+  auto fillOne = [&](Val i, Val frequency) {
+    // The angle is one rounded product, as the reference computes it; contraction would move it by up to half an ulp of
+    // the position.
+    auto [c, s] = cosSin(k, k.mulExact(k.toF32(position), frequency));
+    k.store(cosines, i, {c});
+    k.store(sines, i, {s});
+  };
+  Val t = k.localIndex(), count = k.u32(frequencies.size());
+  if (prepared)
+    k.ifThen(t < count, [&] { fillOne(t, prepared); });
+  else
+    k.forLoop(t, count, k.u32(k.invocations()), [&](Val i) { fillOne(i, k.lookup(frequencies, i)); });
+}
+
+std::pair<Val, Val> RotaryTable::rotate(Val i, Val x1, Val x2) const {
+  Val c = k.loadOne(cosines, i), s = k.loadOne(sines, i);
   return {x1 * c - x2 * s, x2 * c + x1 * s};
+}
+
+HeadPairs::HeadPairs(KernelBuilder &k, const Rotary &rotary, uint32_t dim, Buffer x, Val source,
+                     std::function<Val(Val)> weight)
+    : k(k), rotary(rotary), half(dim / 2), x(x), source(source), weight(std::move(weight)) {
+  const uint32_t size = k.target().subgroupSize;
+  // Lanes behind the last pair load it again.
+  for (uint32_t first = 0; size && first < half; first += size)
+    loaded.push_back(load(first + size <= half ? k.lane() + first : k.min(k.lane() + first, k.u32(half - 1))));
+}
+
+HeadPairs::Pair HeadPairs::load(Val i) const {
+  Pair pair{i, k.load(x, Elem::F32, source + i), k.load(x, Elem::F32, source + i + half), {}, {}};
+  if (rotary.normalise) {
+    pair.weight1 = weight(i);
+    pair.weight2 = weight(i + half);
+  }
+  return pair;
+}
+
+void HeadPairs::normalise() {
+  if (!rotary.normalise)
+    return;
+  auto add = [&](const Pair &pair, Val sum) { return k.fma(pair.x2, pair.x2, k.fma(pair.x1, pair.x1, sum)); };
+  Val squares = k.f32(0);
+  for (auto [turn, pair] : llvm::enumerate(loaded)) {
+    Val first = k.lane() + uint32_t(turn * k.target().subgroupSize);
+    Val sum = add(pair, squares);
+    squares = (turn + 1) * k.target().subgroupSize <= half ? sum : k.select(first < half, sum, squares);
+  }
+  if (loaded.empty())
+    squares = k.forLoop(k.lane(), k.u32(half), k.subgroupSize(), {squares}, [&](Val i, ArrayRef<Val> c) -> Vals {
+      return {add({i, k.load(x, Elem::F32, source + i), k.load(x, Elem::F32, source + i + half), {}, {}}, c[0])};
+    })[0];
+  factor = k.inverseSqrt(k.subgroupAdd(squares) / (2 * half) + rotary.eps);
+}
+
+void HeadPairs::rotate(const Pair &pair, const RotaryTable &table,
+                       llvm::function_ref<void(Val, Val, Val)> write) const {
+  Val x1 = pair.x1, x2 = pair.x2;
+  if (rotary.normalise) {
+    x1 = x1 * factor * pair.weight1;
+    x2 = x2 * factor * pair.weight2;
+  }
+  auto [y1, y2] = table.rotate(pair.i, x1, x2);
+  write(pair.i, y1, y2);
+}
+
+void HeadPairs::rotate(const RotaryTable &table, llvm::function_ref<void(Val, Val, Val)> write) const {
+  for (auto [turn, pair] : llvm::enumerate(loaded)) {
+    const uint32_t first = turn * k.target().subgroupSize;
+    if (first + k.target().subgroupSize <= half)
+      rotate(pair, table, write);
+    else
+      k.ifThen(k.lane() + first < half, [&] { rotate(pair, table, write); });
+  }
+  if (loaded.empty())
+    k.forLoop(k.lane(), k.u32(half), k.subgroupSize(), [&](Val i) { rotate(load(i), table, write); });
 }
 
 } // namespace qwenc

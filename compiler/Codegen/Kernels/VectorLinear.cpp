@@ -9,8 +9,6 @@
 
 #include "compiler/Codegen/Kernels/Kernels.h"
 
-#include "dialects/plan/StateLayout.h"
-
 using namespace mlir;
 
 namespace qwenc {
@@ -82,7 +80,7 @@ public:
     if (linear.experts && !linear.experts->sum)
       choice = k.workgroupId(1);
     // The input does not wait for the choice of experts.
-    if (size && s.preload && linear.prologue != LinearPrologue::CombineSplits)
+    if (size && s.preload)
       slots = loadSlots();
     if (linear.experts && linear.experts->routed)
       chooseExperts();
@@ -189,14 +187,22 @@ private:
     }
     source.inside = e < linear.k;
     source.index = k.select(source.inside, e, k.u32(0));
+    if (linear.prologue == LinearPrologue::CombineSplits)
+      source.index = splitShape().combined(source.index);
     if (choice && linear.experts->ownInput)
       source.index = source.index + choice * linear.k;
     return source;
   }
 
+  /// Where the input lies when its prologue is CombineSplits.
+  SplitShape splitShape() const { return {linear.combineHeads, linear.combineSplits, linear.k / linear.combineHeads}; }
+  /// Elements of the input that one access may have.
+  unsigned inputWidth() const {
+    return accessWidth(linear.prologue == LinearPrologue::CombineSplits ? splitShape().dim : linear.k, 4);
+  }
+
   LogicalResult emitOutputs(Val output, uint32_t count) {
-    // Loads retire in order on some devices, so the input, which is waited for first, is asked for first. Combining
-    // splits is a chain of loads by itself: there the weights go ahead.
+    // Loads retire in order on some devices, so the input, which is waited for first, is asked for first.
     std::vector<WeightReader::Unit> units;
     if (s.preload)
       for (uint32_t turn = 0; turn < s.turns; ++turn)
@@ -235,9 +241,9 @@ private:
   /// The accesses this invocation stages, loaded but not yet used. One stage holds the whole row.
   std::vector<StagedSlot> loadSlots() {
     std::vector<StagedSlot> loaded;
+    const unsigned step = inputWidth();
     for (uint32_t first = 0; first < stagedCount * s.slots; first += s.invocations) {
       StagedSlot staged{k.localIndex() + first, {}, {}, {}};
-      unsigned step = accessWidth(linear.k, 4);
       for (unsigned part = 0; part < 4; part += step) {
         Source source = sourceOf(staged.slot * 4 + part);
         Vals values = k.load(ops.x, linear.input, source.index, step);
@@ -362,30 +368,21 @@ private:
 
   /// Elements [base * slots * 4, ...) of the input, through the prologue, into workgroup memory; zero behind the end.
   void stage(uint32_t base) {
-    Val active;
-    if (linear.prologue == LinearPrologue::CombineSplits)
-      active = activeSplits(k, linear.combineSplits, loadCell(k, ops.state, plan::layout::kPosition) + 1);
-    bool combine = linear.prologue == LinearPrologue::CombineSplits;
-    unsigned step = accessWidth(combine ? linear.k / linear.combineHeads : linear.k, 4);
+    const unsigned step = inputWidth();
     sumOfSquares = k.forLoop(k.localIndex(), k.u32(stagedCount * s.slots), k.u32(k.invocations()), {sumOfSquares},
                              [&](Val slot, ArrayRef<Val> carried) -> Vals {
                                Val squares = carried[0];
                                Vals four;
                                for (unsigned part = 0; part < 4; part += step)
-                                 stageElements(slot * 4 + (base * s.slots * 4 + part), step, active, squares, four);
+                                 stageElements(slot * 4 + (base * s.slots * 4 + part), step, squares, four);
                                k.store(staged, stagedPlace(slot), four);
                                return {squares};
                              })[0];
   }
 
-  void stageElements(Val element, unsigned step, Val active, Val &squares, Vals &out) {
+  void stageElements(Val element, unsigned step, Val &squares, Vals &out) {
     Source source = sourceOf(element);
-    Vals values;
-    if (linear.prologue == LinearPrologue::CombineSplits)
-      values = combinedElements(k, ops.x, {linear.combineHeads, linear.combineSplits, linear.k / linear.combineHeads},
-                                active, source.index, step);
-    else
-      values = k.load(ops.x, linear.input, source.index, step);
+    Vals values = k.load(ops.x, linear.input, source.index, step);
     Vals norm;
     if (linear.prologue == LinearPrologue::RmsNorm)
       norm = k.load(ops.norm, Elem::BF16, source.index, step);
