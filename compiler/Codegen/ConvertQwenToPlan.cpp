@@ -191,7 +191,7 @@ private:
     func.setSymName("qwen." + name);
     auto entry = plan::EntryOp::create(atEnd, func.getLoc(), b.getStringAttr(name), role, rows);
     b.setInsertionPointToStart(b.createBlock(&entry.getBody()));
-    if (failed(declareArguments(func)) || failed(declareResults(func)))
+    if (failed(declareArguments(func)) || failed(declareResults(func)) || failed(declareExposed(func)))
       return failure();
     for (Operation &op : func.getBody().front())
       if (failed(convert(&op)))
@@ -281,6 +281,34 @@ private:
     return success();
   }
 
+  /// Exposed values are outputs as results are; one that is a result already lies in that one's storage.
+  LogicalResult declareExposed(func::FuncOp func) {
+    llvm::StringMap<Value> names;
+    for (auto [i, value] : llvm::enumerate(func.getBody().front().getTerminator()->getOperands()))
+      names[func.getResultAttrOfType<StringAttr>(i, "qwen.name").getValue()] = value;
+    for (auto expose : func.getBody().getOps<qwen::ExposeOp>()) {
+      Value value = expose.getValue(), source = sourceOf(value);
+      auto type = cast<RankedTensorType>(value.getType());
+      if (auto [at, isNew] = names.try_emplace(expose.getName(), value); !isNew) {
+        if (at->second == value)
+          continue;
+        return expose.emitError("exposed value has the name '")
+               << expose.getName() << "' of another output, expected different names; rename it in the graph";
+      }
+      if (isa_and_present<qwen::PositionIdsOp>(source.getDefiningOp()) || isa<BlockArgument>(source))
+        return expose.emitError("exposed value '")
+               << expose.getName() << "' is made by no kernel, expected the result of one; do not expose it";
+      std::string &in = outputStorage[source];
+      if (in.empty()) {
+        in = "expose." + expose.getName().str() + "." + std::to_string(type.getDimSize(0));
+        storage(expose.getLoc(), in, plan::Purpose::Output, bytesOf(type));
+      }
+      StringRef dtype = type.getElementType().isInteger(32) ? "i32" : "f32";
+      declareTensor(expose.getLoc(), "output", expose.getName(), in, 0, dtype, type, symbolOf(type));
+    }
+    return success();
+  }
+
   /// The value behind reshapes.
   static Value sourceOf(Value value) {
     while (auto reshape = value.getDefiningOp<qwen::ReshapeOp>())
@@ -353,7 +381,7 @@ private:
 
   LogicalResult convert(Operation *op) {
     return TypeSwitch<Operation *, LogicalResult>(op)
-        .Case<qwen::WeightOp, qwen::WeightStackOp, qwen::PositionIdsOp, qwen::ReshapeOp, func::ReturnOp>(
+        .Case<qwen::WeightOp, qwen::WeightStackOp, qwen::PositionIdsOp, qwen::ReshapeOp, qwen::ExposeOp, func::ReturnOp>(
             [](auto) { return success(); })
         .Case<qwen::ReadStateOp>([&](auto op) { return convertReadState(op); })
         .Case<qwen::EmbeddingOp, qwen::RmsNormOp, qwen::FusedLinearOp, qwen::ElementwiseOp, qwen::RopeAppendOp,
