@@ -52,11 +52,22 @@ class Suite:
         return lines
 
 
-def golden_cases(suite, tag):
-    """The cases of tiny-qwen3 and the golden tensors of each."""
+CASES = {
+    "tiny-qwen3": ("main", "prompt_1", "prompt_5", "prompt_100"),
+    "tiny-qwen3-moe": ("main", "prompt_1", "prompt_70"),
+    "tiny-qwen3-omni": ("thinker_text", "thinker_multiturn", "thinker_text_long"),
+}
+
+
+def golden_tensors(model, name):
+    return safetensors.read(GOLDEN / model / "golden" / f"{name}.safetensors")
+
+
+def golden_cases(suite, tag, model="tiny-qwen3"):
+    """The cases of a model and the golden tensors of each."""
     cases, wanted = [], []
-    for name in ("main", "prompt_1", "prompt_5", "prompt_100"):
-        tensors = safetensors.read(GOLDEN / "tiny-qwen3" / "golden" / f"{name}.safetensors")
+    for name in CASES[model]:
+        tensors = golden_tensors(model, name)
         cases.append(
             {
                 "name": name,
@@ -78,15 +89,18 @@ def compare_golden(suite, tag, cases, wanted, results):
             continue
         suite.check(result["ids"] == list(tensors["greedy_ids"][1]), f"{where}: greedy ids {result['ids']}")
         got = safetensors.read(case["logits"])
-        vocab = tensors["logits"][0][1]
-        flat_got, flat_want = got["logits"][1], tensors["logits"][1]
-        suite.check(got["logits"][0] == tensors["logits"][0], f"{where}: logits have shape {got['logits'][0]}")
-        for row in range(tensors["logits"][0][0]):
+        # Of some cases the goldens hold only the last positions.
+        (rows, vocab), flat_want = tensors["logits"] if "logits" in tensors else tensors["logits_last8"]
+        flat_got = got["logits"][1][-rows * vocab :]
+        expected = [len(case["input_ids"]), vocab]
+        suite.check(got["logits"][0] == expected, f"{where}: logits have shape {got['logits'][0]}, expected {expected}")
+        for row in range(rows):
             part = slice(row * vocab, (row + 1) * vocab)
             error = safetensors.relative_l2(flat_got[part], flat_want[part])
-            suite.check(error <= BOUND, f"{where}: logits at position {row} differ by {error:.2e}")
-        if "greedy_logits_first8" in tensors:
-            want = tensors["greedy_logits_first8"][1]
+            position = expected[0] - rows + row
+            suite.check(error <= BOUND, f"{where}: logits at position {position} differ by {error:.2e}")
+        for steps in (name for name in tensors if name.startswith("greedy_logits_first")):
+            want = tensors[steps][1]
             error = safetensors.relative_l2(got["step_logits"][1][: len(want)], want)
             suite.check(error <= BOUND, f"{where}: logits of the first steps differ by {error:.2e}")
 
@@ -102,6 +116,94 @@ def tiny_qwen3(suite):
         plan = suite.plan(GOLDEN / "tiny-qwen3", tag, *options)
         cases, wanted = golden_cases(suite, tag)
         compare_golden(suite, tag, cases, wanted, suite.run(plan, cases))
+
+
+def tiny_qwen3_moe(suite):
+    """A mixture of experts: every prompt length, prompts longer than a chunk, chunks of one row."""
+    for tag, options in {
+        "lavapipe": ("--target", "lavapipe"),
+        "generic": (),
+        "chunk16": ("--target", "lavapipe", "--prefill-chunk", "16"),
+        "chunk1": ("--target", "lavapipe", "--prefill-chunk", "1", "--max-context", "96"),
+    }.items():
+        plan = suite.plan(GOLDEN / "tiny-qwen3-moe", tag, *options)
+        cases, wanted = golden_cases(suite, tag, "tiny-qwen3-moe")
+        compare_golden(suite, tag, cases, wanted, suite.run(plan, cases))
+
+
+def tiny_qwen3_omni(suite):
+    """The thinker of an omni model on text: one turn, several turns, a long prompt."""
+    for tag, options in {
+        "lavapipe": ("--target", "lavapipe"),
+        "generic": (),
+        "chunk16": ("--target", "lavapipe", "--prefill-chunk", "16"),
+    }.items():
+        plan = suite.plan(GOLDEN / "tiny-qwen3-omni", tag, *options)
+        cases, wanted = golden_cases(suite, tag, "tiny-qwen3-omni")
+        compare_golden(suite, tag, cases, wanted, suite.run(plan, cases))
+
+
+def exposed(suite):
+    """Values of single stages: the residual stream behind each layer, the router's logits, choices and weights."""
+    patterns = ("embeddings", "layers.*.output", "layers.*.router_logits", "layers.*.experts", "layers.*.expert_weights", "norm")
+    options = [word for pattern in patterns for word in ("--expose", pattern)]
+    for model, layers in (("tiny-qwen3-moe", 3), ("tiny-qwen3-omni", 4)):
+        plan = suite.plan(GOLDEN / model, model, "--target", "lavapipe", "--prefill-chunk", "192", *options)
+        listing = suite.command(suite.bin / "qwenrt", plan, "--allow-cpu", "--entry", "list").stdout
+        suite.check("out layers.1.experts: i32[S<=192,4]" in listing, f"{model}: no experts in {listing}")
+        suite.check("out layers.1.experts: i32[1,4]" in listing, f"{model}: no experts of decode in {listing}")
+        for name in CASES[model]:
+            compare_stages(suite, plan, f"{model} {name}", golden_tensors(model, name), layers)
+
+
+def compare_stages(suite, plan, where, tensors, layers):
+    inputs, outputs = suite.work / "ids.safetensors", suite.work / "stages.safetensors"
+    rows, ids = tensors["input_ids"]
+    safetensors.write(inputs, {"input_ids": ("I64", rows, ids)})
+    suite.command(suite.bin / "qwenrt", plan, "--allow-cpu", "--entry", "prefill", "--inputs", inputs, "--outputs", outputs)
+    got = safetensors.read(outputs)
+    suite.check(got["hidden"] == got[f"layers.{layers - 1}.output"], f"{where}: the last layer's output is not the result")
+
+    def compare(name, part, want):
+        error = safetensors.relative_l2(part, want)
+        suite.check(error <= BOUND, f"{where}: {name} differs by {error:.2e}")
+
+    for layer in range(layers):
+        for value, golden in (("router_logits", "router_logits"), ("expert_weights", "router_weights")):
+            if golden in tensors:
+                name, part = f"layers.{layer}.{value}", got[f"layers.{layer}.{value}"][1]
+                compare(name, part, tensors[golden][1][layer * len(part) : (layer + 1) * len(part)])
+        experts = got[f"layers.{layer}.experts"]
+        suite.check(experts[0] == [rows[0], 4], f"{where}: experts of layer {layer} have shape {experts[0]}")
+        part = slice(layer * len(experts[1]), (layer + 1) * len(experts[1]))
+        want = list(tensors["router_experts"][1][part])
+        suite.check(list(experts[1]) == want, f"{where}: experts of layer {layer} are {list(experts[1])}, expected {want}")
+        if f"hidden_after_layer_{layer}" in tensors:
+            name = f"layers.{layer}.output"
+            compare(name, got[name][1], tensors[f"hidden_after_layer_{layer}"][1])
+    # accept_hidden is what an omni model's talker reads.
+    for name, golden in (("embeddings", "embeddings"), ("embeddings", "inputs_embeds"), ("layers.2.output", "accept_hidden")):
+        if golden in tensors:
+            compare(name, got[name][1], tensors[golden][1])
+    # The head, on the last rows alone: its norm and its logits.
+    vocab, width = tensors["logits" if "logits" in tensors else "logits_last8"][0][-1], got["hidden"][0][1]
+    last = min(8, rows[0])
+    safetensors.write(inputs, {"hidden": ("F32", [last, width], got["hidden"][1][-last * width :])})
+    suite.command(suite.bin / "qwenrt", plan, "--allow-cpu", "--entry", "logits", "--inputs", inputs, "--outputs", outputs)
+    head = safetensors.read(outputs)
+    for name, golden, size in (
+        ("norm", "final_norm", last * width),
+        ("norm", "hidden_last8", last * width),  # its last part is behind the norm
+        ("logits", "logits", last * vocab),
+        ("logits", "logits_last8", last * vocab),
+    ):
+        if golden in tensors:
+            compare(name, head[name][1], tensors[golden][1][-size:])
+    if "hidden_last8" in tensors:  # the embeddings, then the layers' outputs up to the last but one
+        size = last * width
+        for layer in range(layers - 1):
+            name = f"layers.{layer}.output"
+            compare(name, got[name][1][-size:], tensors["hidden_last8"][1][(layer + 1) * size : (layer + 2) * size])
 
 
 def tiny_qwen3_sharded(suite):
@@ -234,7 +336,19 @@ def entries(suite):
 
 SUITES = {
     f.__name__: f
-    for f in (tiny_qwen3, tiny_qwen3_sharded, context_limit, tiny_chat, determinism, sampling, sampling_ranks, entries)
+    for f in (
+        tiny_qwen3,
+        tiny_qwen3_sharded,
+        tiny_qwen3_moe,
+        tiny_qwen3_omni,
+        exposed,
+        context_limit,
+        tiny_chat,
+        determinism,
+        sampling,
+        sampling_ranks,
+        entries,
+    )
 }
 
 
