@@ -288,6 +288,18 @@ def determinism(suite):
     suite.check(len({json.dumps(r.get("ids")) for r in results}) == 1, "different tokens in 100 runs")
 
 
+def determinism_moe(suite):
+    """20 runs of a mixture give the same bits, in whatever order its choices were sorted."""
+    plan = suite.plan(GOLDEN / "tiny-qwen3-moe", "determinism", "--target", "lavapipe", "--prefill-chunk", "96")
+    ids = list(golden_tensors("tiny-qwen3-moe", "prompt_70")["input_ids"][1])
+    paths = [suite.work / f"again{i}.safetensors" for i in range(20)]
+    suite.run(plan, [{"input_ids": ids, "max_new_tokens": 3, "ignore_eos": True, "logits": str(path)} for path in paths])
+    logits = {path.read_bytes() for path in paths}
+    for path in paths:
+        path.unlink()
+    suite.check(len(logits) == 1, f"{len(logits)} different logits in 20 runs")
+
+
 def sampling(suite):
     """A seed fixes the answer, seeds differ, and the narrowest settings are greedy. The model is sure of itself: only a high
     temperature makes it waver."""
@@ -358,6 +370,7 @@ SUITES = {
         context_limit,
         tiny_chat,
         determinism,
+        determinism_moe,
         sampling,
         sampling_ranks,
         entries,
