@@ -12,6 +12,7 @@ import pathlib
 import subprocess
 import sys
 
+import reference
 import safetensors
 
 HERE = pathlib.Path(__file__).parent
@@ -141,6 +142,61 @@ def tiny_qwen3_omni(suite):
         plan = suite.plan(GOLDEN / "tiny-qwen3-omni", tag, *options)
         cases, wanted = golden_cases(suite, tag, "tiny-qwen3-omni")
         compare_golden(suite, tag, cases, wanted, suite.run(plan, cases))
+
+
+SHAPES = {
+    # Widths that no vector load divides, a dense layer between, weights as they are.
+    "odd": {"hidden_size": 10, "num_experts": 3, "moe_intermediate_size": 5, "mlp_only_layers": [1], "norm_topk_prob": False},
+    "one_expert": {"hidden_size": 24, "num_experts": 1, "num_experts_per_tok": 1, "moe_intermediate_size": 3},
+    "all_chosen": {"hidden_size": 36, "num_experts": 9, "num_experts_per_tok": 9, "moe_intermediate_size": 40},
+    # More experts than a workgroup has invocations, and every second layer dense.
+    "many": {"hidden_size": 64, "num_experts": 300, "num_experts_per_tok": 8, "moe_intermediate_size": 12, "decoder_sparse_step": 2},
+}
+
+
+def mixture_shapes(suite):
+    """Mixtures of odd shapes against a decoder in Python: prompts of one row, of several chunks, and steps of the decoder."""
+    for tag, shape in SHAPES.items():
+        config = {
+            "architectures": ["Qwen3MoeForCausalLM"],
+            "model_type": "qwen3_moe",
+            "head_dim": 12,
+            "intermediate_size": 7,
+            "max_position_embeddings": 64,
+            "num_attention_heads": 4,
+            "num_experts_per_tok": 2,
+            "num_hidden_layers": 3,
+            "num_key_value_heads": 2,
+            "rms_norm_eps": 1e-6,
+            "norm_topk_prob": True,
+            "rope_theta": 10000,
+            "tie_word_embeddings": True,
+            "vocab_size": 37,
+            **shape,
+        }
+        path, folder = suite.work / f"{tag}.config.json", suite.work / tag
+        path.write_text(json.dumps(config))
+        suite.command(suite.bin / "qwen-synth", "--config", path, "--seed", "5", "-o", folder)
+        decoder = reference.Reference(folder, config)
+        for target in ("lavapipe", "generic"):
+            plan = suite.plan(folder, f"{tag}-{target}", "--target", target, "--prefill-chunk", "8")
+            prompts = [[5], [(7 * i + 3) % 37 for i in range(19)]]
+            logits = str(suite.work / "logits{}.safetensors")
+            cases = [
+                {"input_ids": prompt, "max_new_tokens": 3, "ignore_eos": True, "logits": logits.format(i)}
+                for i, prompt in enumerate(prompts)
+            ]
+            for case, result in zip(cases, suite.run(plan, cases)):
+                where = f"{tag} on {target}, {len(case['input_ids'])} tokens"
+                if "error" in result:
+                    suite.check(False, f"{where}: {result['error']}")
+                    continue
+                want = decoder.logits(tuple(case["input_ids"] + result["ids"][:-1]))
+                got = safetensors.read(case["logits"])
+                # The first step's logits are those of the last position.
+                flat = list(got["logits"][1][:-37]) + list(got["step_logits"][1])
+                error = safetensors.relative_l2(flat, want)
+                suite.check(len(flat) == len(want) and error <= BOUND, f"{where}: logits differ by {error:.2e}")
 
 
 def exposed(suite):
@@ -366,6 +422,7 @@ SUITES = {
         tiny_qwen3_sharded,
         tiny_qwen3_moe,
         tiny_qwen3_omni,
+        mixture_shapes,
         exposed,
         context_limit,
         tiny_chat,
