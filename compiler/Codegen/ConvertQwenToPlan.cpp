@@ -474,7 +474,20 @@ private:
   // Mixtures of experts
   //===----------------------------------------------------------------------------------------------------------===//
 
+  /// The kernels count experts in workgroup memory and write out a round for each choice of a row.
+  static constexpr int64_t maxExperts = 2048, maxChoices = 64;
+
+  static LogicalResult checkMixture(Operation *op, int64_t experts, int64_t choices) {
+    if (experts > maxExperts)
+      return op->emitError("chooses among ") << experts << " experts, expected at most " << maxExperts;
+    if (choices > maxChoices)
+      return op->emitError("takes ") << choices << " experts for a row, expected at most " << maxChoices;
+    return success();
+  }
+
   LogicalResult lower(qwen::RouteOp op) {
+    if (failed(checkMixture(op, widthOf(op.getLogits().getType()), widthOf(op.getWeights().getType()))))
+      return failure();
     FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getLogits().getType());
     if (failed(rows))
       return failure();
@@ -488,9 +501,8 @@ private:
   }
 
   LogicalResult lower(qwen::GroupExpertsOp op) {
-    constexpr int64_t maxExperts = 2048; // their counters lie in workgroup memory
-    if (op.getCount() > maxExperts)
-      return op.emitError("sorts by ") << op.getCount() << " experts, expected at most " << maxExperts;
+    if (failed(checkMixture(op, op.getCount(), widthOf(op.getExperts().getType()))))
+      return failure();
     FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getExperts().getType());
     if (failed(rows))
       return failure();
@@ -504,6 +516,8 @@ private:
   }
 
   LogicalResult lower(qwen::WeightedSumOp op) {
+    if (failed(checkMixture(op, 0, widthOf(op.getWeights().getType()))))
+      return failure();
     FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getResult().getType());
     if (failed(rows))
       return failure();
@@ -517,6 +531,8 @@ private:
   }
 
   FailureOr<Linear> describe(qwen::FusedExpertsOp op) {
+    if (failed(checkMixture(op, dimOf(op.getWeights().front(), 0), widthOf(op.getExperts().getType()))))
+      return failure();
     FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getExperts().getType());
     if (failed(rows))
       return failure();

@@ -4,6 +4,7 @@
 
 #include "compiler/Support/Diagnostics.h"
 #include "dialects/qwen/QwenOps.h"
+#include "models/Checkpoint/Json.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
@@ -305,7 +306,7 @@ Status Importer::parsePatterns(ArrayRef<std::string> expose) {
   for (const std::string &text : expose) {
     llvm::Expected<llvm::GlobPattern> glob = llvm::GlobPattern::create(text, maxSubPatterns);
     if (!glob)
-      return Status(StatusCode::InvalidUsage, "pattern '" + text + "' to expose: " + toString(glob.takeError()) +
+      return Status(StatusCode::InvalidUsage, "pattern " + qwenc::inQuotes(text) + " to expose: " + toString(glob.takeError()) +
                                                   ", expected a glob such as 'layers.*.output', correct --expose");
     patterns.push_back({text, std::move(*glob)});
   }
@@ -335,7 +336,7 @@ Status Importer::checkPatterns() const {
   for (const Pattern &pattern : patterns)
     if (!pattern.isUsed)
       return Status(StatusCode::InvalidUsage,
-                    "pattern '" + pattern.text + "' to expose matches no value, expected names of values such as '" +
+                    "pattern " + qwenc::inQuotes(pattern.text) + " to expose matches no value, expected names of values such as '" +
                         exampleName() + "', correct --expose");
   return Status::ok();
 }
