@@ -156,6 +156,17 @@ TEST_F(Mixture, RefusesConfigValues) {
   }
 }
 
+TEST_F(Mixture, BoundsTheExpertsOfAllLayers) {
+  tiny.config["num_experts"] = 4096;
+  tiny.config["num_hidden_layers"] = 9;
+  expectProblem("1 problem in the checkpoint: config.json: num_experts is 4096, expected at most 32768 experts in the 9 "
+                "layers with experts together");
+  tiny.config["mlp_only_layers"] = {4};
+  std::string message = tiny.exported().status().message();
+  EXPECT_NE(message.find("tensor 'model.layers.0.mlp.experts.3.gate_proj.weight' is missing"), std::string::npos)
+      << message.substr(0, 1000);
+}
+
 TEST_F(Mixture, ListsWhatIsWrongWithExperts) {
   tiny.remove("model.layers.0.mlp.experts.1.up_proj.weight");
   tiny.tensor("model.layers.1.mlp.experts.2.down_proj.weight").shape = {5, 6};
