@@ -200,7 +200,7 @@ private:
     func.setSymName("qwen." + name);
     auto entry = plan::EntryOp::create(atEnd, func.getLoc(), b.getStringAttr(name), role, rows);
     b.setInsertionPointToStart(b.createBlock(&entry.getBody()));
-    if (failed(declareArguments(func)) || failed(declareResults(func)))
+    if (failed(declareArguments(func)) || failed(declareResults(func)) || failed(declareExposed(func)))
       return failure();
     for (Operation &op : func.getBody().front())
       if (failed(convert(&op)))
@@ -290,6 +290,34 @@ private:
     return success();
   }
 
+  /// Exposed values are outputs as results are; one that is a result already lies in that one's storage.
+  LogicalResult declareExposed(func::FuncOp func) {
+    llvm::StringMap<Value> names;
+    for (auto [i, value] : llvm::enumerate(func.getBody().front().getTerminator()->getOperands()))
+      names[func.getResultAttrOfType<StringAttr>(i, "qwen.name").getValue()] = value;
+    for (auto expose : func.getBody().getOps<qwen::ExposeOp>()) {
+      Value value = expose.getValue(), source = sourceOf(value);
+      auto type = cast<RankedTensorType>(value.getType());
+      if (auto [at, isNew] = names.try_emplace(expose.getName(), value); !isNew) {
+        if (at->second == value)
+          continue;
+        return expose.emitError("exposed value has the name '")
+               << expose.getName() << "' of another output, expected different names; rename it in the graph";
+      }
+      if (isa_and_present<qwen::PositionIdsOp>(source.getDefiningOp()) || isa<BlockArgument>(source))
+        return expose.emitError("exposed value '")
+               << expose.getName() << "' is made by no kernel, expected the result of one; do not expose it";
+      std::string &in = outputStorage[source];
+      if (in.empty()) {
+        in = "expose." + expose.getName().str() + "." + std::to_string(type.getDimSize(0));
+        storage(expose.getLoc(), in, plan::Purpose::Output, bytesOf(type));
+      }
+      StringRef dtype = type.getElementType().isInteger(32) ? "i32" : "f32";
+      declareTensor(expose.getLoc(), "output", expose.getName(), in, 0, dtype, type, symbolOf(type));
+    }
+    return success();
+  }
+
   /// The value behind reshapes.
   static Value sourceOf(Value value) {
     while (auto reshape = value.getDefiningOp<qwen::ReshapeOp>())
@@ -361,7 +389,7 @@ private:
 
   LogicalResult convert(Operation *op) {
     return TypeSwitch<Operation *, LogicalResult>(op)
-        .Case<qwen::WeightOp, qwen::WeightStackOp, qwen::PositionIdsOp, qwen::ReshapeOp, func::ReturnOp>(
+        .Case<qwen::WeightOp, qwen::WeightStackOp, qwen::PositionIdsOp, qwen::ReshapeOp, qwen::ExposeOp, func::ReturnOp>(
             [](auto) { return success(); })
         .Case<qwen::ReadStateOp>([&](auto op) { return convertReadState(op); })
         .Case<qwen::EmbeddingOp, qwen::RmsNormOp, qwen::FusedLinearOp, qwen::ElementwiseOp, qwen::RopeAppendOp,
@@ -454,7 +482,20 @@ private:
   // Mixtures of experts
   //===----------------------------------------------------------------------------------------------------------===//
 
+  /// The kernels count experts in workgroup memory and write out a round for each choice of a row.
+  static constexpr int64_t maxExperts = 2048, maxChoices = 64;
+
+  static LogicalResult checkMixture(Operation *op, int64_t experts, int64_t choices) {
+    if (experts > maxExperts)
+      return op->emitError("chooses among ") << experts << " experts, expected at most " << maxExperts;
+    if (choices > maxChoices)
+      return op->emitError("takes ") << choices << " experts for a row, expected at most " << maxChoices;
+    return success();
+  }
+
   LogicalResult lower(qwen::RouteOp op) {
+    if (failed(checkMixture(op, widthOf(op.getLogits().getType()), widthOf(op.getWeights().getType()))))
+      return failure();
     if (op.getInlined())
       return success();
     FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getLogits().getType());
@@ -470,9 +511,8 @@ private:
   }
 
   LogicalResult lower(qwen::GroupExpertsOp op) {
-    constexpr int64_t maxExperts = 2048; // their counters lie in workgroup memory
-    if (op.getCount() > maxExperts)
-      return op.emitError("sorts by ") << op.getCount() << " experts, expected at most " << maxExperts;
+    if (failed(checkMixture(op, op.getCount(), widthOf(op.getExperts().getType()))))
+      return failure();
     FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getExperts().getType());
     if (failed(rows))
       return failure();
@@ -486,6 +526,8 @@ private:
   }
 
   LogicalResult lower(qwen::WeightedSumOp op) {
+    if (failed(checkMixture(op, 0, widthOf(op.getWeights().getType()))))
+      return failure();
     FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getResult().getType());
     if (failed(rows))
       return failure();
@@ -504,6 +546,8 @@ private:
   }
 
   FailureOr<Linear> describe(qwen::FusedExpertsOp op) {
+    if (failed(checkMixture(op, dimOf(op.getWeights().front(), 0), widthOf(op.getExperts().getType()))))
+      return failure();
     FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getExperts().getType());
     if (failed(rows))
       return failure();

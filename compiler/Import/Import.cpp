@@ -4,11 +4,13 @@
 
 #include "compiler/Support/Diagnostics.h"
 #include "dialects/qwen/QwenOps.h"
+#include "models/Checkpoint/Json.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Verifier.h"
 #include "llvm/ADT/StringMap.h"
+#include "llvm/Support/GlobPattern.h"
 
 using namespace mlir;
 using namespace mlir::qwen;
@@ -25,9 +27,21 @@ class Importer {
 public:
   Importer(const doc::Graph &graph, MLIRContext &context) : graph(graph), builder(&context) {}
 
+  Status parsePatterns(ArrayRef<std::string> expose);
+
   Result<OwningOpRef<ModuleOp>> run();
 
 private:
+  /// A glob over the names of values, and whether it matched one.
+  struct Pattern {
+    std::string text;
+    llvm::GlobPattern glob;
+    bool isUsed = false;
+  };
+
+  Status expose(const doc::Op &op, ResultRange results);
+  Status checkPatterns() const;
+  std::string exampleName() const;
   Status importWeights();
   Status importStates();
   Status importFunction(const doc::Function &function);
@@ -51,6 +65,9 @@ private:
   llvm::StringMap<std::string> symbols; ///< what each symbol of the module names
   llvm::StringMap<RankedTensorType> weightTypes, stateTypes;
   llvm::StringMap<const doc::WeightStack *> stacks;
+  std::string functionName; ///< of the function in work
+  std::vector<Pattern> patterns;
+  llvm::StringMap<std::string> exposed; ///< the function of each exposed value
   llvm::StringMap<Value> values; ///< of the function in work; weights and states with their '@' or '$'
 };
 
@@ -62,6 +79,7 @@ Result<OwningOpRef<ModuleOp>> Importer::run() {
   QWENRT_RETURN_IF_ERROR(importStates());
   for (const doc::Function &function : graph.functions)
     QWENRT_RETURN_IF_ERROR(importFunction(function));
+  QWENRT_RETURN_IF_ERROR(checkPatterns());
   QWENRT_RETURN_IF_ERROR(importGenerate());
   qwenc::DiagnosticCollector diagnostics(module.getContext());
   if (failed(verify(module)))
@@ -150,6 +168,7 @@ Status Importer::importFunction(const doc::Function &function) {
   QWENRT_RETURN_IF_ERROR(claimSymbol(function.name, "function"));
   OpBuilder::InsertionGuard guard(builder);
   values.clear();
+  functionName = function.name;
   SmallVector<Type> inputTypes, resultTypes;
   for (const doc::TypedName &input : function.inputs) {
     QWENRT_ASSIGN_OR_RETURN(RankedTensorType type, rowsType(input.type));
@@ -272,12 +291,67 @@ Status Importer::importOp(const doc::Op &op) {
   Operation *created = create().getDefiningOp();
   for (auto [name, result] : llvm::zip_equal(op.outputs, created->getResults()))
     values[name] = result;
+  return expose(op, created->getResults());
+}
+
+//===------------------------------------------------------------------------------------------------------------===//
+// Values to expose
+//===------------------------------------------------------------------------------------------------------------===//
+
+Status Importer::parsePatterns(ArrayRef<std::string> expose) {
+  constexpr size_t maxPatterns = 1024, maxSubPatterns = 1024;
+  if (expose.size() > maxPatterns)
+    return Status(StatusCode::InvalidUsage, std::to_string(expose.size()) + " patterns to expose, expected at most " +
+                                                std::to_string(maxPatterns) + ", use * for what differs");
+  for (const std::string &text : expose) {
+    llvm::Expected<llvm::GlobPattern> glob = llvm::GlobPattern::create(text, maxSubPatterns);
+    if (!glob)
+      return Status(StatusCode::InvalidUsage, "pattern " + qwenc::inQuotes(text) + " to expose: " + toString(glob.takeError()) +
+                                                  ", expected a glob such as 'layers.*.output', correct --expose");
+    patterns.push_back({text, std::move(*glob)});
+  }
   return Status::ok();
+}
+
+Status Importer::expose(const doc::Op &op, ResultRange results) {
+  if (op.kind == doc::OpKind::KvAppend || op.kind == doc::OpKind::PositionIds)
+    return Status::ok();
+  for (auto [name, result] : llvm::zip_equal(op.outputs, results)) {
+    bool matches = false;
+    for (Pattern &pattern : patterns)
+      if (pattern.glob.match(name))
+        matches = pattern.isUsed = true;
+    if (!matches)
+      continue;
+    auto [other, isNew] = exposed.try_emplace(name, functionName);
+    if (!isNew)
+      return invalid("value '" + name + "' to expose is also one of function '" + other->second +
+                     "', expected one value of this name, rename one in the graph");
+    ExposeOp::create(builder, result.getLoc(), result, name);
+  }
+  return Status::ok();
+}
+
+Status Importer::checkPatterns() const {
+  for (const Pattern &pattern : patterns)
+    if (!pattern.isUsed)
+      return Status(StatusCode::InvalidUsage,
+                    "pattern " + qwenc::inQuotes(pattern.text) + " to expose matches no value, expected names of values such as '" +
+                        exampleName() + "', correct --expose");
+  return Status::ok();
+}
+
+/// The last value of the first function: of a decoder its hidden rows.
+std::string Importer::exampleName() const {
+  return graph.functions.empty() ? "layers.0.output" : graph.functions.front().outputs.front();
 }
 
 } // namespace
 
-Result<OwningOpRef<ModuleOp>> qwenc::importGraph(const doc::Graph &graph, MLIRContext &context) {
+Result<OwningOpRef<ModuleOp>> qwenc::importGraph(const doc::Graph &graph, MLIRContext &context,
+                                                       ArrayRef<std::string> expose) {
   context.loadDialect<QwenDialect, func::FuncDialect>();
-  return Importer(graph, context).run();
+  Importer importer(graph, context);
+  QWENRT_RETURN_IF_ERROR(importer.parsePatterns(expose));
+  return importer.run();
 }

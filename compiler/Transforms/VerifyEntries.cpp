@@ -74,7 +74,7 @@ LogicalResult verifyOrder(func::FuncOp entry) {
       return op.emitOpError() << "stands behind the step that moves the position, expected only the return there";
     if (isa<BeginChunkOp>(op) && isOpen)
       return op.emitOpError() << "stands behind operations that use the rows, expected it before them";
-    if (!isa<WeightOp, ReadStateOp>(op))
+    if (!isa<WeightOp, WeightStackOp, ReadStateOp>(op))
       isOpen = true;
     auto read = dyn_cast<ReadStateOp>(op);
     if (read && !statesRead.insert(read.getState()).second)

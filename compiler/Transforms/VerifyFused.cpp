@@ -16,7 +16,7 @@ namespace {
 
 bool isCodegenInput(Operation &op) {
   return isa<FusedLinearOp, ElementwiseOp, RopeAppendOp, DecodeAttentionOp, CombineSplitsOp, EmbeddingOp, RmsNormOp,
-             AttentionOp, RouteOp, GroupExpertsOp, FusedExpertsOp, WeightedSumOp, ReshapeOp, WeightOp, WeightStackOp,
+             AttentionOp, RouteOp, GroupExpertsOp, FusedExpertsOp, WeightedSumOp, ExposeOp, ReshapeOp, WeightOp, WeightStackOp,
              ReadStateOp, BeginChunkOp, AdvanceOp, LastRowOp, HeadRowsOp, NextTokenOp, func::ReturnOp>(op);
 }
 
@@ -31,6 +31,9 @@ StringRef removingPass(Operation &op) {
       .Default([](auto) { return ""; });
 }
 
+/// An exposed value has a reader more, and what only one operation may read is then not fused.
+bool exposes(Block &block) { return !block.getOps<ExposeOp>().empty(); }
+
 struct VerifyFused : qwen::impl::VerifyFusedPassBase<VerifyFused> {
   void runOnOperation() override {
     for (Block &block : getOperation().getBody())
@@ -42,7 +45,7 @@ struct VerifyFused : qwen::impl::VerifyFusedPassBase<VerifyFused> {
         if (pass.empty())
           error << "remove it";
         else
-          error << "run " << pass << " first";
+          error << "run " << pass << " first" << (exposes(block) ? " and expose no value that it fuses" : "");
         return signalPassFailure();
       }
     markAllAnalysesPreserved();

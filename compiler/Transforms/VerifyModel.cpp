@@ -75,7 +75,7 @@ namespace {
 bool isPrimitive(Operation *op) {
   return isa<ParameterOp, StateOp, WeightOp, ReadStateOp, EmbeddingOp, PositionIdsOp, RmsNormOp, LinearOp, ReshapeOp,
              RopeOp, KvAppendOp, AttentionOp, SiluOp, MulOp, AddOp, WeightStackOp, SoftmaxOp, TopKOp, SumNormalizeOp,
-             ExpertLinearOp, WeightedSumOp, func::FuncOp, func::ReturnOp>(op);
+             ExpertLinearOp, WeightedSumOp, ExposeOp, func::FuncOp, func::ReturnOp>(op);
 }
 
 /// The product that \p value is heads of, behind what attention does to queries and keys.

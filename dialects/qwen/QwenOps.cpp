@@ -351,6 +351,14 @@ LogicalResult WeightedSumOp::verify() { // (C28)
   return verifyDim(*this, "result", result, 1, input.getDimSize(2));
 }
 
+LogicalResult ExposeOp::verify() { // (C31)
+  if (typeOf(getValue()).getRank() == 0)
+    return emitOpError() << "value has rank 0, expected rows in dimension 0";
+  if (getName().empty())
+    return emitOpError() << "has an empty name, expected one for callers";
+  return success();
+}
+
 //===------------------------------------------------------------------------------------------------------------===//
 // Entry operations
 //===------------------------------------------------------------------------------------------------------------===//

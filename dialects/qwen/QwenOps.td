@@ -221,6 +221,21 @@ def Qwen_WeightedSumOp : Qwen_Op<"weighted_sum", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Qwen_ExposeOp : Qwen_Op<"expose", [MemoryEffects<[MemWrite]>]> {
+  let summary = "makes a value an output of every entry that computes it";
+  let description = [{
+    Import writes it for `qwenc --expose`, for tests of intermediate stages and for people who look inside. The effect is the
+    caller's reading: no clean-up removes the operation, and as a reader it keeps fusions from hiding the value.
+
+    ```mlir
+    qwen.expose %experts "layers.0.experts" : tensor<?x4xi32, #qwen.rows<S>>
+    ```
+  }];
+  let arguments = (ins RankedTensorOf<[F32, I32]>:$value, StrAttr:$name);
+  let assemblyFormat = "$value $name attr-dict `:` type($value)";
+  let hasVerifier = 1;
+}
+
 //===----------------------------------------------------------------------------------------------------===//
 // Entry operations: what specialisation adds around the model's functions
 //===----------------------------------------------------------------------------------------------------===//

@@ -126,7 +126,14 @@ void readExperts(ConfigReader &reader, DecoderConfig &config) {
     if (!ok)
       reader.problem("mlp_only_layers", dense, "an array of layer numbers");
   }
-  if (std::find(config.sparse.begin(), config.sparse.end(), true) != config.sparse.end())
+  // Each has three tensors, each tensor a line in the graph: far above any published model, far below all memory.
+  constexpr uint64_t maxExpertsOfAllLayers = 32768;
+  uint64_t sparseLayers = std::count(config.sparse.begin(), config.sparse.end(), true);
+  if (sparseLayers * experts.count > maxExpertsOfAllLayers)
+    reader.problem("num_experts", count,
+                   "at most " + std::to_string(maxExpertsOfAllLayers) + " experts in the " +
+                       std::to_string(sparseLayers) + " layers with experts together");
+  if (sparseLayers > 0)
     config.experts = experts;
 }
 

@@ -209,7 +209,8 @@ TEST_F(Exporter, RefusesConfigValues) {
 
 TEST_F(Exporter, RecognisesArchitectures) {
   tiny.config["architectures"] = {"LlamaForCausalLM"};
-  expectProblem("architecture 'LlamaForCausalLM', expected one of [Qwen3ForCausalLM], choose");
+  expectProblem("architecture 'LlamaForCausalLM', expected one of [Qwen3ForCausalLM Qwen3MoeForCausalLM "
+                "Qwen3OmniMoeForConditionalGeneration], choose");
   tiny.config.erase("architectures");
   EXPECT_TRUE(tiny.exported().isOk());
   tiny.config["model_type"] = "llama";

@@ -44,6 +44,47 @@ TEST(Synth, PublishedShapeOf0_6B) {
   EXPECT_EQ(graph->weights.size(), 310u);
 }
 
+TEST(Synth, PublishedShapeOfTheThinker) {
+  TemporaryFolder folder;
+  Result<SynthesisOptions> options = presetOptions("qwen3-omni-thinker");
+  ASSERT_TRUE(options.isOk());
+  setLayerCount(options->config, 2);
+  options->sparse = true;
+  options->maxShardBytes = uint64_t(1) << 30;
+  Status written = writeSyntheticCheckpoint(folder.path(), *options);
+  ASSERT_TRUE(written.isOk()) << written.message();
+  Result<graph::Graph> graph = exportFrom(folder);
+  ASSERT_TRUE(graph.isOk()) << graph.status().message();
+  EXPECT_EQ(graph->checkpoint.files.size(), 4u);
+  // Of a layer: four norms, four projections, the router and 128 experts of three.
+  EXPECT_EQ(graph->weights.size(), 2 * (9 + 3 * 128) + 3u);
+  EXPECT_EQ(graph->stacks.size(), 6u);
+  EXPECT_EQ(graph->stacks[0].weights.size(), 128u);
+}
+
+TEST(Synth, LayersOfAMixtureMayBeDense) {
+  TemporaryFolder folder;
+  SynthesisOptions options;
+  TinyCheckpoint tiny;
+  tiny.useExperts();
+  tiny.config["mlp_only_layers"] = {0};
+  options.config = tiny.config;
+  ASSERT_TRUE(writeSyntheticCheckpoint(folder.path(), options).isOk());
+  Result<graph::Graph> graph = exportFrom(folder);
+  ASSERT_TRUE(graph.isOk()) << graph.status().message();
+  EXPECT_EQ(graph->stacks.size(), 3u);
+}
+
+TEST(Synth, LayerCountReachesTheTextDecoder) {
+  nlohmann::json config = presetOptions("qwen3-omni-thinker")->config;
+  setLayerCount(config, 3);
+  EXPECT_EQ(config["thinker_config"]["text_config"]["num_hidden_layers"], 3);
+  EXPECT_FALSE(config.contains("num_hidden_layers"));
+  nlohmann::json dense = {{"num_hidden_layers", 1}, {"layer_types", {"full_attention"}}};
+  setLayerCount(dense, 2);
+  EXPECT_EQ(dense, (nlohmann::json{{"num_hidden_layers", 2}}));
+}
+
 TEST(Synth, SameBytesForAnyNumberOfThreads) {
   TemporaryFolder one, four, other;
   SynthesisOptions options = tinyOptions();
@@ -90,7 +131,7 @@ TEST(Synth, ValuesHaveTheWantedSpread) {
     TensorRole role;
     double mean, deviation;
   };
-  for (const Case &c : {Case{TensorRole::Linear, 0, 1.0 / 16}, Case{TensorRole::Norm, 1, 0.05},
+  for (const Case &c : {Case{TensorRole::Linear, 0, 1.0 / 16}, Case{TensorRole::Norm, 1, 0.05}, Case{TensorRole::Router, 0, 2.0 / 16},
                         Case{TensorRole::Embedding, 0, 0.25}, Case{TensorRole::Bias, 0, 0.02}}) {
     std::vector<uint16_t> values(1 << 16);
     SyntheticTensor({"t", {256, 256}, c.role}, 3).fill(0, values);
@@ -115,13 +156,13 @@ TEST(Synth, AnyPieceGivesTheSameValues) {
 
 TEST(Synth, RefusesWhatItCannotMake) {
   TemporaryFolder folder;
-  EXPECT_REFUSED(presetOptions("qwen9"), "preset 'qwen9', expected one of [qwen3-0.6b]");
+  EXPECT_REFUSED(presetOptions("qwen9"), "preset 'qwen9', expected one of [qwen3-0.6b qwen3-omni-thinker]");
   SynthesisOptions options = tinyOptions();
   options.config["hidden_size"] = 0;
   EXPECT_REFUSED(writeSyntheticCheckpoint(folder.path(), options),
                  "1 problem in the configuration: config.json: hidden_size");
   options.config["model_type"] = "llama";
-  EXPECT_REFUSED(writeSyntheticCheckpoint(folder.path(), options), "model_type 'llama', expected 'qwen3'");
+  EXPECT_REFUSED(writeSyntheticCheckpoint(folder.path(), options), "model_type 'llama', expected 'qwen3', 'qwen3_moe' or 'qwen3_omni_moe'");
   folder.write("file", "");
   EXPECT_REFUSED(writeSyntheticCheckpoint(folder.path("file/sub"), tinyOptions()), "cannot make folder");
 }

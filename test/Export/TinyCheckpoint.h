@@ -23,6 +23,39 @@ public:
     reset();
   }
 
+  /// Turns the model into a mixture: two layers of three experts of which two are chosen.
+  void useExperts() {
+    config["architectures"] = {"Qwen3MoeForCausalLM"};
+    config["model_type"] = "qwen3_moe";
+    config["num_hidden_layers"] = 2;
+    config.update({{"decoder_sparse_step", 1},
+                   {"mlp_only_layers", nlohmann::json::array()},
+                   {"moe_intermediate_size", 5},
+                   {"norm_topk_prob", true},
+                   {"num_experts", 3},
+                   {"num_experts_per_tok", 2}});
+    reset();
+  }
+
+  /// Turns the model into the thinker of an omni model, with one tensor of each other component.
+  void useThinker() {
+    useExperts();
+    nlohmann::json text = config;
+    text.erase("architectures");
+    text.erase("eos_token_id");
+    text["model_type"] = "qwen3_omni_moe_text";
+    text["rope_scaling"] = {{"interleaved", true}, {"mrope_section", {1, 1, 0}}, {"rope_type", "default"}};
+    config = {{"architectures", {"Qwen3OmniMoeForConditionalGeneration"}},
+              {"model_type", "qwen3_omni_moe"},
+              {"im_end_token_id", 9},
+              {"thinker_config", {{"text_config", std::move(text)}}}};
+    reset();
+    for (const char *name : {"thinker.audio_tower.conv2d1.weight", "thinker.visual.pos_embed.weight",
+                             "talker.model.norm.weight", "code2wav.code_embedding.weight"})
+      tensors.push_back({name, StoredDType::BF16, {2}});
+  }
+  nlohmann::json &textConfig() { return config["thinker_config"]["text_config"]; }
+
   /// The tensors that the config asks for; optional ones are left out.
   void reset() {
     std::vector<std::string> problems;

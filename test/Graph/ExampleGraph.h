@@ -22,7 +22,11 @@ inline nlohmann::json exampleDocument() {
       {"name": "embed", "file": 0, "offset": 108, "dtype": "bf16", "shape": [8, 4]},
       {"name": "norm", "file": 0, "offset": 172, "dtype": "bf16", "shape": [4]},
       {"name": "square", "file": 0, "offset": 180, "dtype": "bf16", "shape": [4, 4]},
-      {"name": "bias", "file": 0, "offset": 212, "dtype": "bf16", "shape": [4]}],
+      {"name": "bias", "file": 0, "offset": 212, "dtype": "bf16", "shape": [4]},
+      {"name": "router", "file": 0, "offset": 220, "dtype": "bf16", "shape": [2, 4]},
+      {"name": "expert.0", "file": 0, "offset": 236, "dtype": "bf16", "shape": [3, 4]},
+      {"name": "expert.1", "file": 0, "offset": 260, "dtype": "bf16", "shape": [3, 4]}],
+    "weight_stacks": [{"name": "experts", "weights": ["expert.0", "expert.1"]}],
     "states": [{"name": "k", "kind": "kv_cache", "shape": ["C", 1, 2]}, {"name": "v", "kind": "kv_cache", "shape": ["C", 1, 2]}],
     "functions": [
       {"name": "decoder", "inputs": [{"name": "ids", "type": "i32[S]"}],
@@ -45,7 +49,16 @@ inline nlohmann::json exampleDocument() {
        "outputs": ["logits"]},
       {"name": "cache", "inputs": [{"name": "h", "type": "f32[S,1,2]"}],
        "ops": [{"op": "kv_append", "inputs": ["$k", "h"], "outputs": ["k1"], "types": ["f32[C,1,2]"]}],
-       "outputs": ["k1"]}],
+       "outputs": ["k1"]},
+      {"name": "mixture", "inputs": [{"name": "x", "type": "f32[S,4]"}],
+       "ops": [
+         {"op": "linear", "inputs": ["x", "@router"], "outputs": ["l"], "types": ["f32[S,2]"]},
+         {"op": "softmax", "inputs": ["l"], "outputs": ["s"], "types": ["f32[S,2]"]},
+         {"op": "top_k", "inputs": ["s"], "attrs": {"k": 1}, "outputs": ["t", "e"], "types": ["f32[S,1]", "i32[S,1]"]},
+         {"op": "sum_normalize", "inputs": ["t"], "outputs": ["w"], "types": ["f32[S,1]"]},
+         {"op": "expert_linear", "inputs": ["x", "e", "@experts"], "outputs": ["y"], "types": ["f32[S,1,3]"]},
+         {"op": "weighted_sum", "inputs": ["y", "w"], "outputs": ["z"], "types": ["f32[S,3]"]}],
+       "outputs": ["z"]}],
     "generate": {"decoder": "decoder", "head": "head"}
   })json");
 }

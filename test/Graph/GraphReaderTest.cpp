@@ -28,7 +28,12 @@ TEST(GraphReader, ReadsEveryField) {
   EXPECT_EQ(graph->symbols[1].name, "C");
   EXPECT_EQ(graph->weights[2].offset, 180u);
   EXPECT_EQ(graph->states[0].shape, (std::vector<Dim>{"C", 1, 2}));
-  ASSERT_EQ(graph->functions.size(), 3u);
+  ASSERT_EQ(graph->stacks.size(), 1u);
+  EXPECT_EQ(graph->stacks[0].name, "experts");
+  EXPECT_EQ(graph->stacks[0].weights, (std::vector<std::string>{"expert.0", "expert.1"}));
+  ASSERT_EQ(graph->functions.size(), 4u);
+  EXPECT_EQ(graph->functions[3].ops[2].attr<int64_t>("k"), 1);
+  EXPECT_EQ(toString(graph->functions[3].ops[2].types[1]), "i32[S,1]");
   const Op &rope = graph->functions[0].ops[5];
   EXPECT_EQ(rope.kind, OpKind::Rope);
   EXPECT_EQ(rope.attr<double>("theta"), 10000.0);
@@ -61,6 +66,15 @@ TEST(GraphReader, TextPartsMayBeNullOrAbsent) {
     document.erase(key);
     EXPECT_TRUE(readGraph(document.dump()).isOk()) << key;
   }
+}
+
+TEST(GraphReader, StacksMayBeAbsent) {
+  json document = exampleDocument();
+  document.erase("weight_stacks");
+  document["functions"].erase(3);
+  Result<Graph> graph = readGraph(document.dump());
+  ASSERT_TRUE(graph.isOk()) << graph.status().message();
+  EXPECT_EQ(writeGraph(*graph).find("weight_stacks"), std::string::npos);
 }
 
 TEST(GraphReader, UnknownKeysAreAllowed) {
@@ -96,6 +110,8 @@ struct BadDocument {
   const char *message;
 };
 
+json &stack(json &document) { return document["weight_stacks"][0]; }
+json &mixtureOp(json &document, int index) { return document["functions"][3]["ops"][index]; }
 json &op(json &document, int index) { return document["functions"][0]["ops"][index]; }
 
 class GraphRefusal : public ::testing::TestWithParam<BadDocument> {};
@@ -125,6 +141,10 @@ const std::vector<BadDocument> schemaCases = {
     {"weightDim", [](json &d) { d["weights"][1]["shape"][0] = 0; }, "schema: 'weights[1].shape[0]'"},
     {"weightDimHuge", [](json &d) { d["weights"][1]["shape"][0] = UINT64_MAX; }, "schema: 'weights[1].shape[0]'"},
     {"weightRank", [](json &d) { d["weights"][1]["shape"] = std::vector<int>(9, 1); }, "schema: 'weights[1].shape'"},
+    {"stacksKind", [](json &d) { d["weight_stacks"] = 1; }, "schema: 'weight_stacks'"},
+    {"stackName", [](json &d) { stack(d).erase("name"); }, "schema: 'weight_stacks[0]'"},
+    {"stackEmpty", [](json &d) { stack(d)["weights"] = json::array(); }, "schema: 'weight_stacks[0].weights'"},
+    {"stackMember", [](json &d) { stack(d)["weights"][1] = 7; }, "schema: 'weight_stacks[0].weights[1]'"},
     {"stateDim", [](json &d) { d["states"][0]["shape"][0] = true; }, "schema: 'states[0].shape[0]'"},
     {"functionKind", [](json &d) { d["functions"][0] = "f"; }, "schema: 'functions[0]'"},
     {"noOutputs", [](json &d) { d["functions"][0]["outputs"] = json::array(); }, "schema: 'functions[0].outputs'"},
@@ -244,6 +264,51 @@ const std::vector<BadDocument> operationCases = {
     {"generateVocab", [](json &d) { d["model"]["vocab_size"] = 9; }, "to f32[R,8], expected f32[R,H] to f32[R,9]"},
 };
 
+const std::vector<BadDocument> mixtureCases = {
+    {"stackTwice", [](json &d) { d["weight_stacks"].push_back(stack(d)); },
+     "weight stack 'experts' is defined twice, expected unique names"},
+    {"stackControl", [](json &d) { stack(d)["name"] = "$e"; }, "weight stack name '$e', expected 1 to 1024 printable"},
+    {"stackHasNameOfWeight", [](json &d) { stack(d)["name"] = "norm"; },
+     "weight stack 'norm' has the name of a weight, expected unique names"},
+    {"stackOfUnknown", [](json &d) { stack(d)["weights"][1] = "expert.2"; },
+     "weight stack 'experts' holds 'expert.2', expected weights of the document"},
+    {"stackOfStacks", [](json &d) { stack(d)["weights"][1] = "experts"; },
+     "weight stack 'experts' holds 'experts', expected weights of the document"},
+    {"stackOfTwoTypes", [](json &d) { stack(d)["weights"][1] = "router"; },
+     "weight stack 'experts' holds 'router' of type bf16[2,4], expected the type of its first weight bf16[3,4]"},
+    {"stackRepeats", [](json &d) { stack(d)["weights"][1] = "expert.0"; },
+     "weight stack 'experts' holds 'expert.0' a second time, expected each weight in one stack"},
+    {"stacksShare",
+     [](json &d) {
+       d["weight_stacks"].push_back({{"name", "others"}, {"weights", {"expert.1"}}});
+     },
+     "weight stack 'others' holds 'expert.1' a second time, expected each weight in one stack"},
+    {"stackRank", [](json &d) { d["weights"][5]["shape"] = d["weights"][6]["shape"] = {3, 4, 1, 1, 1, 1, 1, 1}; },
+     "weight stack 'experts' with 9 dims, expected at most 8"},
+    {"noStack", [](json &d) { mixtureOp(d, 4)["inputs"][2] = "@nowhere"; },
+     "input '@nowhere', expected @ and the name of a weight or stack of the document"},
+    {"memberForStack", [](json &d) { mixtureOp(d, 4)["inputs"][2] = "@expert.0"; },
+     "weight of type bf16[3,4], expected a stack [E,N,K]"},
+    {"stackForWeight", [](json &d) { mixtureOp(d, 0)["inputs"][1] = "@experts"; },
+     "weight of type bf16[2,3,4], expected [N,K]"},
+    {"countAbsent", [](json &d) { mixtureOp(d, 2).erase("attrs"); },
+     "attribute 'k' is missing or of another kind, expected an integer above zero"},
+    {"countZero", [](json &d) { mixtureOp(d, 2)["attrs"]["k"] = 0; }, "attribute 'k' is missing or of another kind"},
+    {"countNegative", [](json &d) { mixtureOp(d, 2)["attrs"]["k"] = -1; }, "attribute 'k' is missing or of another"},
+    {"countFraction", [](json &d) { mixtureOp(d, 2)["attrs"]["k"] = 1.5; }, "attribute 'k' is missing or of another"},
+    {"countHuge", [](json &d) { mixtureOp(d, 2)["attrs"]["k"] = UINT64_MAX; }, "attribute 'k' is missing or of another"},
+    {"countAboveAll", [](json &d) { mixtureOp(d, 2)["attrs"]["k"] = 3; },
+     "x of type f32[S,2], expected f32[R,N] with a number N of at least k = 3"},
+    {"oneOutputOfTwo",
+     [](json &d) {
+       mixtureOp(d, 2)["outputs"].erase(1);
+       mixtureOp(d, 2)["types"].erase(1);
+     },
+     "1 outputs and 1 types, expected 2 of each"},
+    {"secondType", [](json &d) { mixtureOp(d, 2)["types"][1] = "f32[S,1]"; }, "type f32[S,1], expected i32[S,1]"},
+    {"secondOutputTwice", [](json &d) { mixtureOp(d, 2)["outputs"][1] = "t"; }, "output 't' is defined twice"},
+};
+
 } // namespace
 
 TEST_P(GraphRefusal, NamesTheProblem) {
@@ -255,6 +320,8 @@ TEST_P(GraphRefusal, NamesTheProblem) {
 INSTANTIATE_TEST_SUITE_P(Schema, GraphRefusal, ::testing::ValuesIn(schemaCases),
                          [](const auto &i) { return i.param.what; });
 INSTANTIATE_TEST_SUITE_P(General, GraphRefusal, ::testing::ValuesIn(generalCases),
+                         [](const auto &i) { return i.param.what; });
+INSTANTIATE_TEST_SUITE_P(Mixture, GraphRefusal, ::testing::ValuesIn(mixtureCases),
                          [](const auto &i) { return i.param.what; });
 INSTANTIATE_TEST_SUITE_P(Operation, GraphRefusal, ::testing::ValuesIn(operationCases),
                          [](const auto &i) { return i.param.what; });
@@ -273,6 +340,9 @@ TEST(GraphVerifier, ChecksWhatTheSchemaChecksForTheReader) {
   broken = graph;
   broken.states[0].shape.assign(9, Dim(1));
   EXPECT_REFUSED(verifyGraph(broken), "with 9 dims, expected at most 8");
+  broken = graph;
+  broken.stacks[0].weights.clear();
+  EXPECT_REFUSED(verifyGraph(broken), "weight stack 'experts' is empty, expected at least one weight");
   EXPECT_TRUE(verifyGraph(graph).isOk());
 }
 

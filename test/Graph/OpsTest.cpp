@@ -11,7 +11,7 @@ namespace {
 
 using Attrs = std::map<std::string, AttrValue>;
 
-/// Result type of an operation on operands given as text; the message when it is refused.
+/// Result types of an operation on operands given as text; the message when it is refused.
 std::string infer(const char *name, const std::vector<std::string> &operands, const Attrs &attrs = {}) {
   Op op;
   op.kind = findOp(name)->kind;
@@ -20,7 +20,12 @@ std::string infer(const char *name, const std::vector<std::string> &operands, co
   for (const std::string &operand : operands)
     types.push_back(*parseValueType(operand));
   Result<std::vector<ValueType>> inferred = inferTypes(op, types);
-  return inferred ? toString(inferred->at(0)) : inferred.status().message();
+  if (!inferred)
+    return inferred.status().message();
+  std::string text;
+  for (const ValueType &type : *inferred)
+    text += (text.empty() ? "" : " ") + toString(type);
+  return text;
 }
 
 struct Case {
@@ -30,16 +35,17 @@ struct Case {
   const char *expected; ///< the type, or the start of the message
 };
 
-const Attrs eps = {{"eps", 1e-6}}, theta = {{"theta", 1e6}}, scaled = {{"scale", 0.5}, {"causal", true}};
+const Attrs eps = {{"eps", 1e-6}}, theta = {{"theta", 1e6}}, scaled = {{"scale", 0.5}, {"causal", true}},
+            four = {{"k", int64_t(4)}};
 
 } // namespace
 
 TEST(Ops, TableIsInTheOrderOfTheKinds) {
   EXPECT_EQ(opInfo(OpKind::Embedding).name, "embedding");
-  EXPECT_EQ(opInfo(OpKind::Add).name, "add");
-  for (int kind = 0; kind <= static_cast<int>(OpKind::Add); ++kind)
+  EXPECT_EQ(opInfo(OpKind::WeightedSum).name, "weighted_sum");
+  for (int kind = 0; kind <= static_cast<int>(OpKind::WeightedSum); ++kind)
     EXPECT_EQ(static_cast<int>(opInfo(static_cast<OpKind>(kind)).kind), kind);
-  EXPECT_EQ(findOp("softmax"), nullptr);
+  EXPECT_EQ(findOp("layer_norm"), nullptr);
 }
 
 TEST(Ops, InferTypes) {
@@ -56,7 +62,14 @@ TEST(Ops, InferTypes) {
                          {"attention", {"f32[S,4,8]", "f32[C,2,8]", "f32[C,2,8]"}, scaled, "f32[S,4,8]"},
                          {"silu", {"f32[S,4]"}, {}, "f32[S,4]"},
                          {"mul", {"f32[S,4]", "f32[S,4]"}, {}, "f32[S,4]"},
-                         {"add", {"f32[S,4]", "f32[S,4]"}, {}, "f32[S,4]"}})
+                         {"add", {"f32[S,4]", "f32[S,4]"}, {}, "f32[S,4]"},
+                         {"softmax", {"f32[S,16]"}, {}, "f32[S,16]"},
+                         {"top_k", {"f32[S,16]"}, four, "f32[S,4] i32[S,4]"},
+                         {"top_k", {"f32[S,4]"}, four, "f32[S,4] i32[S,4]"},
+                         {"sum_normalize", {"f32[S,4]"}, {}, "f32[S,4]"},
+                         {"expert_linear", {"f32[S,8]", "i32[S,4]", "bf16[16,6,8]"}, {}, "f32[S,4,6]"},
+                         {"expert_linear", {"f32[S,4,8]", "i32[S,4]", "bf16[16,6,8]"}, {}, "f32[S,4,6]"},
+                         {"weighted_sum", {"f32[S,4,6]", "f32[S,4]"}, {}, "f32[S,6]"}})
     EXPECT_EQ(infer(c.op, c.operands, c.attrs), c.expected) << c.op;
 }
 
@@ -106,6 +119,33 @@ TEST(Ops, RefuseTypesThatDoNotFit) {
            {"silu", {"i32[S]"}, {}, "x of type i32[S], expected f32"},
            {"mul", {"i32[S]", "i32[S]"}, {}, "a of type i32[S], expected f32"},
            {"add", {"f32[S,4]", "f32[4]"}, {}, "b of type f32[4], expected the type of a f32[S,4]"},
+           {"softmax", {"i32[S,4]"}, {}, "x of type i32[S,4], expected f32 whose last dim is a number"},
+           {"softmax", {"f32[S]"}, {}, "x of type f32[S], expected f32 whose last dim is a number"},
+           {"softmax", {"f32[]"}, {}, "x of type f32[], expected f32 whose last dim is a number"},
+           {"sum_normalize", {"f32[4,S]"}, {}, "x of type f32[4,S], expected f32 whose last dim is a number"},
+           {"top_k", {"f32[S,3]"}, four, "x of type f32[S,3], expected f32[R,N] with a number N of at least k = 4"},
+           {"top_k", {"f32[S,2,8]"}, four, "x of type f32[S,2,8], expected f32[R,N]"},
+           {"top_k", {"f32[8,S]"}, four, "x of type f32[8,S], expected f32[R,N]"},
+           {"top_k", {"i32[S,8]"}, four, "x of type i32[S,8], expected f32[R,N]"},
+           {"expert_linear",
+            {"f32[S,8]", "f32[S,4]", "bf16[16,6,8]"},
+            {},
+            "experts of type f32[S,4], expected i32[R,k] with a number k"},
+           {"expert_linear", {"f32[S,8]", "i32[S]", "bf16[16,6,8]"}, {}, "experts of type i32[S], expected i32[R,k]"},
+           {"expert_linear", {"f32[S,8]", "i32[4,S]", "bf16[16,6,8]"}, {}, "experts of type i32[4,S], expected"},
+           {"expert_linear", {"f32[S,8]", "i32[S,4]", "bf16[6,8]"}, {}, "weight of type bf16[6,8], expected a stack"},
+           {"expert_linear",
+            {"f32[S,9]", "i32[S,4]", "bf16[16,6,8]"},
+            {},
+            "x of type f32[S,9], expected f32[R,K] or f32[R,k,K] with R and k of experts i32[S,4] and K of weight "
+            "bf16[16,6,8]"},
+           {"expert_linear", {"f32[C,8]", "i32[S,4]", "bf16[16,6,8]"}, {}, "x of type f32[C,8], expected f32[R,K]"},
+           {"expert_linear", {"f32[S,3,8]", "i32[S,4]", "bf16[16,6,8]"}, {}, "x of type f32[S,3,8], expected f32[R,K]"},
+           {"expert_linear", {"i32[S,8]", "i32[S,4]", "bf16[16,6,8]"}, {}, "x of type i32[S,8], expected f32[R,K]"},
+           {"expert_linear", {"f32[8]", "i32[S,4]", "bf16[16,6,8]"}, {}, "x of type f32[8], expected f32[R,K]"},
+           {"weighted_sum", {"f32[S,6]", "f32[S,4]"}, {}, "x of type f32[S,6], expected f32[R,k,N]"},
+           {"weighted_sum", {"f32[S,4,6]", "f32[S,3]"}, {}, "weights of type f32[S,3], expected f32[R,k]"},
+           {"weighted_sum", {"f32[S,4,6]", "i32[S,4]"}, {}, "weights of type i32[S,4], expected f32[R,k]"},
            {"add", {"f32[S]"}, {}, "1 inputs, expected 2"},
            {"linear", {"f32[S]"}, {}, "1 inputs, expected 2 to 3"},
            {"silu", {"f32[S]", "f32[S]"}, {}, "2 inputs, expected 1"}})
@@ -120,6 +160,9 @@ TEST(Ops, RefuseAttributesThatDoNotFit) {
               "attribute 'eps' is missing or of another kind, expected a number above ze");
   EXPECT_TRUE(infer("rms_norm", operands, {{"eps", 1e-6}, {"scale", 2.0}})
                   .starts_with("unknown attribute 'scale', expected only [eps]"));
+  for (const Attrs &bad : std::vector<Attrs>{{}, {{"k", int64_t(0)}}, {{"k", int64_t(-4)}}, {{"k", 4.0}}, {{"k", true}}})
+    EXPECT_TRUE(infer("top_k", {"f32[S,16]"}, bad)
+                    .starts_with("attribute 'k' is missing or of another kind, expected an integer above zero"));
   EXPECT_TRUE(infer("position_ids", {}, {{"symbol", true}}).starts_with("attribute 'symbol' is missing"));
   EXPECT_TRUE(infer("reshape", {"f32[S]"}, {{"shape", 1.0}}).starts_with("attribute 'shape' is missing"));
   EXPECT_TRUE(infer("attention", {"f32[S,4,8]", "f32[C,2,8]", "f32[C,2,8]"}, {{"scale", 0.5}, {"causal", 1.0}})

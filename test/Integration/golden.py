@@ -13,6 +13,7 @@ import resource
 import subprocess
 import sys
 
+import reference
 import safetensors
 
 HERE = pathlib.Path(__file__).parent
@@ -61,11 +62,22 @@ class Suite:
         return lines
 
 
-def golden_cases(suite, tag):
-    """The cases of tiny-qwen3 and the golden tensors of each."""
+CASES = {
+    "tiny-qwen3": ("main", "prompt_1", "prompt_5", "prompt_100"),
+    "tiny-qwen3-moe": ("main", "prompt_1", "prompt_70"),
+    "tiny-qwen3-omni": ("thinker_text", "thinker_multiturn", "thinker_text_long"),
+}
+
+
+def golden_tensors(model, name):
+    return safetensors.read(GOLDEN / model / "golden" / f"{name}.safetensors")
+
+
+def golden_cases(suite, tag, model="tiny-qwen3"):
+    """The cases of a model and the golden tensors of each."""
     cases, wanted = [], []
-    for name in ("main", "prompt_1", "prompt_5", "prompt_100"):
-        tensors = safetensors.read(GOLDEN / "tiny-qwen3" / "golden" / f"{name}.safetensors")
+    for name in CASES[model]:
+        tensors = golden_tensors(model, name)
         cases.append(
             {
                 "name": name,
@@ -87,15 +99,18 @@ def compare_golden(suite, tag, cases, wanted, results):
             continue
         suite.check(result["ids"] == list(tensors["greedy_ids"][1]), f"{where}: greedy ids {result['ids']}")
         got = safetensors.read(case["logits"])
-        vocab = tensors["logits"][0][1]
-        flat_got, flat_want = got["logits"][1], tensors["logits"][1]
-        suite.check(got["logits"][0] == tensors["logits"][0], f"{where}: logits have shape {got['logits'][0]}")
-        for row in range(tensors["logits"][0][0]):
+        # Of some cases the goldens hold only the last positions.
+        (rows, vocab), flat_want = tensors["logits"] if "logits" in tensors else tensors["logits_last8"]
+        flat_got = got["logits"][1][-rows * vocab :]
+        expected = [len(case["input_ids"]), vocab]
+        suite.check(got["logits"][0] == expected, f"{where}: logits have shape {got['logits'][0]}, expected {expected}")
+        for row in range(rows):
             part = slice(row * vocab, (row + 1) * vocab)
             error = safetensors.relative_l2(flat_got[part], flat_want[part])
-            suite.check(error <= BOUND, f"{where}: logits at position {row} differ by {error:.2e}")
-        if "greedy_logits_first8" in tensors:
-            want = tensors["greedy_logits_first8"][1]
+            position = expected[0] - rows + row
+            suite.check(error <= BOUND, f"{where}: logits at position {position} differ by {error:.2e}")
+        for steps in (name for name in tensors if name.startswith("greedy_logits_first")):
+            want = tensors[steps][1]
             error = safetensors.relative_l2(got["step_logits"][1][: len(want)], want)
             suite.check(error <= BOUND, f"{where}: logits of the first steps differ by {error:.2e}")
 
@@ -111,6 +126,162 @@ def tiny_qwen3(suite):
         plan = suite.plan(GOLDEN / "tiny-qwen3", tag, *options)
         cases, wanted = golden_cases(suite, tag)
         compare_golden(suite, tag, cases, wanted, suite.run(plan, cases))
+
+
+def tiny_qwen3_moe(suite):
+    """A mixture of experts: every prompt length, prompts longer than a chunk, chunks of one row."""
+    for tag, options in {
+        "lavapipe": ("--target", "lavapipe"),
+        "generic": (),
+        "chunk16": ("--target", "lavapipe", "--prefill-chunk", "16"),
+        "chunk1": ("--target", "lavapipe", "--prefill-chunk", "1", "--max-context", "96"),
+    }.items():
+        plan = suite.plan(GOLDEN / "tiny-qwen3-moe", tag, *options)
+        cases, wanted = golden_cases(suite, tag, "tiny-qwen3-moe")
+        compare_golden(suite, tag, cases, wanted, suite.run(plan, cases))
+
+
+def tiny_qwen3_omni(suite):
+    """The thinker of an omni model on text: one turn, several turns, a long prompt."""
+    for tag, options in {
+        "lavapipe": ("--target", "lavapipe"),
+        "generic": (),
+        "chunk16": ("--target", "lavapipe", "--prefill-chunk", "16"),
+    }.items():
+        plan = suite.plan(GOLDEN / "tiny-qwen3-omni", tag, *options)
+        cases, wanted = golden_cases(suite, tag, "tiny-qwen3-omni")
+        compare_golden(suite, tag, cases, wanted, suite.run(plan, cases))
+
+
+SHAPES = {
+    # Widths that no vector load divides, a dense layer between, weights as they are.
+    "odd": {"hidden_size": 10, "num_experts": 3, "moe_intermediate_size": 5, "mlp_only_layers": [1], "norm_topk_prob": False},
+    "one_expert": {"hidden_size": 24, "num_experts": 1, "num_experts_per_tok": 1, "moe_intermediate_size": 3},
+    "all_chosen": {"hidden_size": 36, "num_experts": 9, "num_experts_per_tok": 9, "moe_intermediate_size": 40},
+    # More experts than a workgroup has invocations, and every second layer dense.
+    "many": {"hidden_size": 64, "num_experts": 300, "num_experts_per_tok": 8, "moe_intermediate_size": 12, "decoder_sparse_step": 2},
+}
+
+
+def mixture_shapes(suite):
+    """Mixtures of odd shapes against a decoder in Python: prompts of one row, of several chunks, and steps of the decoder."""
+    for tag, shape in SHAPES.items():
+        config = {
+            "architectures": ["Qwen3MoeForCausalLM"],
+            "model_type": "qwen3_moe",
+            "head_dim": 12,
+            "intermediate_size": 7,
+            "max_position_embeddings": 64,
+            "num_attention_heads": 4,
+            "num_experts_per_tok": 2,
+            "num_hidden_layers": 3,
+            "num_key_value_heads": 2,
+            "rms_norm_eps": 1e-6,
+            "norm_topk_prob": True,
+            "rope_theta": 10000,
+            "tie_word_embeddings": True,
+            "vocab_size": 37,
+            **shape,
+        }
+        path, folder = suite.work / f"{tag}.config.json", suite.work / tag
+        path.write_text(json.dumps(config))
+        suite.command(suite.bin / "qwen-synth", "--config", path, "--seed", "5", "-o", folder)
+        decoder = reference.Reference(folder, config)
+        for target in ("lavapipe", "generic"):
+            plan = suite.plan(folder, f"{tag}-{target}", "--target", target, "--prefill-chunk", "8")
+            prompts = [[5], [(7 * i + 3) % 37 for i in range(19)]]
+            logits = str(suite.work / "logits{}.safetensors")
+            cases = [
+                {"input_ids": prompt, "max_new_tokens": 3, "ignore_eos": True, "logits": logits.format(i)}
+                for i, prompt in enumerate(prompts)
+            ]
+            for case, result in zip(cases, suite.run(plan, cases)):
+                where = f"{tag} on {target}, {len(case['input_ids'])} tokens"
+                if "error" in result:
+                    suite.check(False, f"{where}: {result['error']}")
+                    continue
+                want = decoder.logits(tuple(case["input_ids"] + result["ids"][:-1]))
+                got = safetensors.read(case["logits"])
+                # The first step's logits are those of the last position.
+                flat = list(got["logits"][1][:-37]) + list(got["step_logits"][1])
+                error = safetensors.relative_l2(flat, want)
+                suite.check(len(flat) == len(want) and error <= BOUND, f"{where}: logits differ by {error:.2e}")
+
+
+def exposed(suite):
+    """Values of single stages: the residual stream behind each layer, the router's logits, choices and weights."""
+    patterns = ("embeddings", "layers.*.output", "layers.*.router_logits", "layers.*.experts", "layers.*.expert_weights", "norm")
+    options = [word for pattern in patterns for word in ("--expose", pattern)]
+    for model, layers in (("tiny-qwen3-moe", 3), ("tiny-qwen3-omni", 4)):
+        plan = suite.plan(GOLDEN / model, model, "--target", "lavapipe", "--prefill-chunk", "192", *options)
+        listing = suite.command(suite.bin / "qwenrt", plan, "--allow-cpu", "--entry", "list").stdout
+        suite.check("out layers.1.experts: i32[S<=192,4]" in listing, f"{model}: no experts in {listing}")
+        suite.check("out layers.1.experts: i32[1,4]" in listing, f"{model}: no experts of decode in {listing}")
+        for name in CASES[model]:
+            compare_stages(suite, plan, f"{model} {name}", golden_tensors(model, name), layers)
+        # Written out, the values do not change what is generated.
+        cases, wanted = golden_cases(suite, model, model)
+        compare_golden(suite, f"{model} exposed", cases[:1], wanted[:1], suite.run(plan, cases[:1]))
+
+
+def compare_stages(suite, plan, where, tensors, layers):
+    inputs, outputs = suite.work / "ids.safetensors", suite.work / "stages.safetensors"
+    rows, ids = tensors["input_ids"]
+    safetensors.write(inputs, {"input_ids": ("I64", rows, ids)})
+    suite.command(suite.bin / "qwenrt", plan, "--allow-cpu", "--entry", "prefill", "--inputs", inputs, "--outputs", outputs)
+    got = safetensors.read(outputs)
+    suite.check(got["hidden"] == got[f"layers.{layers - 1}.output"], f"{where}: the last layer's output is not the result")
+
+    def compare(name, part, want):
+        error = safetensors.relative_l2(part, want)
+        suite.check(error <= BOUND, f"{where}: {name} differs by {error:.2e}")
+
+    for layer in range(layers):
+        for value, golden in (("router_logits", "router_logits"), ("expert_weights", "router_weights")):
+            if golden in tensors:
+                name, part = f"layers.{layer}.{value}", got[f"layers.{layer}.{value}"][1]
+                compare(name, part, tensors[golden][1][layer * len(part) : (layer + 1) * len(part)])
+        experts = got[f"layers.{layer}.experts"]
+        suite.check(experts[0] == [rows[0], 4], f"{where}: experts of layer {layer} have shape {experts[0]}")
+        part = slice(layer * len(experts[1]), (layer + 1) * len(experts[1]))
+        want = list(tensors["router_experts"][1][part])
+        suite.check(list(experts[1]) == want, f"{where}: experts of layer {layer} are {list(experts[1])}, expected {want}")
+        if f"hidden_after_layer_{layer}" in tensors:
+            name = f"layers.{layer}.output"
+            compare(name, got[name][1], tensors[f"hidden_after_layer_{layer}"][1])
+    if rows == [1]:  # a step of the decoder computes the same values in other kernels
+        safetensors.write(inputs, {"input_ids": ("I64", rows, ids)})
+        suite.command(suite.bin / "qwenrt", plan, "--allow-cpu", "--entry", "decode_greedy", "--inputs", inputs, "--outputs", outputs)
+        step = safetensors.read(outputs)
+        for name in got:
+            if name.endswith(".experts"):
+                suite.check(step[name] == got[name], f"{where}: {name} of decode are {list(step[name][1])}")
+            elif name != "hidden":
+                compare(f"{name} of decode", step[name][1], got[name][1])
+        compare("logits of decode", step["logits"][1], tensors["logits"][1])
+    # accept_hidden is what an omni model's talker reads.
+    for name, golden in (("embeddings", "embeddings"), ("embeddings", "inputs_embeds"), ("layers.2.output", "accept_hidden")):
+        if golden in tensors:
+            compare(name, got[name][1], tensors[golden][1])
+    # The head, on the last rows alone: its norm and its logits.
+    vocab, width = tensors["logits" if "logits" in tensors else "logits_last8"][0][-1], got["hidden"][0][1]
+    last = min(8, rows[0])
+    safetensors.write(inputs, {"hidden": ("F32", [last, width], got["hidden"][1][-last * width :])})
+    suite.command(suite.bin / "qwenrt", plan, "--allow-cpu", "--entry", "logits", "--inputs", inputs, "--outputs", outputs)
+    head = safetensors.read(outputs)
+    for name, golden, size in (
+        ("norm", "final_norm", last * width),
+        ("norm", "hidden_last8", last * width),  # its last part is behind the norm
+        ("logits", "logits", last * vocab),
+        ("logits", "logits_last8", last * vocab),
+    ):
+        if golden in tensors:
+            compare(name, head[name][1], tensors[golden][1][-size:])
+    if "hidden_last8" in tensors:  # the embeddings, then the layers' outputs up to the last but one
+        size = last * width
+        for layer in range(layers - 1):
+            name = f"layers.{layer}.output"
+            compare(name, got[name][1][-size:], tensors["hidden_last8"][1][(layer + 1) * size : (layer + 2) * size])
 
 
 def tiny_qwen3_sharded(suite):
@@ -180,6 +351,18 @@ def determinism(suite):
         path.unlink()
     suite.check(len(logits) == 1, f"{len(logits)} different logits in 100 runs")
     suite.check(len({json.dumps(r.get("ids")) for r in results}) == 1, "different tokens in 100 runs")
+
+
+def determinism_moe(suite):
+    """20 runs of a mixture give the same bits, in whatever order its choices were sorted."""
+    plan = suite.plan(GOLDEN / "tiny-qwen3-moe", "determinism", "--target", "lavapipe", "--prefill-chunk", "96")
+    ids = list(golden_tensors("tiny-qwen3-moe", "prompt_70")["input_ids"][1])
+    paths = [suite.work / f"again{i}.safetensors" for i in range(20)]
+    suite.run(plan, [{"input_ids": ids, "max_new_tokens": 3, "ignore_eos": True, "logits": str(path)} for path in paths])
+    logits = {path.read_bytes() for path in paths}
+    for path in paths:
+        path.unlink()
+    suite.check(len(logits) == 1, f"{len(logits)} different logits in 20 runs")
 
 
 def sampling(suite):
@@ -262,7 +445,22 @@ def entries(suite):
 
 SUITES = {
     f.__name__: f
-    for f in (tiny_qwen3, tiny_qwen3_sharded, context_limit, tiny_chat, determinism, sampling, sampling_defaults, sampling_ranks, entries)
+    for f in (
+        tiny_qwen3,
+        tiny_qwen3_sharded,
+        tiny_qwen3_moe,
+        tiny_qwen3_omni,
+        mixture_shapes,
+        exposed,
+        context_limit,
+        tiny_chat,
+        determinism,
+        determinism_moe,
+        sampling,
+        sampling_defaults,
+        sampling_ranks,
+        entries,
+    )
 }
 
 

@@ -7,19 +7,21 @@ import struct
 
 
 def read(path):
-    """All tensors of a file: name -> (shape, flat array of numbers). Supports F32, I64, I32."""
+    """All tensors of a file: name -> (shape, flat array of numbers). Supports F32, BF16 (widened), I64, I32."""
     with open(path, "rb") as file:
         data = file.read()
     (size,) = struct.unpack("<Q", data[:8])
     header = json.loads(data[8 : 8 + size])
     tensors = {}
     for name, info in header.items():
-        code = {"F32": "f", "I64": "q", "I32": "i"}.get(info.get("dtype"))
+        code = {"F32": "f", "BF16": "H", "I64": "q", "I32": "i"}.get(info.get("dtype"))
         if name == "__metadata__" or code is None:
             continue
         begin, end = info["data_offsets"]
         values = array.array(code)
         values.frombytes(data[8 + size + begin : 8 + size + end])
+        if code == "H":  # the upper half of an f32
+            values = array.array("f", array.array("I", [bits << 16 for bits in values]).tobytes())
         tensors[name] = (info["shape"], values)
     return tensors
 

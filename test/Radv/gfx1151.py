@@ -1,4 +1,5 @@
-"""Compiles plans of Qwen3-0.6B's exact shape for the Radeon 8060S with RADV, on its null device.
+"""Compiles plans of Qwen3-0.6B's exact shape, and of one layer of Qwen3-Omni's thinker with its experts, for the Radeon 8060S
+with RADV, on its null device.
 
 Usage: gfx1151.py BIN_DIR TOOLS_DIR WORK_DIR
 
@@ -16,6 +17,7 @@ import subprocess
 import sys
 
 MATRICES = pathlib.Path(__file__).with_name("gfx1151-matrices.json").resolve()
+MODELS = {"qwen3-0.6b": [], "qwen3-omni-thinker": ["--layers", "1"]}
 TARGETS = {"amd-gfx1151": ("amd-gfx1151", "bf16"), "generic": ("generic", "bf16"), "gfx1151-matrices": (MATRICES, "bf16"),
            "amd-gfx1151-q8": ("amd-gfx1151", "q8"), "amd-gfx1151-q4": ("amd-gfx1151", "q4")}
 NEEDED = ["VGPRs", "SGPRs", "Spilled VGPRs", "Spilled SGPRs", "LDS size", "Scratch size", "Subgroups per SIMD", "Code size",
@@ -40,14 +42,15 @@ def radv_environment(folder):
 
 
 def make_plans(tools, work):
-    checkpoint, graph = work / "checkpoint", work / "model.json"
-    if not (checkpoint / "config.json").exists():
-        run(tools / "qwen-synth", "--preset", "qwen3-0.6b", "--sparse", "-o", checkpoint)
-    run(tools / "qwen-export", checkpoint, "-o", graph)
-    for name, (target, weights) in TARGETS.items():
-        plan = work / f"{name}.fb"
-        run(tools / "qwenc", graph, "-o", plan, "--target", target, "--weights-format", weights)
-        yield name, plan
+    for model, options in MODELS.items():
+        checkpoint, graph = work / model, work / f"{model}.json"
+        if not (checkpoint / "config.json").exists():
+            run(tools / "qwen-synth", "--preset", model, *options, "--sparse", "-o", checkpoint)
+        run(tools / "qwen-export", checkpoint, "-o", graph)
+        for name, (target, weights) in TARGETS.items():
+            plan = work / f"{model}-{name}.fb"
+            run(tools / "qwenc", graph, "-o", plan, "--target", target, "--weights-format", weights)
+            yield model, name, plan
 
 
 def check_statistics(target, kernels):
@@ -57,6 +60,12 @@ def check_statistics(target, kernels):
         missing = [name for name in NEEDED if name not in kernel["statistics"]]
         if missing:
             sys.exit(f"{target}: {kernel['name']} has no {', '.join(missing)}, expected RADV to report them")
+
+
+def check_experts(target, kernels):
+    for part in ("route_e128_top8", "group_experts_e128", "experts128x8", "experts128_sum8", "weighted_sum_n2048"):
+        if not any(part in kernel["name"] for kernel in kernels):
+            sys.exit(f"{target}: found no kernel with {part} in its name, expected the plan of a mixture to have one")
 
 
 def check_weight_loads(kernels, isa):
@@ -82,12 +91,14 @@ def main():
     tools, scripts, work = (pathlib.Path(path).resolve() for path in sys.argv[1:4])
     run(scripts / "fetch-radv", work / "radv")
     environment = radv_environment(work / "radv")
-    for target, plan in make_plans(tools, work):
+    for model, target, plan in make_plans(tools, work):
         stats = [tools / "qwen-kernel-stats", plan, "--device", "gfx1151"]
         print(run(*stats, env=environment))
-        isa = work / f"{target}-isa"
+        isa = work / f"{model}-{target}-isa"
         kernels = json.loads(run(*stats, "--json", "--isa", isa, env=environment))["kernels"]
         check_statistics(target, kernels)
+        if model == "qwen3-omni-thinker":
+            check_experts(target, kernels)
         if target == "amd-gfx1151":
             check_weight_loads(kernels, isa)
         if target == MATRICES.stem:

@@ -64,3 +64,49 @@ func.func @left_wide(%x: tensor<4x16xf32, #qwen.rows<S>>, %y: tensor<1x16xf32>, 
   } : (tensor<4x16xf32, #qwen.rows<S>>, tensor<16x16xbf16>) -> tensor<4x16xf32, #qwen.rows<S>>
   return %4, %3, %1, %5 : tensor<4x16xf32, #qwen.rows<S>>, tensor<1x16xf32>, tensor<4x16xf32, #qwen.rows<S>>, tensor<4x16xf32, #qwen.rows<S>>
 }
+
+// The router reads the norm in f32, the experts a second, narrow one; what they hand on to the next product is narrow too.
+// CHECK-LABEL: @routed
+// CHECK-SAME: (%[[X:[^:]*]]: tensor<4x16xf32, #qwen.rows<S>>
+// CHECK-DAG: %[[WIDE:.*]] = qwen.rms_norm %[[X]], %{{.*}} -> tensor<4x16xf32, #qwen.rows<S>>
+// CHECK-DAG: %[[NARROW:.*]] = qwen.rms_norm %[[X]], %{{.*}} -> tensor<4x16xbf16, #qwen.rows<S>>
+// CHECK: %[[L:.*]] = qwen.fused_linear none concat %[[WIDE]]
+// CHECK: -> tensor<4x8xf32, #qwen.rows<S>>
+// CHECK: qwen.route %[[L]]
+// CHECK: %[[H:.*]] = qwen.fused_experts %[[NARROW]]
+// CHECK: -> tensor<4x2x6xbf16, #qwen.rows<S>>
+// CHECK: qwen.fused_experts %[[H]]
+// CHECK: -> tensor<4x2x16xf32, #qwen.rows<S>>
+// CHECK: qwen.weighted_sum
+func.func @routed(%x: tensor<4x16xf32, #qwen.rows<S>>, %n: tensor<16xbf16>, %r: tensor<8x16xbf16>, %w: tensor<8x6x16xbf16>, %d: tensor<8x16x6xbf16>) -> tensor<4x16xf32, #qwen.rows<S>> {
+  %0 = qwen.rms_norm %x, %n eps 0.125 : (tensor<4x16xf32, #qwen.rows<S>>, tensor<16xbf16>) -> tensor<4x16xf32, #qwen.rows<S>>
+  %1 = qwen.fused_linear none concat %0 weights(%r) {
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  } : (tensor<4x16xf32, #qwen.rows<S>>, tensor<8x16xbf16>) -> tensor<4x8xf32, #qwen.rows<S>>
+  %v, %e = qwen.route %1 : (tensor<4x8xf32, #qwen.rows<S>>) -> (tensor<4x2xf32, #qwen.rows<S>>, tensor<4x2xi32, #qwen.rows<S>>)
+  %2 = qwen.fused_experts %0 experts(%e) weights(%w) {
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  } : (tensor<4x16xf32, #qwen.rows<S>>, tensor<4x2xi32, #qwen.rows<S>>, tensor<8x6x16xbf16>) -> tensor<4x2x6xf32, #qwen.rows<S>>
+  %3 = qwen.fused_experts %2 experts(%e) weights(%d) {
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  } : (tensor<4x2x6xf32, #qwen.rows<S>>, tensor<4x2xi32, #qwen.rows<S>>, tensor<8x16x6xbf16>) -> tensor<4x2x16xf32, #qwen.rows<S>>
+  %4 = qwen.weighted_sum %3, %v : (tensor<4x2x16xf32, #qwen.rows<S>>, tensor<4x2xf32, #qwen.rows<S>>) -> tensor<4x16xf32, #qwen.rows<S>>
+  return %4 : tensor<4x16xf32, #qwen.rows<S>>
+}
+
+// What callers read stays wide.
+// CHECK-LABEL: @exposed
+// CHECK: %[[N:.*]] = qwen.rms_norm {{.*}} -> tensor<4x16xf32, #qwen.rows<S>>
+// CHECK: qwen.expose %[[N]]
+func.func @exposed(%x: tensor<4x16xf32, #qwen.rows<S>>, %n: tensor<16xbf16>, %w: tensor<16x16xbf16>) -> tensor<4x16xf32, #qwen.rows<S>> {
+  %0 = qwen.rms_norm %x, %n eps 0.125 : (tensor<4x16xf32, #qwen.rows<S>>, tensor<16xbf16>) -> tensor<4x16xf32, #qwen.rows<S>>
+  qwen.expose %0 "norm" : tensor<4x16xf32, #qwen.rows<S>>
+  %1 = qwen.fused_linear none concat %0 weights(%w) {
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  } : (tensor<4x16xf32, #qwen.rows<S>>, tensor<16x16xbf16>) -> tensor<4x16xf32, #qwen.rows<S>>
+  return %1 : tensor<4x16xf32, #qwen.rows<S>>
+}

@@ -7,6 +7,16 @@ func.func @e(%t: tensor<1xi32> {qwen.binding = "tokens"}) attributes {qwen.role 
 
 // -----
 
+// Weights and stacks of them do not use the rows.
+qwen.parameter @a : tensor<6x8xbf16> file 0 offset 0
+func.func @e(%t: tensor<4xi32> {qwen.binding = "tokens"}) attributes {qwen.role = "prefill", qwen.rows = 4 : i64} {
+  %w = qwen.weight_stack [@a] : tensor<1x6x8xbf16>
+  qwen.begin_chunk 4
+  return
+}
+
+// -----
+
 // expected-error @+1 {{function has no attribute 'qwen.role', expected an entry, run qwen-specialize-entries first}}
 func.func @e(%t: tensor<1xi32> {qwen.binding = "tokens"})  {
   return

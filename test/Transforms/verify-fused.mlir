@@ -78,3 +78,56 @@ func.func @f() {
   %0 = arith.constant 1.0 : f32
   return
 }
+
+// -----
+
+func.func @f(%x: tensor<1x8xf32>) {
+  // expected-error @+1 {{is left for code generation, expected only fused operations, run qwen-fuse-route first}}
+  %0 = qwen.softmax %x : tensor<1x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<1x8xf32>) {
+  // expected-error @+1 {{is left for code generation, expected only fused operations, run qwen-fuse-route first}}
+  %0, %1 = qwen.top_k %x : (tensor<1x8xf32>) -> (tensor<1x2xf32>, tensor<1x2xi32>)
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<1x8xf32>) {
+  // expected-error @+1 {{is left for code generation, expected only fused operations, run qwen-fuse-route first}}
+  %0 = qwen.sum_normalize %x : tensor<1x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<1x8xf32>, %e: tensor<1x2xi32>, %w: tensor<4x6x8xbf16>) {
+  // expected-error @+1 {{is left for code generation, expected only fused operations, run qwen-fuse-experts first}}
+  %0 = qwen.expert_linear %x, %e, %w : (tensor<1x8xf32>, tensor<1x2xi32>, tensor<4x6x8xbf16>) -> tensor<1x2x6xf32>
+  return
+}
+
+// -----
+
+// An exposed value may be what keeps a fusion from its work.
+func.func @f(%x: tensor<1x8xf32>) {
+  // expected-error @+1 {{is left for code generation, expected only fused operations, run qwen-fuse-route first and expose no value that it fuses}}
+  %0 = qwen.softmax %x : tensor<1x8xf32>
+  qwen.expose %0 "probabilities" : tensor<1x8xf32>
+  return
+}
+
+// -----
+
+// What is left of a mixture is fine.
+func.func @fine(%l: tensor<4x3xf32>, %x: tensor<4x2x6xf32>) {
+  %v, %e = qwen.route %l : (tensor<4x3xf32>) -> (tensor<4x2xf32>, tensor<4x2xi32>)
+  %o, %t = qwen.group_experts %e count 3 tile 2 : (tensor<4x2xi32>) -> (tensor<8xi32>, tensor<7x4xi32>)
+  %y = qwen.weighted_sum %x, %v : (tensor<4x2x6xf32>, tensor<4x2xf32>) -> tensor<4x6xf32>
+  qwen.expose %e "experts" : tensor<4x2xi32>
+  return
+}

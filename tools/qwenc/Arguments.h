@@ -22,6 +22,7 @@ struct Arguments {
   std::string kvFormat;  ///< empty: as the target says
   std::string compileTo; ///< name of a phase; empty: a plan file
   std::string dumpFolder;
+  std::vector<std::string> expose; ///< globs over names of values
   std::string mediaLimit; ///< the first limit of media inputs that was given; empty: none
 };
 

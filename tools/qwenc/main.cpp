@@ -55,7 +55,7 @@ Status compile(const Arguments &arguments) {
   mlir::DialectRegistry registry;
   registerAllDialects(registry);
   mlir::MLIRContext context(registry);
-  QWENRT_ASSIGN_OR_RETURN(mlir::OwningOpRef<mlir::ModuleOp> module, importGraph(graph, context));
+  QWENRT_ASSIGN_OR_RETURN(mlir::OwningOpRef<mlir::ModuleOp> module, importGraph(graph, context, arguments.expose));
 
   RunOptions run;
   run.lastPhase = findPhase(arguments.compileTo);

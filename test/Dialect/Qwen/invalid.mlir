@@ -881,3 +881,430 @@ func.func @f(%x: tensor<1x32xf32>, %a: tensor<4x32xbf16, #qwen.packed<q8>>, %b: 
   } : (tensor<1x32xf32>, tensor<4x32xbf16, #qwen.packed<q8>>, tensor<4x32xbf16>) -> tensor<1x8xf32>
   return
 }
+
+// -----
+
+// (C25)
+qwen.parameter @a : tensor<6x8xbf16> file 0 offset 0
+qwen.parameter @b : tensor<6x4xbf16> file 0 offset 96
+func.func @f() {
+  // expected-error @+1 {{@c names no qwen.parameter, expected one in this module}}
+  %0 = qwen.weight_stack [@a, @c] : tensor<2x6x8xbf16>
+  return
+}
+
+// -----
+
+// (C25)
+qwen.parameter @a : tensor<6x8xbf16> file 0 offset 0
+qwen.parameter @b : tensor<6x4xbf16> file 0 offset 96
+func.func @f() {
+  // expected-error @+1 {{has type 'tensor<6x8xbf16>', expected 'tensor<6x4xbf16>' as @b has}}
+  %0 = qwen.weight_stack [@a, @b] : tensor<2x6x8xbf16>
+  return
+}
+
+// -----
+
+// (C25)
+qwen.parameter @a : tensor<6x8xbf16> file 0 offset 0
+qwen.parameter @b : tensor<6x4xbf16> file 0 offset 96
+func.func @f() {
+  // expected-error @+1 {{dimension 0 of the stack is 3, expected 2}}
+  %0 = qwen.weight_stack [@a, @a] : tensor<3x6x8xbf16>
+  return
+}
+
+// -----
+
+// (C25)
+qwen.parameter @a : tensor<6x8xbf16> file 0 offset 0
+qwen.parameter @b : tensor<6x4xbf16> file 0 offset 96
+func.func @f() {
+  // expected-error @+1 {{has type 'tensor<?x6x8xbf16>', expected a static shape of rank 2 or more}}
+  %0 = qwen.weight_stack [@a] : tensor<?x6x8xbf16>
+  return
+}
+
+// -----
+
+// (C25)
+qwen.parameter @a : tensor<6x8xbf16> file 0 offset 0
+qwen.parameter @b : tensor<6x4xbf16> file 0 offset 96
+func.func @f() {
+  // expected-error @+1 {{has type 'tensor<1xbf16>', expected a static shape of rank 2 or more}}
+  %0 = qwen.weight_stack [@a] : tensor<1xbf16>
+  return
+}
+
+// -----
+
+// (C26)
+func.func @f(%x: tensor<1x2x8xf32>) {
+  // expected-error @+1 {{input has rank 3, expected 2}}
+  %0, %1 = qwen.top_k %x : (tensor<1x2x8xf32>) -> (tensor<1x4xf32>, tensor<1x4xi32>)
+  return
+}
+
+// -----
+
+// (C26)
+func.func @f(%x: tensor<1x8xf32>) {
+  // expected-error @+1 {{chooses from 'tensor<1x8xf32>' into 'tensor<1x9xf32>', expected 1 or more of a static number of columns}}
+  %0, %1 = qwen.top_k %x : (tensor<1x8xf32>) -> (tensor<1x9xf32>, tensor<1x9xi32>)
+  return
+}
+
+// -----
+
+// (C26)
+func.func @f(%x: tensor<1x8xf32>) {
+  // expected-error @+1 {{chooses from 'tensor<1x8xf32>' into 'tensor<1x0xf32>', expected 1 or more}}
+  %0, %1 = qwen.top_k %x : (tensor<1x8xf32>) -> (tensor<1x0xf32>, tensor<1x0xi32>)
+  return
+}
+
+// -----
+
+// (C26)
+func.func @f(%x: tensor<1x?xf32>) {
+  // expected-error @+1 {{chooses from 'tensor<1x?xf32>' into 'tensor<1x4xf32>', expected 1 or more of a static}}
+  %0, %1 = qwen.top_k %x : (tensor<1x?xf32>) -> (tensor<1x4xf32>, tensor<1x4xi32>)
+  return
+}
+
+// -----
+
+// (C26)
+func.func @f(%x: tensor<1x8xf32>) {
+  // expected-error @+1 {{dimension 1 of indices is 3, expected 4}}
+  %0, %1 = qwen.route %x : (tensor<1x8xf32>) -> (tensor<1x4xf32>, tensor<1x3xi32>)
+  return
+}
+
+// -----
+
+// (C26)
+func.func @f(%x: tensor<2x8xf32, #qwen.rows<S>>) {
+  // expected-error @+1 {{indices counts other rows than the input, expected the same rows encoding}}
+  %0, %1 = qwen.route %x : (tensor<2x8xf32, #qwen.rows<S>>) -> (tensor<2x4xf32, #qwen.rows<S>>, tensor<2x4xi32>)
+  return
+}
+
+// -----
+
+// (C27)
+func.func @f(%x: tensor<1x8xf32>, %e: tensor<1x4xi32>, %w: tensor<6x8xbf16>) {
+  // expected-error @+1 {{weight has rank 2, expected 3}}
+  %0 = qwen.expert_linear %x, %e, %w : (tensor<1x8xf32>, tensor<1x4xi32>, tensor<6x8xbf16>) -> tensor<1x4x6xf32>
+  return
+}
+
+// -----
+
+// (C27)
+func.func @f(%x: tensor<1x8xf32>, %e: tensor<4xi32>, %w: tensor<16x6x8xbf16>) {
+  // expected-error @+1 {{experts has rank 1, expected 2}}
+  %0 = qwen.expert_linear %x, %e, %w : (tensor<1x8xf32>, tensor<4xi32>, tensor<16x6x8xbf16>) -> tensor<1x4x6xf32>
+  return
+}
+
+// -----
+
+// (C27)
+func.func @f(%x: tensor<8xf32>, %e: tensor<1x4xi32>, %w: tensor<16x6x8xbf16>) {
+  // expected-error @+1 {{input has rank 1, expected [R, K] or [R, k, K]}}
+  %0 = qwen.expert_linear %x, %e, %w : (tensor<8xf32>, tensor<1x4xi32>, tensor<16x6x8xbf16>) -> tensor<1x4x6xf32>
+  return
+}
+
+// -----
+
+// (C27)
+func.func @f(%x: tensor<1x3x8xf32>, %e: tensor<1x4xi32>, %w: tensor<16x6x8xbf16>) {
+  // expected-error @+1 {{dimension 1 of input is 3, expected 4}}
+  %0 = qwen.expert_linear %x, %e, %w : (tensor<1x3x8xf32>, tensor<1x4xi32>, tensor<16x6x8xbf16>) -> tensor<1x4x6xf32>
+  return
+}
+
+// -----
+
+// (C27)
+func.func @f(%x: tensor<1x7xf32>, %e: tensor<1x4xi32>, %w: tensor<16x6x8xbf16>) {
+  // expected-error @+1 {{dimension 1 of input is 7, expected 8}}
+  %0 = qwen.expert_linear %x, %e, %w : (tensor<1x7xf32>, tensor<1x4xi32>, tensor<16x6x8xbf16>) -> tensor<1x4x6xf32>
+  return
+}
+
+// -----
+
+// (C27)
+func.func @f(%x: tensor<1x8xf32>, %e: tensor<1x4xi32>, %w: tensor<16x6x8xbf16>) {
+  // expected-error @+1 {{dimension 1 of result is 3, expected 4}}
+  %0 = qwen.expert_linear %x, %e, %w : (tensor<1x8xf32>, tensor<1x4xi32>, tensor<16x6x8xbf16>) -> tensor<1x3x6xf32>
+  return
+}
+
+// -----
+
+// (C27)
+func.func @f(%x: tensor<1x4x8xf32>, %e: tensor<1x4xi32>, %w: tensor<16x6x8xbf16>) {
+  // expected-error @+1 {{dimension 2 of result is 8, expected 6}}
+  %0 = qwen.expert_linear %x, %e, %w : (tensor<1x4x8xf32>, tensor<1x4xi32>, tensor<16x6x8xbf16>) -> tensor<1x4x8xf32>
+  return
+}
+
+// -----
+
+// (C28)
+func.func @f(%x: tensor<1x8xf32>, %v: tensor<1x4xf32>) {
+  // expected-error @+1 {{input has rank 2, expected 3}}
+  %0 = qwen.weighted_sum %x, %v : (tensor<1x8xf32>, tensor<1x4xf32>) -> tensor<1x8xf32>
+  return
+}
+
+// -----
+
+// (C28)
+func.func @f(%x: tensor<1x4x8xf32>, %v: tensor<1x3xf32>) {
+  // expected-error @+1 {{dimension 1 of weights is 3, expected 4}}
+  %0 = qwen.weighted_sum %x, %v : (tensor<1x4x8xf32>, tensor<1x3xf32>) -> tensor<1x8xf32>
+  return
+}
+
+// -----
+
+// (C28)
+func.func @f(%x: tensor<1x4x8xf32>, %v: tensor<1x4xf32>) {
+  // expected-error @+1 {{dimension 1 of result is 4, expected 8}}
+  %0 = qwen.weighted_sum %x, %v : (tensor<1x4x8xf32>, tensor<1x4xf32>) -> tensor<1x4xf32>
+  return
+}
+
+// -----
+
+// (C29)
+func.func @f(%e: tensor<4x2xi32>) {
+  // expected-error @+1 {{count is 0, expected a positive number}}
+  %0, %1 = qwen.group_experts %e count 0 tile 2 : (tensor<4x2xi32>) -> (tensor<8xi32>, tensor<8x4xi32>)
+  return
+}
+
+// -----
+
+// (C29)
+func.func @f(%e: tensor<4x2xi32>) {
+  // expected-error @+1 {{tile is -1, expected a positive number}}
+  %0, %1 = qwen.group_experts %e count 4 tile -1 : (tensor<4x2xi32>) -> (tensor<8xi32>, tensor<8x4xi32>)
+  return
+}
+
+// -----
+
+// (C29)
+func.func @f(%e: tensor<?x2xi32>) {
+  // expected-error @+1 {{sorts 'tensor<?x2xi32>', expected a static shape}}
+  %0, %1 = qwen.group_experts %e count 4 tile 2 : (tensor<?x2xi32>) -> (tensor<8xi32>, tensor<8x4xi32>)
+  return
+}
+
+// -----
+
+// (C29)
+func.func @f(%e: tensor<4x2xi32>) {
+  // expected-error @+1 {{dimension 0 of order is 7, expected 8}}
+  %0, %1 = qwen.group_experts %e count 4 tile 2 : (tensor<4x2xi32>) -> (tensor<7xi32>, tensor<8x4xi32>)
+  return
+}
+
+// -----
+
+// (C29)
+func.func @f(%e: tensor<4x2xi32>) {
+  // expected-error @+1 {{dimension 0 of tiles is 4, expected 8}}
+  %0, %1 = qwen.group_experts %e count 4 tile 2 : (tensor<4x2xi32>) -> (tensor<8xi32>, tensor<4x4xi32>)
+  return
+}
+
+// -----
+
+// (C29)
+func.func @f(%e: tensor<4x2xi32>) {
+  // expected-error @+1 {{dimension 1 of tiles is 3, expected 4}}
+  %0, %1 = qwen.group_experts %e count 4 tile 2 : (tensor<4x2xi32>) -> (tensor<8xi32>, tensor<8x3xi32>)
+  return
+}
+
+// -----
+
+// (C30)
+func.func @f(%x: tensor<1x8xf32>, %e: tensor<1x4xi32>, %w: tensor<16x6x8xbf16>, %u: tensor<16x5x8xbf16>) {
+  // expected-error @+1 {{has weights of types 'tensor<16x6x8xbf16>' and 'tensor<16x5x8xbf16>', expected one type}}
+  %0 = qwen.fused_experts %x experts(%e) weights(%w, %u) {
+  ^bb0(%a0: f32, %a1: f32):
+    qwen.yield %a0 : f32
+  } : (tensor<1x8xf32>, tensor<1x4xi32>, tensor<16x6x8xbf16>, tensor<16x5x8xbf16>) -> tensor<1x4x6xf32>
+  return
+}
+
+// -----
+
+// (C30)
+func.func @f(%x: tensor<1x8xf32>, %e: tensor<1x4xi32>) {
+  // expected-error @+1 {{has no weights, expected one or more}}
+  %0 = "qwen.fused_experts"(%x, %e) <{operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0, 0>}> ({
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  }) : (tensor<1x8xf32>, tensor<1x4xi32>) -> tensor<1x4x6xf32>
+  return
+}
+
+// -----
+
+// (C30)
+func.func @f(%h: tensor<1x4x8xf32>, %e: tensor<1x4xi32>, %w: tensor<16x6x8xbf16>, %n: tensor<8xbf16>) {
+  // expected-error @+1 {{has only some of norm weight, eps and an input of rank 2, expected all or no norm}}
+  %0 = qwen.fused_experts %h experts(%e) weights(%w) norm(%n eps 0.125) {
+  ^bb0(%a0: f32):
+    qwen.yield %a0 : f32
+  } : (tensor<1x4x8xf32>, tensor<1x4xi32>, tensor<16x6x8xbf16>, tensor<8xbf16>) -> tensor<1x4x6xf32>
+  return
+}
+
+// -----
+
+// (C30)
+func.func @f(%x: tensor<1x8xf32>, %e: tensor<1x4xi32>, %w: tensor<16x6x8xbf16>, %n: tensor<8xbf16>) {
+  // expected-error @+1 {{eps is -1.000000e+00, expected a finite number of at least 0}}
+  %0 = qwen.fused_experts %x experts(%e) weights(%w) norm(%n eps -1.0) {
+  ^bb0(%a0: f32):
+    qwen.yield %a0 : f32
+  } : (tensor<1x8xf32>, tensor<1x4xi32>, tensor<16x6x8xbf16>, tensor<8xbf16>) -> tensor<1x4x6xf32>
+  return
+}
+
+// -----
+
+// (C30)
+func.func @f(%x: tensor<1x8xf32>, %e: tensor<1x4xi32>, %w: tensor<16x6x8xbf16>, %m: tensor<6xbf16>) {
+  // expected-error @+1 {{dimension 0 of norm weight is 6, expected 8}}
+  %0 = qwen.fused_experts %x experts(%e) weights(%w) norm(%m eps 0.125) {
+  ^bb0(%a0: f32):
+    qwen.yield %a0 : f32
+  } : (tensor<1x8xf32>, tensor<1x4xi32>, tensor<16x6x8xbf16>, tensor<6xbf16>) -> tensor<1x4x6xf32>
+  return
+}
+
+// -----
+
+// (C30)
+func.func @f(%x: tensor<1x8xf32>, %e: tensor<1x4xi32>, %w: tensor<16x6x8xbf16>, %o: tensor<4xi32>) {
+  // expected-error @+1 {{has only one of order and tiles, expected both or none}}
+  %0 = "qwen.fused_experts"(%x, %e, %w, %o) <{operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0, 1, 0>}> ({
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  }) : (tensor<1x8xf32>, tensor<1x4xi32>, tensor<16x6x8xbf16>, tensor<4xi32>) -> tensor<1x4x6xf32>
+  return
+}
+
+// -----
+
+// (C30)
+func.func @f(%x: tensor<1x8xf32>, %e: tensor<1x4xi32>, %w: tensor<16x6x8xbf16>) {
+  // expected-error @+1 {{dimension 2 of result is 8, expected 6}}
+  %0 = qwen.fused_experts %x experts(%e) weights(%w) {
+  ^bb0(%a0: f32):
+    qwen.yield %a0 : f32
+  } : (tensor<1x8xf32>, tensor<1x4xi32>, tensor<16x6x8xbf16>) -> tensor<1x4x8xf32>
+  return
+}
+
+// -----
+
+// (C30)
+func.func @f(%h: tensor<1x4x8xf32>, %e: tensor<1x4xi32>, %w: tensor<16x6x8xbf16>, %v: tensor<1x4xf32>) {
+  // expected-error @+1 {{sums up the choices of 2 weights, expected one weight, an input of rank 3 and no grouping}}
+  %0 = qwen.fused_experts %h experts(%e) weights(%w, %w) sum(%v) {
+  ^bb0(%a0: f32, %a1: f32):
+    qwen.yield %a0 : f32
+  } : (tensor<1x4x8xf32>, tensor<1x4xi32>, tensor<16x6x8xbf16>, tensor<16x6x8xbf16>, tensor<1x4xf32>) -> tensor<1x6xf32>
+  return
+}
+
+// -----
+
+// (C30)
+func.func @f(%x: tensor<1x8xf32>, %e: tensor<1x4xi32>, %w: tensor<16x6x8xbf16>, %v: tensor<1x4xf32>) {
+  // expected-error @+1 {{sums up the choices of 1 weights, expected one weight, an input of rank 3 and no grouping}}
+  %0 = qwen.fused_experts %x experts(%e) weights(%w) sum(%v) {
+  ^bb0(%a0: f32):
+    qwen.yield %a0 : f32
+  } : (tensor<1x8xf32>, tensor<1x4xi32>, tensor<16x6x8xbf16>, tensor<1x4xf32>) -> tensor<1x6xf32>
+  return
+}
+
+// -----
+
+// (C30)
+func.func @f(%h: tensor<1x4x8xf32>, %e: tensor<1x4xi32>, %w: tensor<16x6x8xbf16>, %q: tensor<1x3xf32>) {
+  // expected-error @+1 {{dimension 1 of route weights is 3, expected 4}}
+  %0 = qwen.fused_experts %h experts(%e) weights(%w) sum(%q) {
+  ^bb0(%a0: f32):
+    qwen.yield %a0 : f32
+  } : (tensor<1x4x8xf32>, tensor<1x4xi32>, tensor<16x6x8xbf16>, tensor<1x3xf32>) -> tensor<1x6xf32>
+  return
+}
+
+// -----
+
+// (C30)
+func.func @f(%h: tensor<1x4x8xf32>, %e: tensor<1x4xi32>, %w: tensor<16x6x8xbf16>, %v: tensor<1x4xf32>) {
+  // expected-error @+1 {{result has rank 3, expected 2}}
+  %0 = qwen.fused_experts %h experts(%e) weights(%w) sum(%v) {
+  ^bb0(%a0: f32):
+    qwen.yield %a0 : f32
+  } : (tensor<1x4x8xf32>, tensor<1x4xi32>, tensor<16x6x8xbf16>, tensor<1x4xf32>) -> tensor<1x4x6xf32>
+  return
+}
+
+// -----
+
+// (C30)
+func.func @f(%x: tensor<1x8xf32>, %e: tensor<1x4xi32>, %w: tensor<16x6x8xbf16>) {
+  // expected-error @+1 {{extra has type 'tensor<1x8xf32>', expected the shape of the result 'tensor<1x4x6xf32>'}}
+  %0 = qwen.fused_experts %x experts(%e) weights(%w) extras(%x) {
+  ^bb0(%a0: f32, %a1: f32):
+    qwen.yield %a0 : f32
+  } : (tensor<1x8xf32>, tensor<1x4xi32>, tensor<16x6x8xbf16>, tensor<1x8xf32>) -> tensor<1x4x6xf32>
+  return
+}
+
+// -----
+
+// (C15)
+func.func @f(%x: tensor<1x8xf32>, %e: tensor<1x4xi32>, %w: tensor<16x6x8xbf16>) {
+  // expected-error @+1 {{body has 2 arguments, expected 1}}
+  %0 = qwen.fused_experts %x experts(%e) weights(%w) {
+  ^bb0(%a0: f32, %a1: f32):
+    qwen.yield %a0 : f32
+  } : (tensor<1x8xf32>, tensor<1x4xi32>, tensor<16x6x8xbf16>) -> tensor<1x4x6xf32>
+  return
+}
+
+// -----
+
+// (C31)
+func.func @f(%x: tensor<f32>) {
+  // expected-error @+1 {{value has rank 0, expected rows in dimension 0}}
+  qwen.expose %x "x" : tensor<f32>
+  return
+}
+
+// -----
+
+// (C31)
+func.func @f(%x: tensor<1xf32>) {
+  // expected-error @+1 {{has an empty name, expected one for callers}}
+  qwen.expose %x "" : tensor<1xf32>
+  return
+}

@@ -10,6 +10,8 @@ qwen.parameter @packed : tensor<4x32xbf16, #qwen.packed<q4>> file 1 offset 64
 qwen.state @layers.0.k : tensor<16x2x4xf32>
 // CHECK: qwen.state @dynamic : tensor<?x2x4xf16>
 qwen.state @dynamic : tensor<?x2x4xf16>
+qwen.parameter @expert.0 : tensor<6x8xbf16> file 0 offset 1024
+qwen.parameter @expert.1 : tensor<6x8xbf16> file 0 offset 2048
 
 // CHECK-LABEL: @primitives
 // CHECK-SAME: tensor<?xi32, #qwen.rows<S>>
@@ -116,5 +118,51 @@ func.func @attention_steps(%many: tensor<4x32xf32, #qwen.rows<S>>, %one: tensor<
     -> (tensor<4x3x6xf32>, tensor<16x2x4xf16>, tensor<16x2x4xf16>)
   // CHECK: qwen.combine_splits %{{.*}} : tensor<4x3x6xf32> -> tensor<1x16xf32>
   %c = qwen.combine_splits %p : tensor<4x3x6xf32> -> tensor<1x16xf32>
+  return
+}
+
+// CHECK-LABEL: @mixture
+func.func @mixture(%x: tensor<?x8xf32, #qwen.rows<S>>, %logits: tensor<?x2xf32, #qwen.rows<S>>) {
+  // CHECK: %[[W:.*]] = qwen.weight_stack [@expert.0, @expert.1] : tensor<2x6x8xbf16>
+  %w = qwen.weight_stack [@expert.0, @expert.1] : tensor<2x6x8xbf16>
+  // CHECK: %[[P:.*]] = qwen.softmax %{{.*}} : tensor<?x2xf32, #qwen.rows<S>>
+  %p = qwen.softmax %logits : tensor<?x2xf32, #qwen.rows<S>>
+  // CHECK: %[[V:.*]], %[[E:.*]] = qwen.top_k %[[P]] : (tensor<?x2xf32, #qwen.rows<S>>) -> (tensor<?x1xf32, #qwen.rows<S>>, tensor<?x1xi32, #qwen.rows<S>>)
+  %v, %e = qwen.top_k %p : (tensor<?x2xf32, #qwen.rows<S>>) -> (tensor<?x1xf32, #qwen.rows<S>>, tensor<?x1xi32, #qwen.rows<S>>)
+  // CHECK: %[[N:.*]] = qwen.sum_normalize %[[V]] : tensor<?x1xf32, #qwen.rows<S>>
+  %n = qwen.sum_normalize %v : tensor<?x1xf32, #qwen.rows<S>>
+  // CHECK: %[[Y:.*]] = qwen.expert_linear %{{.*}}, %[[E]], %[[W]] : (tensor<?x8xf32, #qwen.rows<S>>, tensor<?x1xi32, #qwen.rows<S>>, tensor<2x6x8xbf16>) -> tensor<?x1x6xf32, #qwen.rows<S>>
+  %y = qwen.expert_linear %x, %e, %w : (tensor<?x8xf32, #qwen.rows<S>>, tensor<?x1xi32, #qwen.rows<S>>, tensor<2x6x8xbf16>) -> tensor<?x1x6xf32, #qwen.rows<S>>
+  // CHECK: qwen.weighted_sum %[[Y]], %[[N]] : (tensor<?x1x6xf32, #qwen.rows<S>>, tensor<?x1xf32, #qwen.rows<S>>) -> tensor<?x6xf32, #qwen.rows<S>>
+  %z = qwen.weighted_sum %y, %n : (tensor<?x1x6xf32, #qwen.rows<S>>, tensor<?x1xf32, #qwen.rows<S>>) -> tensor<?x6xf32, #qwen.rows<S>>
+  // CHECK: qwen.expose %[[E]] "experts" : tensor<?x1xi32, #qwen.rows<S>>
+  qwen.expose %e "experts" : tensor<?x1xi32, #qwen.rows<S>>
+  return
+}
+
+// CHECK-LABEL: @fused_mixture
+func.func @fused_mixture(%x: tensor<1x8xf32>, %rows: tensor<4x8xf32, #qwen.rows<S>>, %logits: tensor<1x4xf32>, %many: tensor<4x4xf32, #qwen.rows<S>>,
+                         %w: tensor<4x6x8xbf16>, %d: tensor<4x8x6xbf16>, %norm: tensor<8xbf16>) {
+  // CHECK: qwen.route %{{.*}} normalize : (tensor<1x4xf32>) -> (tensor<1x2xf32>, tensor<1x2xi32>)
+  %v, %e = qwen.route %logits normalize : (tensor<1x4xf32>) -> (tensor<1x2xf32>, tensor<1x2xi32>)
+  // CHECK: qwen.route %{{[a-z0-9]*}} : (tensor<4x4xf32, #qwen.rows<S>>)
+  %vs, %es = qwen.route %many : (tensor<4x4xf32, #qwen.rows<S>>) -> (tensor<4x2xf32, #qwen.rows<S>>, tensor<4x2xi32, #qwen.rows<S>>)
+  // CHECK: %[[O:.*]], %[[T:.*]] = qwen.group_experts %{{.*}} count 4 tile 2 : (tensor<4x2xi32, #qwen.rows<S>>) -> (tensor<8xi32>, tensor<8x4xi32>)
+  %o, %t = qwen.group_experts %es count 4 tile 2 : (tensor<4x2xi32, #qwen.rows<S>>) -> (tensor<8xi32>, tensor<8x4xi32>)
+  // CHECK: qwen.fused_experts %{{.*}} experts(%{{.*}}) weights(%{{.*}}, %{{.*}}) norm(%{{.*}} eps 1.250000e-01) {
+  %h = qwen.fused_experts %x experts(%e) weights(%w, %w) norm(%norm eps 0.125) {
+  ^bb0(%a: f32, %b: f32):
+    qwen.yield %b : f32
+  } : (tensor<1x8xf32>, tensor<1x2xi32>, tensor<4x6x8xbf16>, tensor<4x6x8xbf16>, tensor<8xbf16>) -> tensor<1x2x6xf32>
+  // CHECK: qwen.fused_experts %{{.*}} experts(%{{.*}}) weights(%{{.*}}) sum(%{{.*}}) extras(%{{.*}}) {
+  %y = qwen.fused_experts %h experts(%e) weights(%d) sum(%v) extras(%x) {
+  ^bb0(%a: f32, %b: f32):
+    qwen.yield %b : f32
+  } : (tensor<1x2x6xf32>, tensor<1x2xi32>, tensor<4x8x6xbf16>, tensor<1x2xf32>, tensor<1x8xf32>) -> tensor<1x8xf32>
+  // CHECK: qwen.fused_experts %{{.*}} experts(%{{.*}}) weights(%{{.*}}) grouped(%[[O]], %[[T]]) {
+  %g = qwen.fused_experts %rows experts(%es) weights(%w) grouped(%o, %t) {
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  } : (tensor<4x8xf32, #qwen.rows<S>>, tensor<4x2xi32, #qwen.rows<S>>, tensor<4x6x8xbf16>, tensor<8xi32>, tensor<8x4xi32>) -> tensor<4x2x6xf32, #qwen.rows<S>>
   return
 }
