@@ -10,9 +10,10 @@ namespace {
 
 // Relative speeds of one core, in its cycles; only the ratios matter.
 constexpr double kProductsPerCycle = 512; // of the matrix units, as the best product on an H200 reaches
-constexpr double kBytesPerCycle = 40;     // from the cache that all cores share
+constexpr double kBytesPerCycle = 24;     // from the cache that all cores share
 constexpr double kStageCycles = 250;      // of a stage in which neither makes progress: barriers, first operands
 constexpr double kBarrierCycles = 100;    // of the second barrier of a stage with one buffer
+constexpr double kAheadCycles = 40;       // of a stage that waits in registers behind another
 
 /// What an invocation may keep in sums and in stages that wait, so that operands and addresses still find room.
 constexpr uint32_t kRegisters = 160;
@@ -70,13 +71,14 @@ double matrixTileCost(const MatrixTile &tile, const MatrixProduct &product, cons
   double groups = double(ceilDivide(product.rows, tile.rows)) * ceilDivide(product.n, tile.columns);
   double perCore = ceilDivide(static_cast<uint32_t>(std::min(groups, 4e9)), target.computeUnits);
   // One workgroup's products fill the waits of the others on its core.
-  double waves = std::ceil(perCore / residents(tile, product.accumulators, target));
+  double waves = std::max(1.0, perCore / residents(tile, product.accumulators, target));
   double results = double(tile.rows) * tile.columns;
   double multiply = results * product.accumulators * tile.depth / kProductsPerCycle;
   double read = double(tile.stageRows(product.accumulators)) * tile.depth * 2 / kBytesPerCycle;
   double wait = kStageCycles + (tile.buffers == 1 ? kBarrierCycles : 0);
   double stages = ceilDivide(ceilDivide(product.k, tile.depth), tile.ahead) * tile.ahead;
-  return perCore * (stages * std::max(multiply, read) + results * 4 / kBytesPerCycle) + waves * stages * wait;
+  double busy = std::max(multiply, read) + (tile.ahead - 1) * kAheadCycles;
+  return perCore * (stages * busy + results * 4 / kBytesPerCycle) + waves * stages * wait;
 }
 
 std::optional<MatrixTile> chooseMatrixTile(const MatrixProduct &product, const TargetProfile &target) {

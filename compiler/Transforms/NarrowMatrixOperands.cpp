@@ -2,6 +2,8 @@
 
 #include "compiler/Transforms/Passes.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
 namespace mlir::qwen {
 #define GEN_PASS_DEF_NARROWMATRIXOPERANDSPASS
 #include "compiler/Transforms/Passes.h.inc"
@@ -25,13 +27,53 @@ bool isMatrixOperand(OpOperand &use) {
   return experts && &use == &experts.getInputMutable() && !experts.getNormWeight();
 }
 
-/// Whether products alone read \p value, as their input, perhaps through views. Fills \p views with those.
-bool feedsOnlyProducts(Value value, SmallVectorImpl<Value> &views) {
+/// The region that computes an element of the result of a product or elementwise step.
+Region &bodyOf(Operation *op) { return op->getRegion(0); }
+
+/// Products are stored at this scale: f16 then reaches to 4 million, and keeps all its bits down to 0.004.
+constexpr double kProductScale = 1.0 / 64, kLargestF16 = 65504;
+
+/// \p body yields its value at kProductScale, within the range of f16.
+void scaleResult(Region &body) {
+  auto yield = cast<YieldOp>(body.front().getTerminator());
+  OpBuilder builder(yield);
+  auto constant = [&](double value) -> Value {
+    return arith::ConstantOp::create(builder, yield.getLoc(), builder.getF32FloatAttr(static_cast<float>(value)));
+  };
+  Value scaled = arith::MulFOp::create(builder, yield.getLoc(), yield.getValue(), constant(kProductScale));
+  scaled = arith::MinimumFOp::create(builder, yield.getLoc(), scaled, constant(kLargestF16));
+  scaled = arith::MaximumFOp::create(builder, yield.getLoc(), scaled, constant(-kLargestF16));
+  yield.getValueMutable().assign(scaled);
+}
+
+/// \p body takes accumulators of an input at kProductScale.
+void scaleAccumulators(Region &body, size_t accumulators) {
+  OpBuilder builder = OpBuilder::atBlockBegin(&body.front());
+  Location loc = body.getLoc();
+  for (BlockArgument sum : body.getArguments().take_front(accumulators)) {
+    Value scale = arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(static_cast<float>(1 / kProductScale)));
+    auto scaled = arith::MulFOp::create(builder, loc, sum, scale);
+    sum.replaceAllUsesExcept(scaled, scaled);
+  }
+}
+
+size_t accumulatorsOf(Operation *product) {
+  auto linear = dyn_cast<FusedLinearOp>(product);
+  return linear && linear.getJoin() == Join::Concat ? 1
+         : linear                                   ? linear.getWeights().size()
+                                                    : cast<FusedExpertsOp>(product).getWeights().size();
+}
+
+/// Whether products alone read \p value, as their input, perhaps through views. Fills \p views with those, and
+/// \p products.
+bool feedsOnlyProducts(Value value, SmallVectorImpl<Value> &views, SetVector<Operation *> &products) {
   SmallVector<Value> work = {value};
   while (!work.empty()) {
     for (OpOperand &use : work.pop_back_val().getUses()) {
-      if (isMatrixOperand(use))
+      if (isMatrixOperand(use)) {
+        products.insert(use.getOwner());
         continue;
+      }
       auto view = dyn_cast<ReshapeOp>(use.getOwner());
       if (!view)
         return false;
@@ -54,6 +96,9 @@ struct NarrowMatrixOperands : qwen::impl::NarrowMatrixOperandsPassBase<NarrowMat
   using NarrowMatrixOperandsPassBase::NarrowMatrixOperandsPassBase;
 
   void runOnOperation() override {
+    // Three bits more cost a conversion of every weight. They are worth it where a rounding can change a choice.
+    bool precise = false;
+    getOperation().walk([&](RouteOp) { precise = f16; });
     getOperation().walk([&](RmsNormOp norm) { splitNorm(norm); });
     getOperation().walk([&](Operation *op) {
       if (!isa<RmsNormOp, AttentionOp, FusedLinearOp, FusedExpertsOp, ElementwiseOp>(op) || op->use_empty())
@@ -62,10 +107,17 @@ struct NarrowMatrixOperands : qwen::impl::NarrowMatrixOperandsPassBase<NarrowMat
       auto type = cast<RankedTensorType>(result.getType());
       bool hasManyRows = getRows(type) || type.getRank() == 0 || type.getDimSize(0) != 1;
       SmallVector<Value> views;
-      if (!type.getElementType().isF32() || !hasManyRows || !feedsOnlyProducts(result, views))
+      SetVector<Operation *> products;
+      if (!type.getElementType().isF32() || !hasManyRows || !feedsOnlyProducts(result, views, products))
         return;
       views.push_back(result);
-      Type narrow = f16 && isBounded(op) ? Type(Float16Type::get(&getContext())) : BFloat16Type::get(&getContext());
+      bool takesF16 = precise && (isBounded(op) || op->getNumRegions() == 1);
+      if (takesF16 && !isBounded(op)) {
+        scaleResult(bodyOf(op));
+        for (Operation *product : products)
+          scaleAccumulators(bodyOf(product), accumulatorsOf(product));
+      }
+      Type narrow = takesF16 ? Type(Float16Type::get(&getContext())) : BFloat16Type::get(&getContext());
       for (Value value : views)
         value.setType(cast<RankedTensorType>(value.getType()).clone(narrow));
       ++narrowedCount;

@@ -272,8 +272,11 @@ def FuseElementwisePass : Pass<"qwen-fuse-elementwise", "::mlir::func::FuncOp"> 
 def NarrowMatrixOperandsPass : Pass<"qwen-narrow-matrix-operands", "::mlir::func::FuncOp"> {
   let summary = "activations of many rows that only feed products are stored in 16 bits";
   let description = [{
-    For targets whose matrix units take 16-bit operands. The residual stream, extras and results stay f32. What can grow
-    without bound is stored as bf16.
+    For targets whose matrix units take 16-bit operands. The residual stream, extras and results stay f32.
+
+    With `f16`, functions that choose experts keep more bits, since a rounding can change a choice: norms, and attention over
+    f16 values, have a bound and are stored as f16; products of linears are stored at a scale of 1/64, and the epilogues
+    that take them multiply by 64. Both factors are exact.
 
     ```mlir
     %n = qwen.rms_norm %x, %w eps 1.0e-6 : ... -> tensor<64x8xf32, #qwen.rows<S>>
@@ -285,8 +288,8 @@ def NarrowMatrixOperandsPass : Pass<"qwen-narrow-matrix-operands", "::mlir::func
     %y = qwen.fused_linear none concat %n weights(%a) { ... } : ...
     ```
   }];
-  let options = [Option<"f16", "f16", "bool", "false",
-                        "store what has a bound in f16, which keeps three bits more: norms, and attention over f16 values">];
+  let options = [Option<"f16", "f16", "bool", "false", "use f16, which keeps three bits more, in functions that route">];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
   let statistics = [Statistic<"narrowedCount", "narrowed-values", "activations stored in 16 bits">];
 }
 

@@ -63,6 +63,10 @@ private:
     forPieces(tile.columns, [&](Val row, Val, bool) {
       weightRows.push_back(rows->weightRow(k.min(column0 + row, k.u32(linear.n - 1))));
     });
+    // Where results go is asked for now: behind the product the answer would be waited for.
+    for (uint32_t i = 0; i < rowMatrices; ++i)
+      for (uint32_t done = 0; done < quadsOfStrip(); done += k.target().subgroupSize)
+        resultRows.push_back(rows->resultRow(k.min(stripRow(i, k.lane() + done), rows->end() - 1)));
   }
 
   SmallVector<Value> multiply() {
@@ -180,18 +184,24 @@ private:
     SmallVector<SmallVector<Vals>> extras; // for each store of the quad
   };
 
+  uint32_t quadsOfStrip() const { return kMatrix * tile.stripColumns() / 4; }
+  /// The row of the tile in which quad \p slot of a strip lies.
+  Val stripRow(uint32_t i, Val slot) {
+    return rows->begin() + subgroupRow + slot / (tile.stripColumns() / 4) + i * kMatrix;
+  }
+
   /// Results of the row of matrices i, from column of matrices j on.
   LogicalResult storeStrip(ArrayRef<Value> sums, uint32_t i, uint32_t j) {
     const uint32_t columns = tile.stripColumns(), pitch = tile.stripPitch(linear.accumulators);
     const unsigned width = accessWidth(linear.n, 4);
     Val strip = k.subgroupIndex() * (kMatrix * pitch);
     SmallVector<Quad> quads;
-    for (uint32_t done = 0; done < kMatrix * columns / 4; done += k.target().subgroupSize) {
+    size_t next = i * llvm::divideCeil(quadsOfStrip(), k.target().subgroupSize);
+    for (uint32_t done = 0; done < quadsOfStrip(); done += k.target().subgroupSize) {
       Val slot = k.lane() + done, row = slot / (columns / 4), quad = slot % (columns / 4);
-      Val tileRow = rows->begin() + subgroupRow + row + i * kMatrix;
       quads.push_back({strip + row * pitch + quad,
-                       tileRow,
-                       rows->resultRow(k.min(tileRow, rows->end() - 1)),
+                       stripRow(i, slot),
+                       resultRows[next++],
                        column0 + subgroupColumn + quad * 4 + j * kMatrix,
                        {}});
     }
@@ -233,6 +243,7 @@ private:
   Val column0, t, subgroupRow, subgroupColumn;
   const RowTile *rows = nullptr;
   Vals inputRows, weightRows; // of the pieces this invocation stages
+  Vals resultRows;            // of the quads of each row of matrices
 };
 
 MatrixProduct productOf(const Linear &linear) {

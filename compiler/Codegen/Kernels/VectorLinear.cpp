@@ -29,11 +29,13 @@ struct Schedule {
   uint32_t stagedVectors = 0; ///< of them staged at once
   uint32_t turns = 0;         ///< vectors per lane of one stage, when the subgroup size is fixed
   bool preload = false;
+  uint32_t window = 0; ///< turns whose weights are on their way at the same time
 };
 
 constexpr uint32_t kMaxStaged = 4096;    // elements, 16 KiB
 constexpr uint32_t kMaxStagedSum = 7168; // 28 KiB: eight experts of 896 are read without waiting in between
-constexpr uint32_t kPreloadVectors = 24; // 96 registers
+constexpr uint32_t kPreloadVectors = 24; // of an output; more are read in a loop
+constexpr uint32_t kWindowVectors = 8;   // on their way at the same time: more registers would leave fewer workgroups
 constexpr double kLowestLogit = -3.0e38;
 
 Schedule schedule(const Linear &linear, const TargetProfile &target) {
@@ -50,7 +52,8 @@ Schedule schedule(const Linear &linear, const TargetProfile &target) {
     s.invocations = 256;
     return s;
   }
-  s.invocations = std::min<uint32_t>({256, target.maxWorkgroupInvocations, size * 8});
+  // Four subgroups: small workgroups leave and are replaced evenly.
+  s.invocations = std::min<uint32_t>({256, target.maxWorkgroupInvocations, std::max<uint32_t>(size * 4, 64)});
   uint32_t subgroups = s.invocations / size;
   // More outputs per subgroup share the staging; stop while the grid still fills the machine several times.
   uint64_t outputs = uint64_t(linear.n) * linear.resultRows();
@@ -59,7 +62,9 @@ Schedule schedule(const Linear &linear, const TargetProfile &target) {
     s.outputsPerSubgroup *= 2;
   s.outputsPerWorkgroup = subgroups * s.outputsPerSubgroup;
   s.turns = (s.stagedVectors + size - 1) / size;
-  s.preload = s.stagedVectors == s.vectors && s.turns * s.outputsPerSubgroup * linear.accumulators <= kPreloadVectors;
+  uint32_t turnVectors = s.outputsPerSubgroup * linear.accumulators;
+  s.preload = s.stagedVectors == s.vectors && s.turns * turnVectors <= kPreloadVectors;
+  s.window = std::max(1u, kWindowVectors / turnVectors);
   return s;
 }
 
@@ -137,15 +142,15 @@ private:
     k.barrier();
     k.forLoop(t, k.u32(experts.count), k.u32(k.invocations()), [&](Val expert) {
       Val own = k.load(ops.logits, Elem::F32, expert);
-      Val rank = k.forLoop(k.u32(0), k.u32(fours), k.u32(1), {k.u32(0)}, [&](Val four, ArrayRef<Val> carried) -> Vals {
-        Vals others = k.load(logits, four);
-        Val before = carried[0];
+      // Written out: a loop would wait for each access of workgroup memory.
+      Val rank = k.u32(0);
+      for (uint32_t four = 0; four < fours; ++four) {
+        Vals others = k.load(logits, k.u32(four));
         for (uint32_t i = 0; i < 4; ++i) {
-          Val isBefore = (others[i] > own) | ((others[i] == own) & (four * 4 + i < expert));
-          before = before + k.select(isBefore, k.u32(1), k.u32(0));
+          Val isBefore = (others[i] > own) | ((others[i] == own) & (k.u32(four * 4 + i) < expert));
+          rank = rank + k.select(isBefore, k.u32(1), k.u32(0));
         }
-        return {before};
-      })[0];
+      }
       k.ifThen(rank < experts.choices, [&] {
         k.store(*chosen, rank, {expert});
         k.store(chosenLogits, rank, {own});
@@ -205,7 +210,7 @@ private:
     // Loads retire in order on some devices, so the input, which is waited for first, is asked for first.
     std::vector<WeightReader::Unit> units;
     if (s.preload)
-      for (uint32_t turn = 0; turn < s.turns; ++turn)
+      for (uint32_t turn = 0; turn < std::min(s.turns, s.window); ++turn)
         loadTurn(output, count, 0, turn, units);
     Vals sums(count * linear.accumulators, k.f32(0));
     sumOfSquares = k.f32(0);
@@ -222,6 +227,8 @@ private:
       k.barrier();
       for (uint32_t turn = 0; turn < s.turns; ++turn) {
         std::vector<WeightReader::Unit> turnUnits;
+        if (s.preload && turn + s.window < s.turns)
+          loadTurn(output, count, 0, turn + s.window, units);
         if (s.preload)
           turnUnits.assign(units.begin() + turn * sums.size(), units.begin() + (turn + 1) * sums.size());
         else
