@@ -242,6 +242,9 @@ TEST_F(Thinker, StopsAtTheEndOfTheTurn) {
   EXPECT_EQ(tiny.exported()->generation->stopIds, std::vector<uint32_t>{9});
   tiny.folder.write("generation_config.json", R"({"eos_token_id": 3})");
   EXPECT_EQ(tiny.exported()->generation->stopIds, std::vector<uint32_t>{9});
+  tiny.config["im_end_token_id"] = 10;
+  expectProblem("im_end_token_id holds something else than ids, expected at most 1024 integers below vocab_size 10, "
+                "correct config.json");
   tiny.config.erase("im_end_token_id");
   EXPECT_TRUE(tiny.exported()->generation->stopIds.empty());
 }
