@@ -71,9 +71,9 @@ void readStopIds(const json &config, const char *key, const char *file, uint64_t
   for (const json &element : list) {
     std::optional<uint64_t> id = asUnsigned(element);
     if (!id || *id >= vocabSize || list.size() > maxStopIds) {
-      problems.push_back(
-          std::string(key) + " holds something else than ids, expected at most 1024 integers below vocab_size " +
-          std::to_string(vocabSize) + ", correct " + file);
+      problems.push_back(std::string(key) +
+                         " holds something else than ids, expected at most 1024 integers below vocab_size " +
+                         std::to_string(vocabSize) + ", correct " + file);
       return;
     }
     generation.stopIds.push_back(static_cast<uint32_t>(*id));

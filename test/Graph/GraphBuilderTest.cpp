@@ -59,7 +59,8 @@ TEST(FunctionBuilder, RefusesAWeightForAStack) {
                  "value 'y': weight of type bf16[6,4], expected a stack [E,N,K]");
   FunctionBuilder g(graph, "g");
   Value few = g.topK("few", "indices", g.input("x", {DType::F32, {"S", 4}}), 5).first;
-  EXPECT_REFUSED(g.finish({few}), "value 'few': x of type f32[S,4], expected f32[R,N] with a number N of at least k = 5");
+  EXPECT_REFUSED(g.finish({few}),
+                 "value 'few': x of type f32[S,4], expected f32[R,N] with a number N of at least k = 5");
 }
 
 TEST(FunctionBuilder, KeepsTheFirstMistake) {
