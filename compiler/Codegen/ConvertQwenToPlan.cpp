@@ -389,8 +389,8 @@ private:
 
   LogicalResult convert(Operation *op) {
     return TypeSwitch<Operation *, LogicalResult>(op)
-        .Case<qwen::WeightOp, qwen::WeightStackOp, qwen::PositionIdsOp, qwen::ReshapeOp, qwen::ExposeOp, func::ReturnOp>(
-            [](auto) { return success(); })
+        .Case<qwen::WeightOp, qwen::WeightStackOp, qwen::PositionIdsOp, qwen::ReshapeOp, qwen::ExposeOp,
+              func::ReturnOp>([](auto) { return success(); })
         .Case<qwen::ReadStateOp>([&](auto op) { return convertReadState(op); })
         .Case<qwen::EmbeddingOp, qwen::RmsNormOp, qwen::FusedLinearOp, qwen::ElementwiseOp, qwen::RopeAppendOp,
               qwen::AttentionOp, qwen::DecodeAttentionOp, qwen::CombineSplitsOp, qwen::RouteOp, qwen::GroupExpertsOp,

@@ -68,7 +68,7 @@ private:
   std::string functionName; ///< of the function in work
   std::vector<Pattern> patterns;
   llvm::StringMap<std::string> exposed; ///< the function of each exposed value
-  llvm::StringMap<Value> values; ///< of the function in work; weights and states with their '@' or '$'
+  llvm::StringMap<Value> values;        ///< of the function in work; weights and states with their '@' or '$'
 };
 
 Result<OwningOpRef<ModuleOp>> Importer::run() {
@@ -306,7 +306,8 @@ Status Importer::parsePatterns(ArrayRef<std::string> expose) {
   for (const std::string &text : expose) {
     llvm::Expected<llvm::GlobPattern> glob = llvm::GlobPattern::create(text, maxSubPatterns);
     if (!glob)
-      return Status(StatusCode::InvalidUsage, "pattern " + qwenc::inQuotes(text) + " to expose: " + toString(glob.takeError()) +
+      return Status(StatusCode::InvalidUsage, "pattern " + qwenc::inQuotes(text) +
+                                                  " to expose: " + toString(glob.takeError()) +
                                                   ", expected a glob such as 'layers.*.output', correct --expose");
     patterns.push_back({text, std::move(*glob)});
   }
@@ -335,9 +336,9 @@ Status Importer::expose(const doc::Op &op, ResultRange results) {
 Status Importer::checkPatterns() const {
   for (const Pattern &pattern : patterns)
     if (!pattern.isUsed)
-      return Status(StatusCode::InvalidUsage,
-                    "pattern " + qwenc::inQuotes(pattern.text) + " to expose matches no value, expected names of values such as '" +
-                        exampleName() + "', correct --expose");
+      return Status(StatusCode::InvalidUsage, "pattern " + qwenc::inQuotes(pattern.text) +
+                                                  " to expose matches no value, expected names of values such as '" +
+                                                  exampleName() + "', correct --expose");
   return Status::ok();
 }
 
@@ -349,7 +350,7 @@ std::string Importer::exampleName() const {
 } // namespace
 
 Result<OwningOpRef<ModuleOp>> qwenc::importGraph(const doc::Graph &graph, MLIRContext &context,
-                                                       ArrayRef<std::string> expose) {
+                                                 ArrayRef<std::string> expose) {
   context.loadDialect<QwenDialect, func::FuncDialect>();
   Importer importer(graph, context);
   QWENRT_RETURN_IF_ERROR(importer.parsePatterns(expose));

@@ -16,11 +16,11 @@
 namespace qwenc {
 
 /// The module of a verified graph: parameters, states, functions, and the names of decoder and head. Behind each value
-/// whose name matches one of the globs \p expose (`layers.*.output`) stands a qwen.expose; caches and positions, which no
-/// kernel computes, never match. Errors: InvalidUsage for a glob that is none or matches nothing.
-/// Errors: InvalidInput when the document says something that the dialect cannot (weights that are not bf16, symbols
-/// behind the first dimension, one name for two things, ...).
+/// whose name matches one of the globs \p expose (`layers.*.output`) stands a qwen.expose; caches and positions, which
+/// no kernel computes, never match. Errors: InvalidUsage for a glob that is none or matches nothing. Errors:
+/// InvalidInput when the document says something that the dialect cannot (weights that are not bf16, symbols behind the
+/// first dimension, one name for two things, ...).
 qwenrt::Result<mlir::OwningOpRef<mlir::ModuleOp>> importGraph(const graph::Graph &graph, mlir::MLIRContext &context,
-                                                                    llvm::ArrayRef<std::string> expose = {});
+                                                              llvm::ArrayRef<std::string> expose = {});
 
 } // namespace qwenc

@@ -16,8 +16,9 @@ namespace {
 
 bool isCodegenInput(Operation &op) {
   return isa<FusedLinearOp, ElementwiseOp, RopeAppendOp, DecodeAttentionOp, CombineSplitsOp, EmbeddingOp, RmsNormOp,
-             AttentionOp, RouteOp, GroupExpertsOp, FusedExpertsOp, WeightedSumOp, ExposeOp, ReshapeOp, WeightOp, WeightStackOp,
-             ReadStateOp, BeginChunkOp, AdvanceOp, LastRowOp, HeadRowsOp, NextTokenOp, func::ReturnOp>(op);
+             AttentionOp, RouteOp, GroupExpertsOp, FusedExpertsOp, WeightedSumOp, ExposeOp, ReshapeOp, WeightOp,
+             WeightStackOp, ReadStateOp, BeginChunkOp, AdvanceOp, LastRowOp, HeadRowsOp, NextTokenOp, func::ReturnOp>(
+      op);
 }
 
 /// The pass that removes operations like \p op, empty if there is none.

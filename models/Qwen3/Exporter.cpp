@@ -60,7 +60,10 @@ const json *setting(const json &config, const char *key) {
   return found && !found->is_null() ? found : nullptr;
 }
 
-void readStopIds(const json *ids, uint64_t vocabSize, GenerationInfo &generation, std::vector<std::string> &problems) {
+/// Stop ids are the member \p key of \p file, whose content is \p config.
+void readStopIds(const json &config, const char *key, const char *file, uint64_t vocabSize, GenerationInfo &generation,
+                 std::vector<std::string> &problems) {
+  const json *ids = setting(config, key);
   if (!ids)
     return;
   constexpr size_t maxStopIds = 1024;
@@ -68,9 +71,9 @@ void readStopIds(const json *ids, uint64_t vocabSize, GenerationInfo &generation
   for (const json &element : list) {
     std::optional<uint64_t> id = asUnsigned(element);
     if (!id || *id >= vocabSize || list.size() > maxStopIds) {
-      problems.push_back(
-          "eos_token_id holds something else than ids, expected at most 1024 integers below vocab_size " +
-          std::to_string(vocabSize) + ", correct generation_config.json");
+      problems.push_back(std::string(key) +
+                         " holds something else than ids, expected at most 1024 integers below vocab_size " +
+                         std::to_string(vocabSize) + ", correct " + file);
       return;
     }
     generation.stopIds.push_back(static_cast<uint32_t>(*id));
@@ -95,11 +98,12 @@ Result<GenerationInfo> readGeneration(const Checkpoint &checkpoint, uint64_t voc
   GenerationInfo generation;
   // Without generation_config.json transformers derives the stop ids from config.json.
   const json &config = checkpoint.generationConfig ? *checkpoint.generationConfig : checkpoint.config;
-  const json *stopIds = setting(config, "eos_token_id");
+  const char *file = checkpoint.generationConfig ? "generation_config.json" : "config.json";
   // Qwen3-Omni stops its text at the end of the turn, whatever its generation settings say.
   if (member(checkpoint.config, "thinker_config"))
-    stopIds = setting(checkpoint.config, "im_end_token_id");
-  readStopIds(stopIds, vocabSize, generation, problems);
+    readStopIds(checkpoint.config, "im_end_token_id", "config.json", vocabSize, generation, problems);
+  else
+    readStopIds(config, "eos_token_id", file, vocabSize, generation, problems);
   if (const json *sample = setting(config, "do_sample")) {
     generation.doSample = sample->is_boolean() && sample->get<bool>();
     if (!sample->is_boolean())

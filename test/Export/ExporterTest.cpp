@@ -260,6 +260,10 @@ TEST_F(Exporter, ReadsGenerationSettings) {
 }
 
 TEST_F(Exporter, RefusesGenerationSettings) {
+  tiny.config["eos_token_id"] = "x";
+  expectProblem(
+      "1 problem in the generation settings: eos_token_id holds something else than ids, expected at most 1024 "
+      "integers below vocab_size 10, correct config.json");
   for (const auto &[config, expected] : std::vector<std::pair<const char *, std::string>>{
            {R"({"eos_token_id": "x"})", "eos_token_id holds something else than ids"},
            {R"({"eos_token_id": 10})",

@@ -74,10 +74,9 @@ TEST_F(Mixture, ExportsRouterAndExperts) {
   EXPECT_EQ(typeOf(*graph, "layers.1.mlp"), "f32[S,6]");
   ASSERT_EQ(graph->stacks.size(), 6u);
   EXPECT_EQ(graph->stacks[5].name, "model.layers.1.mlp.experts.down_proj.weight");
-  EXPECT_EQ(graph->stacks[5].weights,
-            (std::vector<std::string>{"model.layers.1.mlp.experts.0.down_proj.weight",
-                                      "model.layers.1.mlp.experts.1.down_proj.weight",
-                                      "model.layers.1.mlp.experts.2.down_proj.weight"}));
+  EXPECT_EQ(graph->stacks[5].weights, (std::vector<std::string>{"model.layers.1.mlp.experts.0.down_proj.weight",
+                                                                "model.layers.1.mlp.experts.1.down_proj.weight",
+                                                                "model.layers.1.mlp.experts.2.down_proj.weight"}));
   Result<Graph> again = readGraph(writeGraph(*graph));
   ASSERT_TRUE(again.isOk()) << again.status().message();
   EXPECT_EQ(writeGraph(*again), writeGraph(*graph));
@@ -159,8 +158,9 @@ TEST_F(Mixture, RefusesConfigValues) {
 TEST_F(Mixture, BoundsTheExpertsOfAllLayers) {
   tiny.config["num_experts"] = 4096;
   tiny.config["num_hidden_layers"] = 9;
-  expectProblem("1 problem in the checkpoint: config.json: num_experts is 4096, expected at most 32768 experts in the 9 "
-                "layers with experts together");
+  expectProblem(
+      "1 problem in the checkpoint: config.json: num_experts is 4096, expected at most 32768 experts in the 9 "
+      "layers with experts together");
   tiny.config["mlp_only_layers"] = {4};
   std::string message = tiny.exported().status().message();
   EXPECT_NE(message.find("tensor 'model.layers.0.mlp.experts.3.gate_proj.weight' is missing"), std::string::npos)
@@ -242,6 +242,9 @@ TEST_F(Thinker, StopsAtTheEndOfTheTurn) {
   EXPECT_EQ(tiny.exported()->generation->stopIds, std::vector<uint32_t>{9});
   tiny.folder.write("generation_config.json", R"({"eos_token_id": 3})");
   EXPECT_EQ(tiny.exported()->generation->stopIds, std::vector<uint32_t>{9});
+  tiny.config["im_end_token_id"] = 10;
+  expectProblem("im_end_token_id holds something else than ids, expected at most 1024 integers below vocab_size 10, "
+                "correct config.json");
   tiny.config.erase("im_end_token_id");
   EXPECT_TRUE(tiny.exported()->generation->stopIds.empty());
 }

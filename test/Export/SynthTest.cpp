@@ -131,8 +131,9 @@ TEST(Synth, ValuesHaveTheWantedSpread) {
     TensorRole role;
     double mean, deviation;
   };
-  for (const Case &c : {Case{TensorRole::Linear, 0, 1.0 / 16}, Case{TensorRole::Norm, 1, 0.05}, Case{TensorRole::Router, 0, 2.0 / 16},
-                        Case{TensorRole::Embedding, 0, 0.25}, Case{TensorRole::Bias, 0, 0.02}}) {
+  for (const Case &c :
+       {Case{TensorRole::Linear, 0, 1.0 / 16}, Case{TensorRole::Norm, 1, 0.05}, Case{TensorRole::Router, 0, 2.0 / 16},
+        Case{TensorRole::Embedding, 0, 0.25}, Case{TensorRole::Bias, 0, 0.02}}) {
     std::vector<uint16_t> values(1 << 16);
     SyntheticTensor({"t", {256, 256}, c.role}, 3).fill(0, values);
     double sum = 0, squares = 0;
@@ -162,7 +163,8 @@ TEST(Synth, RefusesWhatItCannotMake) {
   EXPECT_REFUSED(writeSyntheticCheckpoint(folder.path(), options),
                  "1 problem in the configuration: config.json: hidden_size");
   options.config["model_type"] = "llama";
-  EXPECT_REFUSED(writeSyntheticCheckpoint(folder.path(), options), "model_type 'llama', expected 'qwen3', 'qwen3_moe' or 'qwen3_omni_moe'");
+  EXPECT_REFUSED(writeSyntheticCheckpoint(folder.path(), options),
+                 "model_type 'llama', expected 'qwen3', 'qwen3_moe' or 'qwen3_omni_moe'");
   folder.write("file", "");
   EXPECT_REFUSED(writeSyntheticCheckpoint(folder.path("file/sub"), tinyOptions()), "cannot make folder");
 }

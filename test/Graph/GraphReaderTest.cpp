@@ -278,10 +278,7 @@ const std::vector<BadDocument> mixtureCases = {
      "weight stack 'experts' holds 'router' of type bf16[2,4], expected the type of its first weight bf16[3,4]"},
     {"stackRepeats", [](json &d) { stack(d)["weights"][1] = "expert.0"; },
      "weight stack 'experts' holds 'expert.0' a second time, expected each weight in one stack"},
-    {"stacksShare",
-     [](json &d) {
-       d["weight_stacks"].push_back({{"name", "others"}, {"weights", {"expert.1"}}});
-     },
+    {"stacksShare", [](json &d) { d["weight_stacks"].push_back({{"name", "others"}, {"weights", {"expert.1"}}}); },
      "weight stack 'others' holds 'expert.1' a second time, expected each weight in one stack"},
     {"stackRank", [](json &d) { d["weights"][5]["shape"] = d["weights"][6]["shape"] = {3, 4, 1, 1, 1, 1, 1, 1}; },
      "weight stack 'experts' with 9 dims, expected at most 8"},
@@ -296,7 +293,8 @@ const std::vector<BadDocument> mixtureCases = {
     {"countZero", [](json &d) { mixtureOp(d, 2)["attrs"]["k"] = 0; }, "attribute 'k' is missing or of another kind"},
     {"countNegative", [](json &d) { mixtureOp(d, 2)["attrs"]["k"] = -1; }, "attribute 'k' is missing or of another"},
     {"countFraction", [](json &d) { mixtureOp(d, 2)["attrs"]["k"] = 1.5; }, "attribute 'k' is missing or of another"},
-    {"countHuge", [](json &d) { mixtureOp(d, 2)["attrs"]["k"] = UINT64_MAX; }, "attribute 'k' is missing or of another"},
+    {"countHuge", [](json &d) { mixtureOp(d, 2)["attrs"]["k"] = UINT64_MAX; },
+     "attribute 'k' is missing or of another"},
     {"countAboveAll", [](json &d) { mixtureOp(d, 2)["attrs"]["k"] = 3; },
      "x of type f32[S,2], expected f32[R,N] with a number N of at least k = 3"},
     {"oneOutputOfTwo",

@@ -160,7 +160,8 @@ TEST(Ops, RefuseAttributesThatDoNotFit) {
               "attribute 'eps' is missing or of another kind, expected a number above ze");
   EXPECT_TRUE(infer("rms_norm", operands, {{"eps", 1e-6}, {"scale", 2.0}})
                   .starts_with("unknown attribute 'scale', expected only [eps]"));
-  for (const Attrs &bad : std::vector<Attrs>{{}, {{"k", int64_t(0)}}, {{"k", int64_t(-4)}}, {{"k", 4.0}}, {{"k", true}}})
+  for (const Attrs &bad :
+       std::vector<Attrs>{{}, {{"k", int64_t(0)}}, {{"k", int64_t(-4)}}, {{"k", 4.0}}, {{"k", true}}})
     EXPECT_TRUE(infer("top_k", {"f32[S,16]"}, bad)
                     .starts_with("attribute 'k' is missing or of another kind, expected an integer above zero"));
   EXPECT_TRUE(infer("position_ids", {}, {{"symbol", true}}).starts_with("attribute 'symbol' is missing"));

@@ -163,29 +163,53 @@ SHAPES = {
 }
 
 
+def synthesize(suite, tag, *options):
+    """A checkpoint of one of SHAPES: its folder and its config."""
+    config = {
+        "architectures": ["Qwen3MoeForCausalLM"],
+        "model_type": "qwen3_moe",
+        "head_dim": 12,
+        "intermediate_size": 7,
+        "max_position_embeddings": 64,
+        "num_attention_heads": 4,
+        "num_experts_per_tok": 2,
+        "num_hidden_layers": 3,
+        "num_key_value_heads": 2,
+        "rms_norm_eps": 1e-6,
+        "norm_topk_prob": True,
+        "rope_theta": 10000,
+        "tie_word_embeddings": True,
+        "vocab_size": 37,
+        **SHAPES[tag],
+    }
+    path, folder = suite.work / f"{tag}.config.json", suite.work / "-".join((tag, *options[:1]))
+    path.write_text(json.dumps(config))
+    suite.command(suite.bin / "qwen-synth", "--config", path, *options, "-o", folder)
+    return folder, config
+
+
+def ties(suite):
+    """Where all experts are alike, those of the lowest numbers are chosen, with equal weights: all weights are zero here."""
+    folder, config = synthesize(suite, "many", "--sparse")
+    count = config["num_experts_per_tok"]
+    for target in ("lavapipe", "generic"):
+        expose = ("--expose", "layers.1.experts", "--expose", "layers.1.expert_weights")
+        plan = suite.plan(folder, f"ties-{target}", "--target", target, *expose)
+        for entry, ids in (("prefill", [1, 2, 3]), ("decode_greedy", [1])):
+            inputs, outputs = suite.work / "ties-ids.safetensors", suite.work / "ties.safetensors"
+            safetensors.write(inputs, {"input_ids": ("I64", [len(ids)], array.array("q", ids))})
+            suite.command(suite.bin / "qwenrt", plan, "--allow-cpu", "--entry", entry, "--inputs", inputs, "--outputs", outputs)
+            got = safetensors.read(outputs)
+            experts, weights = list(got["layers.1.experts"][1]), list(got["layers.1.expert_weights"][1])
+            suite.check(experts == list(range(count)) * len(ids), f"{target} {entry}: of equal experts {experts} were chosen")
+            suite.check(weights == [1 / count] * count * len(ids), f"{target} {entry}: their weights are {weights}")
+
+
 def mixture_shapes(suite):
     """Mixtures of odd shapes against a decoder in Python: prompts of one row, of several chunks, and steps of the decoder."""
-    for tag, shape in SHAPES.items():
-        config = {
-            "architectures": ["Qwen3MoeForCausalLM"],
-            "model_type": "qwen3_moe",
-            "head_dim": 12,
-            "intermediate_size": 7,
-            "max_position_embeddings": 64,
-            "num_attention_heads": 4,
-            "num_experts_per_tok": 2,
-            "num_hidden_layers": 3,
-            "num_key_value_heads": 2,
-            "rms_norm_eps": 1e-6,
-            "norm_topk_prob": True,
-            "rope_theta": 10000,
-            "tie_word_embeddings": True,
-            "vocab_size": 37,
-            **shape,
-        }
-        path, folder = suite.work / f"{tag}.config.json", suite.work / tag
-        path.write_text(json.dumps(config))
-        suite.command(suite.bin / "qwen-synth", "--config", path, "--seed", "5", "-o", folder)
+    ties(suite)
+    for tag in SHAPES:
+        folder, config = synthesize(suite, tag, "--seed", "5")
         decoder = reference.Reference(folder, config)
         for target in ("lavapipe", "generic"):
             plan = suite.plan(folder, f"{tag}-{target}", "--target", target, "--prefill-chunk", "8")

@@ -93,9 +93,10 @@ void declareOptions(CLI::App &app, Arguments &arguments) {
   app.add_option("--dump-intermediates-to", arguments.dumpFolder,
                  "Folder for the IR behind each phase and the kernels as SPIR-V (default: none)")
       ->type_name("DIR");
-  app.add_option("--expose", arguments.expose,
-                 "Values of the graph, as a glob over their names (layers.*.output), that become outputs of the entries "
-                 "which compute them, for qwenrt --entry; repeatable (default: none)")
+  app.add_option(
+         "--expose", arguments.expose,
+         "Values of the graph, as a glob over their names (layers.*.output), that become outputs of the entries "
+         "which compute them, for qwenrt --entry; repeatable (default: none)")
       ->type_name("PATTERN")
       ->allow_extra_args(false);
   app.set_version_flag("--version", "qwenc " QWENC_VERSION);

@@ -23,7 +23,7 @@ struct Arguments {
   std::string compileTo; ///< name of a phase; empty: a plan file
   std::string dumpFolder;
   std::vector<std::string> expose; ///< globs over names of values
-  std::string mediaLimit; ///< the first limit of media inputs that was given; empty: none
+  std::string mediaLimit;          ///< the first limit of media inputs that was given; empty: none
 };
 
 /// Reads the command line; options that start with --mlir- go to MLIR. Empty when a help or version text was printed.
