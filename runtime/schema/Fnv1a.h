@@ -1,5 +1,4 @@
-//===- Fnv1a.h - The hash of plan files, weight headers and caches ---------------------------------------*- C++
-//-*-===//
+//===- Fnv1a.h - The hash of plan files, weight headers and caches --------------------------------------*- C++ -*-===//
 //
 // FNV-1a with 64 bits (http://www.isthe.com/chongo/tech/comp/fnv/): finds damage, not forgery.
 //

@@ -6,6 +6,7 @@
 #include "models/Packing/PackedFile.h"
 #include "runtime/lib/Text.h"
 #include "runtime/lib/WeightFiles.h"
+#include "runtime/schema/Fnv1a.h"
 #include "test/Checkpoint/TemporaryFolder.h"
 #include "test/Runtime/TestPlan.h"
 
