@@ -1,4 +1,4 @@
-//===- NarrowMatrixOperands.cpp - bf16 storage for what only feeds matrix units ---------------------------------===//
+//===- NarrowMatrixOperands.cpp - 16-bit storage for what only feeds matrix units ---------------------------------===//
 
 #include "compiler/Transforms/Passes.h"
 
@@ -19,7 +19,7 @@ bool isRouter(FusedLinearOp product) {
   return llvm::any_of(product->getUsers(), [](Operation *user) { return isa<RouteOp>(user); });
 }
 
-/// Whether \p use is the input of a product that takes bf16.
+/// Whether \p use is the input of a product that takes 16 bits.
 bool isMatrixOperand(OpOperand &use) {
   if (auto product = dyn_cast<FusedLinearOp>(use.getOwner()))
     return &use == &product.getInputMutable() && product.getPrologue() == Prologue::None && !isRouter(product);

@@ -27,7 +27,8 @@ module attributes {qwen.max_context = 96 : i64} {
   // CHECK: plan.dispatch @begin_chunk_r24
   // CHECK: plan.dispatch @embedding_v101_n32_r24 groups [24, 1, 1]
   // CHECK: plan.dispatch @rms_norm_n32_r24_f32
-  // CHECK: plan.dispatch @gemm_n64_k32_r24 groups [1, 1, 1]
+  // One tile of 64x64 would leave all cores but one idle: tiles of 32x32.
+  // CHECK: plan.dispatch @gemm_n64_k32_r24 groups [2, 1, 1]
   // CHECK: plan.dispatch @rope_append_norm_h2kv1d16_c96_f32_r24{{.*}} groups [1, 24, 1]
   // CHECK: plan.dispatch @attention_h2kv1d16_c96_f32_r24
   // CHECK: plan.dispatch @gemm_n32_k32_r24_addf_ef32

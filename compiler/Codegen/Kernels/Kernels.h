@@ -176,9 +176,9 @@ Val loadExpert(KernelBuilder &k, const Experts &experts, Buffer choices, Val ind
 
 /// One row: a subgroup per output, the input row staged in workgroup memory through the prologue.
 KernelPlan vectorLinearKernel(const Linear &linear, const TargetProfile &target);
-/// Many rows, f32 multiply-adds on 64x64 tiles.
+/// Many rows, f32 multiply-adds on tiles of 64x64, or of 32x32 where those would leave most of the machine idle.
 KernelPlan tileLinearKernel(const Linear &linear, const TargetProfile &target);
-/// Many rows, bf16 cooperative matrices; fails without target.bf16CooperativeMatrix, bf16 input and k % 8 == 0.
+/// Many rows, cooperative matrices; fails without a bf16 or f16 input that the target's take, and k % 8 == 0.
 mlir::FailureOr<KernelPlan> matrixLinearKernel(const Linear &linear, const TargetProfile &target);
 
 //===------------------------------------------------------------------------------------------------------------===//

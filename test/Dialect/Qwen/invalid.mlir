@@ -477,7 +477,7 @@ func.func @f(%x: tensor<1x8xf32>, %w: tensor<4x8xbf16>) {
 
 // (C15)
 func.func @f(%x: f32) {
-  // expected-error @+1 {{expects parent op to be one of 'qwen.fused_linear, qwen.elementwise'}}
+  // expected-error @+1 {{expects parent op to be one of 'qwen.fused_linear, qwen.fused_experts, qwen.elementwise'}}
   qwen.yield %x : f32
 }
 
