@@ -32,7 +32,7 @@ namespace qwenrt {
 
 /// How weights reach device memory.
 enum class UploadPath {
-  Auto,     ///< mapped where the device's whole memory can be: Direct if the processor caches it, else Streamed
+  Auto,     ///< Direct where all device memory is mapped and cached by the processor, else Staging
   Direct,   ///< files are read straight into mapped device memory
   Streamed, ///< into a core's cache, then with wide stores into mapped device memory
   Staging,  ///< into pinned host memory, copied by the device
