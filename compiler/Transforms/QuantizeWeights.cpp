@@ -5,7 +5,9 @@
 #include "runtime/schema/WeightFormat.h"
 
 #include "mlir/IR/TypeUtilities.h"
+#include "llvm/ADT/EquivalenceClasses.h"
 #include "llvm/ADT/StringMap.h"
+#include "llvm/ADT/StringSet.h"
 
 namespace mlir::qwen {
 #define GEN_PASS_DEF_QUANTIZEWEIGHTSPASS
@@ -56,21 +58,28 @@ struct QuantizeWeights : qwen::impl::QuantizeWeightsPassBase<QuantizeWeights> {
       return;
     llvm::StringMap<SmallVector<Value>> readers;
     module.walk([&](WeightOp weight) { readers[weight.getParameter()].push_back(weight.getResult()); });
-    // The members of a stack have one shape and one reader: all of them are packed or none.
+    // A stack has one type: all its members are packed or none.
+    llvm::EquivalenceClasses<StringRef> groups;
     module.walk([&](WeightStackOp stack) {
-      for (auto member : stack.getParameters().getAsRange<FlatSymbolRefAttr>())
+      auto members = stack.getParameters().getAsRange<FlatSymbolRefAttr>();
+      for (auto member : members) {
         readers[member.getValue()].push_back(stack.getResult());
+        groups.unionSets((*members.begin()).getValue(), member.getValue());
+      }
     });
+    llvm::StringSet<> refused;
+    for (auto parameter : module.getOps<ParameterOp>())
+      if (!isPackable(cast<RankedTensorType>(parameter.getType())) ||
+          !areMatricesOfProducts(readers[parameter.getSymName()]))
+        refused.insert(groups.getOrInsertLeaderValue(parameter.getSymName()));
     auto packedForm = [&](Type type) {
       return cast<RankedTensorType>(type).cloneWithEncoding(PackedAttr::get(&getContext(), *packed));
     };
     for (auto parameter : module.getOps<ParameterOp>()) {
-      ArrayRef<Value> weights = readers[parameter.getSymName()];
-      auto type = cast<RankedTensorType>(parameter.getType());
-      if (!isPackable(type) || !areMatricesOfProducts(weights))
+      if (refused.contains(groups.getOrInsertLeaderValue(parameter.getSymName())))
         continue;
-      parameter.setType(packedForm(type));
-      for (Value weight : weights)
+      parameter.setType(packedForm(parameter.getType()));
+      for (Value weight : readers[parameter.getSymName()])
         weight.setType(packedForm(weight.getType()));
       ++packedCount;
     }

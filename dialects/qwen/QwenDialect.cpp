@@ -60,7 +60,7 @@ LogicalResult PackedAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementTy
   // [E, N, K]: a stack of such matrices.
   if (shape.size() < 2 || shape.size() > 3 || !elementType.isBF16() || ShapedType::isDynamicShape(shape) ||
       shape.back() % qwenrt::kBlockWeights != 0)
-    return emitError() << "packed encoding stands on another tensor than [N, K] of bf16 with K a multiple of "
+    return emitError() << "packed encoding stands on another tensor than [N, K] or [E, N, K] of bf16 with K a multiple of "
                        << qwenrt::kBlockWeights << ", expected such a weight";
   return success();
 }

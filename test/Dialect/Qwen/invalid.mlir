@@ -852,7 +852,7 @@ func.func private @f(tensor<4x32xbf16, #qwen.packed<bf16>>)
 // -----
 
 // (C23)
-// expected-error @+1 {{packed encoding stands on another tensor than [N, K] of bf16 with K a multiple of 32, expected such a weight}}
+// expected-error @+1 {{packed encoding stands on another tensor than [N, K] or [E, N, K] of bf16 with K a multiple of 32, expected such a weight}}
 func.func private @f(tensor<4x33xbf16, #qwen.packed<q8>>)
 
 // -----
@@ -860,6 +860,12 @@ func.func private @f(tensor<4x33xbf16, #qwen.packed<q8>>)
 // (C23)
 // expected-error @+1 {{packed encoding stands on another tensor}}
 func.func private @f(tensor<32xbf16, #qwen.packed<q4>>)
+
+// -----
+
+// (C23)
+// expected-error @+1 {{packed encoding stands on another tensor}}
+func.func private @f(tensor<2x2x4x32xbf16, #qwen.packed<q4>>)
 
 // -----
 
@@ -901,6 +907,17 @@ qwen.parameter @b : tensor<6x4xbf16> file 0 offset 96
 func.func @f() {
   // expected-error @+1 {{has type 'tensor<6x8xbf16>', expected 'tensor<6x4xbf16>' as @b has}}
   %0 = qwen.weight_stack [@a, @b] : tensor<2x6x8xbf16>
+  return
+}
+
+// -----
+
+// (C25)
+qwen.parameter @a : tensor<6x32xbf16, #qwen.packed<q8>> file 0 offset 0
+qwen.parameter @b : tensor<6x32xbf16> file 0 offset 384
+func.func @f() {
+  // expected-error @+1 {{has type 'tensor<6x32xbf16, #qwen.packed<q8>>', expected 'tensor<6x32xbf16>' as @b has}}
+  %0 = qwen.weight_stack [@a, @b] : tensor<2x6x32xbf16, #qwen.packed<q8>>
   return
 }
 
