@@ -34,6 +34,7 @@ struct Schedule {
 
 constexpr uint32_t kMaxStaged = 4096;    // elements, 16 KiB
 constexpr uint32_t kMaxStagedSum = 7168; // 28 KiB: eight experts of 896 are read without waiting in between
+constexpr uint32_t kOtherShared = 2048;  // bytes of workgroup memory for sums and choices
 constexpr uint32_t kPreloadVectors = 24; // of an output; more are read in a loop
 constexpr uint32_t kWindowVectors = 8;   // on their way at the same time: more registers would leave fewer workgroups
 constexpr double kLowestLogit = -3.0e38;
@@ -46,8 +47,11 @@ Schedule schedule(const Linear &linear, const TargetProfile &target) {
   s.slots = linear.weights().unitWeights() / 4;
   // Lanes read 64 or 128 bytes apart where weights are packed: an odd pitch keeps them in different banks.
   s.pitch = linear.format == WeightFormat::BF16 ? s.slots : s.slots + 1;
-  s.stagedVectors = std::min(s.vectors, (sum ? kMaxStagedSum : kMaxStaged) / linear.weights().unitWeights());
   uint32_t size = target.subgroupSize;
+  // With the padding of packed weights, and in whole turns, as far as workgroup memory goes.
+  uint32_t most = std::min((sum ? kMaxStagedSum : kMaxStaged) / linear.weights().unitWeights(),
+                           (target.maxSharedBytes - kOtherShared) / (s.pitch * 16));
+  s.stagedVectors = std::min(s.vectors, size ? most / size * size : most);
   if (size == 0) {
     s.invocations = 256;
     return s;
