@@ -467,7 +467,15 @@ private:
       }
     }
     operands.push_back(destination(op.getResult()));
+    if (qwen::RouteOp route = joinedRoute(op))
+      operands.append({destination(route.getWeights()), destination(route.getExperts())});
     return dispatch(loc, linearKernel(*linear), operands, linearWork(*linear));
+  }
+
+  /// The choice that the product of its logits makes.
+  static qwen::RouteOp joinedRoute(qwen::FusedLinearOp op) {
+    auto route = op->hasOneUse() ? dyn_cast<qwen::RouteOp>(*op->user_begin()) : qwen::RouteOp();
+    return route && route.getJoined() ? route : qwen::RouteOp();
   }
 
   static Work linearWork(const Linear &linear) {
@@ -496,7 +504,7 @@ private:
   LogicalResult lower(qwen::RouteOp op) {
     if (failed(checkMixture(op, widthOf(op.getLogits().getType()), widthOf(op.getWeights().getType()))))
       return failure();
-    if (op.getInlined())
+    if (op.getJoined())
       return success();
     FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getLogits().getType());
     if (failed(rows))
@@ -540,11 +548,6 @@ private:
     return dispatch(op.getLoc(), plan, operands);
   }
 
-  static qwen::RouteOp inlinedRoute(qwen::FusedExpertsOp op) {
-    auto route = op.getExperts().getDefiningOp<qwen::RouteOp>();
-    return route && route.getInlined() ? route : qwen::RouteOp();
-  }
-
   FailureOr<Linear> describe(qwen::FusedExpertsOp op) {
     if (failed(checkMixture(op, dimOf(op.getWeights().front(), 0), widthOf(op.getExperts().getType()))))
       return failure();
@@ -569,10 +572,6 @@ private:
     experts.choices = widthOf(op.getExperts().getType());
     experts.ownInput = cast<RankedTensorType>(op.getInput().getType()).getRank() == 3;
     experts.sum = op.getRouteWeights() != nullptr;
-    if (qwen::RouteOp route = inlinedRoute(op)) {
-      experts.routed = true;
-      experts.normalize = route.getNormalize();
-    }
     if (op.getTiles()) {
       auto groups = op.getTiles().getDefiningOp<qwen::GroupExpertsOp>();
       if (!groups)
@@ -604,9 +603,8 @@ private:
       return failure();
     if (linear->needsState())
       operands.push_back(stateRef(loc));
-    qwen::RouteOp route = inlinedRoute(op);
-    operands.push_back(range(route ? route.getLogits() : op.getExperts()));
-    if (op.getRouteWeights() && !route)
+    operands.push_back(range(op.getExperts()));
+    if (op.getRouteWeights())
       operands.push_back(range(op.getRouteWeights()));
     if (op.getTiles())
       operands.append({range(op.getOrder()), range(op.getTiles())});
@@ -641,6 +639,8 @@ private:
     linear.eps = op.getEps() ? op.getEps()->convertToDouble() : 0;
     linear.state = state;
     linear.epilogue = &op.getEpilogue();
+    if (qwen::RouteOp route = joinedRoute(op))
+      linear.route = Route{widthOf(route.getExperts().getType()), route.getNormalize()};
     switch (op.getPrologue()) {
     case qwen::Prologue::None:
       break;

@@ -66,8 +66,8 @@ static void populateFusion(OpPassManager &passes, const CompileOptions &options)
   passes.addNestedPass<func::FuncOp>(createSplitDecodeAttentionPass(attention));
   // After all products exist, so that a norm with several readers can disappear.
   passes.addNestedPass<func::FuncOp>(createFuseProloguePass());
-  // All products that take a choice are there.
-  passes.addNestedPass<func::FuncOp>(createInlineRoutePass());
+  // The product of the logits has its final form.
+  passes.addNestedPass<func::FuncOp>(createJoinRoutePass());
   // Products of many rows need their choices sorted.
   passes.addNestedPass<func::FuncOp>(createGroupExpertsPass());
   // Whatever found no product.

@@ -567,13 +567,12 @@ LogicalResult CombineSplitsOp::verify() { // (C20)
 LogicalResult RouteOp::verify() { // (C26)
   if (failed(verifyChoice(*this, typeOf(getLogits()), typeOf(getWeights()), typeOf(getExperts()))))
     return failure();
-  if (!getInlined())
+  if (!getJoined())
     return success();
   if (failed(verifyDim(*this, "logits", typeOf(getLogits()), 0, 1)))
     return failure();
-  for (Operation *user : (*this)->getUsers())
-    if (!isa<FusedExpertsOp>(user))
-      return emitOpError() << "is inlined and read by '" << user->getName() << "', expected only qwen.fused_experts";
+  if (!getLogits().getDefiningOp<FusedLinearOp>() || !getLogits().hasOneUse())
+    return emitOpError() << "is joined to logits of another kind, expected a qwen.fused_linear that nothing else reads";
   return success();
 }
 

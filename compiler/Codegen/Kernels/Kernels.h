@@ -90,16 +90,21 @@ enum class LinearPrologue { None, RmsNorm, CombineSplits };
 /// Weights are stacks [count, n, k] of which each row takes `choices` experts.
 struct Experts {
   uint32_t count = 0, choices = 0;
-  bool ownInput = false;  ///< the input is [rows, choices, k], not [rows, k]
-  bool routed = false;    ///< one row: the choice is made here, from the router's logits [count]
-  bool normalize = false; ///< of a choice made here: the chosen probabilities are divided by their sum
-  bool sum = false;       ///< one row: the choices are weighted and added up; else the result is [rows, choices, n]
-  uint32_t tiles = 0;     ///< of the choices sorted by expert (groupExpertsKernel), when there is more than one row
-  uint32_t tile = 0;      ///< choices in one of these at most
+  bool ownInput = false; ///< the input is [rows, choices, k], not [rows, k]
+  bool sum = false;      ///< one row: the choices are weighted and added up; else the result is [rows, choices, n]
+  uint32_t tiles = 0;    ///< of the choices sorted by expert (groupExpertsKernel), when there is more than one row
+  uint32_t tile = 0;     ///< choices in one of these at most
+};
+
+/// A choice of experts from the logits of a row.
+struct Route {
+  uint32_t choices = 0;
+  bool normalize = false; ///< the chosen probabilities are divided by their sum
 };
 
 /// result[r, n] = epilogue(acc_0, ..., extra_0[r, n], ...), acc_i = sum_k prologue(x)[r, k] * W_i[n, k].
-/// Operands: x, (norm,) (state,) (logits, or experts, (route weights,) (order, tiles,)) W_0.., extras.., y.
+/// Operands: x, (norm,) (state,) (experts, (route weights,) (order, tiles,)) W_0.., extras.., y,
+/// (route weights, experts).
 struct Linear {
   RowBound rows;
   uint32_t n = 0, k = 0;
@@ -117,8 +122,10 @@ struct Linear {
   mlir::Region *epilogue = nullptr;
   StateBlock state;
   std::optional<Experts> experts;
+  /// One row: the results are a router's logits, and the workgroup that finishes last chooses among them.
+  std::optional<Route> route;
 
-  bool needsState() const { return rows.cellOffset.has_value(); }
+  bool needsState() const { return rows.cellOffset || route; }
   uint64_t inputBytes() const;
   /// Rows of the result: one for each choice, unless choices are added up.
   uint64_t resultRows() const { return uint64_t(rows.max) * (experts && !experts->sum ? experts->choices : 1); }
@@ -132,7 +139,7 @@ struct Linear {
 /// The operands of a Linear, declared in order.
 struct LinearOperands {
   Buffer x, norm, state, y;
-  Buffer logits, experts, routeWeights, order, tiles;
+  Buffer experts, routeWeights, order, tiles;
   llvm::SmallVector<Buffer> weights, extras;
 };
 LinearOperands declareOperands(KernelBuilder &k, const Linear &linear);
@@ -189,6 +196,9 @@ mlir::FailureOr<KernelPlan> matrixLinearKernel(const Linear &linear, const Targe
 /// row.
 KernelPlan routeKernel(const RowBound &rows, uint32_t experts, uint32_t choices, bool normalize,
                        const StateBlock &state, const TargetProfile &target);
+/// Chooses among the logits that workgroups of this dispatch stored, in the one of \p workgroups that arrives last.
+/// Operands: state (counters), logits, weights [choices], experts [choices].
+void chooseExpertsLast(KernelBuilder &k, const Linear &linear, const LinearOperands &ops, uint32_t workgroups);
 /// Operands: experts [rows, choices], (state,) order [rows * choices], tiles [maxTiles, 4]. A counting sort.
 KernelPlan groupExpertsKernel(const RowBound &rows, uint32_t experts, uint32_t choices, uint32_t tile,
                               uint32_t maxTiles, const StateBlock &state, const TargetProfile &target);
