@@ -467,15 +467,7 @@ private:
       }
     }
     operands.push_back(destination(op.getResult()));
-    if (qwen::RouteOp route = joinedRoute(op))
-      operands.append({destination(route.getWeights()), destination(route.getExperts())});
     return dispatch(loc, linearKernel(*linear), operands, linearWork(*linear));
-  }
-
-  /// The choice that the product of its logits makes.
-  static qwen::RouteOp joinedRoute(qwen::FusedLinearOp op) {
-    auto route = op->hasOneUse() ? dyn_cast<qwen::RouteOp>(*op->user_begin()) : qwen::RouteOp();
-    return route && route.getJoined() ? route : qwen::RouteOp();
   }
 
   static Work linearWork(const Linear &linear) {
@@ -548,6 +540,12 @@ private:
     return dispatch(op.getLoc(), plan, operands);
   }
 
+  /// The choice that this product makes.
+  static qwen::RouteOp joinedRoute(qwen::FusedExpertsOp op) {
+    auto route = op.getExperts().getDefiningOp<qwen::RouteOp>();
+    return route && route.getJoined() && route.getChoosingProduct() == op ? route : qwen::RouteOp();
+  }
+
   FailureOr<Linear> describe(qwen::FusedExpertsOp op) {
     if (failed(checkMixture(op, dimOf(op.getWeights().front(), 0), widthOf(op.getExperts().getType()))))
       return failure();
@@ -572,6 +570,8 @@ private:
     experts.choices = widthOf(op.getExperts().getType());
     experts.ownInput = cast<RankedTensorType>(op.getInput().getType()).getRank() == 3;
     experts.sum = op.getRouteWeights() != nullptr;
+    if (qwen::RouteOp route = joinedRoute(op))
+      linear.route = Route{experts.choices, route.getNormalize()};
     if (op.getTiles()) {
       auto groups = op.getTiles().getDefiningOp<qwen::GroupExpertsOp>();
       if (!groups)
@@ -603,7 +603,8 @@ private:
       return failure();
     if (linear->needsState())
       operands.push_back(stateRef(loc));
-    operands.push_back(range(op.getExperts()));
+    qwen::RouteOp route = joinedRoute(op);
+    operands.push_back(range(route ? route.getLogits() : op.getExperts()));
     if (op.getRouteWeights())
       operands.push_back(range(op.getRouteWeights()));
     if (op.getTiles())
@@ -614,6 +615,8 @@ private:
     for (Value extra : op.getExtras())
       operands.push_back(range(extra));
     operands.push_back(destination(op.getResult()));
+    if (route)
+      operands.append({destination(route.getWeights()), destination(route.getExperts())});
     return dispatch(loc, linearKernel(*linear), operands, linearWork(*linear));
   }
 
@@ -639,8 +642,6 @@ private:
     linear.eps = op.getEps() ? op.getEps()->convertToDouble() : 0;
     linear.state = state;
     linear.epilogue = &op.getEpilogue();
-    if (qwen::RouteOp route = joinedRoute(op))
-      linear.route = Route{widthOf(route.getExperts().getType()), route.getNormalize()};
     switch (op.getPrologue()) {
     case qwen::Prologue::None:
       break;

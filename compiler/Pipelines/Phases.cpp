@@ -66,7 +66,7 @@ static void populateFusion(OpPassManager &passes, const CompileOptions &options)
   passes.addNestedPass<func::FuncOp>(createSplitDecodeAttentionPass(attention));
   // After all products exist, so that a norm with several readers can disappear.
   passes.addNestedPass<func::FuncOp>(createFuseProloguePass());
-  // The product of the logits has its final form.
+  // All products that take a choice are there.
   passes.addNestedPass<func::FuncOp>(createJoinRoutePass());
   // Products of many rows need their choices sorted.
   passes.addNestedPass<func::FuncOp>(createGroupExpertsPass());

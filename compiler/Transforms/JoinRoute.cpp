@@ -1,4 +1,4 @@
-//===- JoinRoute.cpp - The product that makes a router's logits also chooses ------------------------------------===//
+//===- JoinRoute.cpp - The first product that takes a choice of experts makes it --------------------------------===//
 
 #include "compiler/Transforms/Passes.h"
 
@@ -19,8 +19,7 @@ struct JoinRoute : qwen::impl::JoinRoutePassBase<JoinRoute> {
     getOperation().walk([&](RouteOp route) {
       auto logits = cast<RankedTensorType>(route.getLogits().getType());
       bool oneRow = logits.getDimSize(0) == 1 && !getRows(logits);
-      if (!oneRow || route.getJoined() || logits.getDimSize(1) > maxExperts || !route.getLogits().hasOneUse() ||
-          !route.getLogits().getDefiningOp<FusedLinearOp>())
+      if (!oneRow || route.getJoined() || logits.getDimSize(1) > maxExperts || !route.getChoosingProduct())
         return;
       route.setJoined(true);
       ++joinedCount;

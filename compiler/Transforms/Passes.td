@@ -340,18 +340,18 @@ def FuseExpertsPass : Pass<"qwen-fuse-experts", "::mlir::func::FuncOp"> {
 }
 
 def JoinRoutePass : Pass<"qwen-join-route", "::mlir::func::FuncOp"> {
-  let summary = "the product that makes the logits of one row also chooses the experts";
+  let summary = "the first product that takes the choice of one row makes it";
   let description = [{
-    The workgroup that finishes last chooses: some hundred logits cost it less than a step of their own.
+    Each workgroup chooses for itself, and one of them for the products behind: some hundred logits cost less than a step.
 
     ```mlir
-    %l = qwen.fused_linear rms_norm concat %x weights(%router) norm(...) { ... } : ... -> tensor<1x16xf32>
     %w, %e = qwen.route %l normalize : (tensor<1x16xf32>) -> (tensor<1x4xf32>, tensor<1x4xi32>)
+    %h = qwen.fused_experts %x experts(%e) weights(%gate, %up) ... : ... -> tensor<1x4x64xf32>
     ```
     ==>
     ```mlir
-    %l = qwen.fused_linear rms_norm concat %x weights(%router) norm(...) { ... } : ... -> tensor<1x16xf32>
     %w, %e = qwen.route %l normalize joined : (tensor<1x16xf32>) -> (tensor<1x4xf32>, tensor<1x4xi32>)
+    %h = qwen.fused_experts %x experts(%e) weights(%gate, %up) ... : ... -> tensor<1x4x64xf32>
     ```
   }];
   let options = [Option<"maxExperts", "max-experts", "int64_t", "256", "experts among which one workgroup chooses">];

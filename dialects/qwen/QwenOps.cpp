@@ -571,9 +571,19 @@ LogicalResult RouteOp::verify() { // (C26)
     return success();
   if (failed(verifyDim(*this, "logits", typeOf(getLogits()), 0, 1)))
     return failure();
-  if (!getLogits().getDefiningOp<FusedLinearOp>() || !getLogits().hasOneUse())
-    return emitOpError() << "is joined to logits of another kind, expected a qwen.fused_linear that nothing else reads";
+  if (!getChoosingProduct())
+    return emitOpError()
+           << "is joined to no product, expected that a qwen.fused_experts of [R, K] is the first to read it";
   return success();
+}
+
+FusedExpertsOp RouteOp::getChoosingProduct() {
+  Operation *first = nullptr;
+  for (Operation *user : (*this)->getUsers())
+    if (user->getBlock() == (*this)->getBlock() && (!first || user->isBeforeInBlock(first)))
+      first = user;
+  auto product = dyn_cast_or_null<FusedExpertsOp>(first);
+  return product && !product.getRouteWeights() && !product.getOrder() ? product : FusedExpertsOp();
 }
 
 LogicalResult GroupExpertsOp::verify() { // (C29)

@@ -7,8 +7,6 @@
 
 #include "compiler/Codegen/Kernels/Kernels.h"
 
-#include "dialects/plan/StateLayout.h"
-
 using namespace mlir;
 
 namespace qwenc {
@@ -98,95 +96,69 @@ KernelPlan routeKernel(const RowBound &rows, uint32_t experts, uint32_t choices,
   return plan;
 }
 
-namespace {
+ExpertChooser::ExpertChooser(KernelBuilder &k, uint32_t experts, const Route &route)
+    : k(k), experts(experts), route(route), fours((experts + 3) / 4), staged(k.shared(Elem::F32, fours, 4)),
+      chosen(k.shared(Elem::U32, route.choices)), chosenLogits(k.shared(Elem::F32, route.choices)) {}
 
-/// The choice by one workgroup. An invocation finds the rank of its logits among all; the lower expert goes first on a
-/// tie.
-class Chooser {
-public:
-  Chooser(KernelBuilder &k, uint32_t experts, const Route &route)
-      : k(k), experts(experts), route(route), fours((experts + 3) / 4), logits(k.shared(Elem::F32, fours, 4)),
-        chosen(k.shared(Elem::U32, route.choices)), chosenLogits(k.shared(Elem::F32, route.choices)) {}
-
-  void emit(Buffer source, Buffer weights, Buffer indices) {
-    Val t = k.localIndex(), step = k.u32(k.invocations());
-    k.forLoop(t, k.u32(fours), step, [&](Val four) {
-      Vals values;
-      for (uint32_t i = 0; i < 4; ++i) {
-        Val expert = four * 4 + i, inside = expert < experts;
-        Val logit = k.load(source, Elem::F32, k.select(inside, expert, k.u32(0)));
-        values.push_back(k.select(inside, logit, k.f32(kLowest)));
-      }
-      k.store(logits, four, values);
-    });
-    k.barrier();
-    k.forLoop(t, k.u32(experts), step, [&](Val expert) { rank(source, expert); });
-    k.barrier();
-    Val largest = k.loadOne(chosenLogits, k.u32(0)), total = sum(source, largest);
-    k.ifThen(t < route.choices, [&] {
-      k.store(weights, Elem::F32, t, k.exp(k.loadOne(chosenLogits, t) - largest) / total);
-      // A NaN among the logits leaves places that nobody wrote.
-      k.store(indices, Elem::U32, t, k.min(k.loadOne(chosen, t), k.u32(experts - 1)));
-    });
-  }
-
-private:
-  void rank(Buffer source, Val expert) {
-    Val own = k.load(source, Elem::F32, expert), rank = k.u32(0);
-    // Written out: a loop would wait for each access of workgroup memory.
-    for (uint32_t four = 0; four < fours; ++four) {
-      Vals others = k.load(logits, k.u32(four));
-      for (uint32_t i = 0; i < 4; ++i) {
-        Val isBefore = (others[i] > own) | ((others[i] == own) & (k.u32(four * 4 + i) < expert));
-        rank = rank + k.select(isBefore, k.u32(1), k.u32(0));
-      }
+void ExpertChooser::choose(Buffer logits) {
+  Val t = k.localIndex(), step = k.u32(k.invocations());
+  k.forLoop(t, k.u32(fours), step, [&](Val four) {
+    Vals values;
+    for (uint32_t i = 0; i < 4; ++i) {
+      Val expert = four * 4 + i, inside = expert < experts;
+      Val logit = k.load(logits, Elem::F32, k.select(inside, expert, k.u32(0)));
+      values.push_back(k.select(inside, logit, k.f32(kLowest)));
     }
-    k.ifThen(rank < route.choices, [&] {
-      k.store(chosen, rank, {expert});
-      k.store(chosenLogits, rank, {own});
-    });
-  }
-
-  /// Sum of exponentials of the chosen logits, or of all.
-  Val sum(Buffer source, Val largest) {
-    Val total = k.f32(0);
-    if (route.normalize) {
-      for (uint32_t i = 0; i < route.choices; ++i)
-        total = total + k.exp(k.loadOne(chosenLogits, k.u32(i)) - largest);
-      return total;
-    }
-    Val part = k.forLoop(k.localIndex(), k.u32(experts), k.u32(k.invocations()), {total},
-                         [&](Val expert, ArrayRef<Val> carried) -> Vals {
-                           return {carried[0] + k.exp(k.load(source, Elem::F32, expert) - largest)};
-                         })[0];
-    return k.workgroupAdd(part);
-  }
-
-  KernelBuilder &k;
-  uint32_t experts;
-  Route route;
-  uint32_t fours;
-  Shared logits, chosen, chosenLogits;
-};
-
-} // namespace
-
-void chooseExpertsLast(KernelBuilder &k, const Linear &linear, const LinearOperands &ops, uint32_t workgroups) {
-  Chooser chooser(k, linear.n, *linear.route);
-  Shared arrived = k.shared(Elem::U32, 1);
-  Val counter = k.u32(plan::layout::arrivals(linear.state.maxContext) / 4);
-  k.deviceBarrier(); // the logits stored here are there for whoever counts us
-  k.barrier();
-  k.ifThen(k.localIndex() == 0, [&] {
-    Val before = k.atomicAdd(ops.state, counter, k.u32(1));
-    k.store(arrived, k.u32(0), {before});
-    k.ifThen(before == workgroups - 1, [&] { k.store(ops.state, Elem::U32, counter, k.u32(0)); });
+    k.store(staged, four, values);
   });
   k.barrier();
-  k.ifThen(k.loadOne(arrived, k.u32(0)) == workgroups - 1, [&] {
-    k.deviceBarrier();
-    chooser.emit(ops.y, ops.routeWeights, ops.experts);
+  k.forLoop(t, k.u32(experts), step, [&](Val expert) { rank(logits, expert); });
+  k.barrier();
+}
+
+/// An invocation finds the rank of its logit among all; the lower expert goes first on a tie.
+void ExpertChooser::rank(Buffer logits, Val expert) {
+  Val own = k.load(logits, Elem::F32, expert), rank = k.u32(0);
+  // Written out: a loop would wait for each access of workgroup memory.
+  for (uint32_t four = 0; four < fours; ++four) {
+    Vals others = k.load(staged, k.u32(four));
+    for (uint32_t i = 0; i < 4; ++i) {
+      Val isBefore = (others[i] > own) | ((others[i] == own) & (k.u32(four * 4 + i) < expert));
+      rank = rank + k.select(isBefore, k.u32(1), k.u32(0));
+    }
+  }
+  k.ifThen(rank < route.choices, [&] {
+    k.store(chosen, rank, {expert});
+    k.store(chosenLogits, rank, {own});
   });
+}
+
+Val ExpertChooser::expertAt(Val index) {
+  // A NaN among the logits leaves places that nobody wrote.
+  return k.min(k.loadOne(chosen, index), k.u32(experts - 1));
+}
+
+void ExpertChooser::store(Buffer logits, Buffer weights, Buffer indices) {
+  Val t = k.localIndex(), largest = k.loadOne(chosenLogits, k.u32(0)), total = sum(logits, largest);
+  k.ifThen(t < route.choices, [&] {
+    k.store(weights, Elem::F32, t, k.exp(k.loadOne(chosenLogits, t) - largest) / total);
+    k.store(indices, Elem::U32, t, expertAt(t));
+  });
+}
+
+/// Sum of exponentials of the chosen logits, or of all.
+Val ExpertChooser::sum(Buffer logits, Val largest) {
+  Val total = k.f32(0);
+  if (route.normalize) {
+    for (uint32_t i = 0; i < route.choices; ++i)
+      total = total + k.exp(k.loadOne(chosenLogits, k.u32(i)) - largest);
+    return total;
+  }
+  Val part = k.forLoop(k.localIndex(), k.u32(experts), k.u32(k.invocations()), {total},
+                       [&](Val expert, ArrayRef<Val> carried) -> Vals {
+                         return {carried[0] + k.exp(k.load(logits, Elem::F32, expert) - largest)};
+                       })[0];
+  return k.workgroupAdd(part);
 }
 
 KernelPlan groupExpertsKernel(const RowBound &rows, uint32_t experts, uint32_t choices, uint32_t tile,

@@ -103,8 +103,8 @@ struct Route {
 };
 
 /// result[r, n] = epilogue(acc_0, ..., extra_0[r, n], ...), acc_i = sum_k prologue(x)[r, k] * W_i[n, k].
-/// Operands: x, (norm,) (state,) (experts, (route weights,) (order, tiles,)) W_0.., extras.., y,
-/// (route weights, experts).
+/// Operands: x, (norm,) (state,) (logits, or experts, (route weights,) (order, tiles,)) W_0..,
+/// extras.., y, (with logits: route weights, experts).
 struct Linear {
   RowBound rows;
   uint32_t n = 0, k = 0;
@@ -122,10 +122,10 @@ struct Linear {
   mlir::Region *epilogue = nullptr;
   StateBlock state;
   std::optional<Experts> experts;
-  /// One row: the results are a router's logits, and the workgroup that finishes last chooses among them.
+  /// One row: the experts are chosen here, from a router's logits, and left for products behind.
   std::optional<Route> route;
 
-  bool needsState() const { return rows.cellOffset || route; }
+  bool needsState() const { return rows.cellOffset.has_value(); }
   uint64_t inputBytes() const;
   /// Rows of the result: one for each choice, unless choices are added up.
   uint64_t resultRows() const { return uint64_t(rows.max) * (experts && !experts->sum ? experts->choices : 1); }
@@ -139,7 +139,7 @@ struct Linear {
 /// The operands of a Linear, declared in order.
 struct LinearOperands {
   Buffer x, norm, state, y;
-  Buffer experts, routeWeights, order, tiles;
+  Buffer logits, experts, routeWeights, order, tiles;
   llvm::SmallVector<Buffer> weights, extras;
 };
 LinearOperands declareOperands(KernelBuilder &k, const Linear &linear);
@@ -196,9 +196,27 @@ mlir::FailureOr<KernelPlan> matrixLinearKernel(const Linear &linear, const Targe
 /// row.
 KernelPlan routeKernel(const RowBound &rows, uint32_t experts, uint32_t choices, bool normalize,
                        const StateBlock &state, const TargetProfile &target);
-/// Chooses among the logits that workgroups of this dispatch stored, in the one of \p workgroups that arrives last.
-/// Operands: state (counters), logits, weights [choices], experts [choices].
-void chooseExpertsLast(KernelBuilder &k, const Linear &linear, const LinearOperands &ops, uint32_t workgroups);
+/// The choice of experts of one row by a workgroup. Declares workgroup memory.
+class ExpertChooser {
+public:
+  ExpertChooser(KernelBuilder &k, uint32_t experts, const Route &route);
+  /// Chooses among \p logits. Contains barriers.
+  void choose(Buffer logits);
+  /// The expert of choice \p index.
+  Val expertAt(Val index);
+  /// Leaves weights [choices] and experts [choices]. Contains barriers.
+  void store(Buffer logits, Buffer weights, Buffer indices);
+
+private:
+  void rank(Buffer logits, Val expert);
+  Val sum(Buffer logits, Val largest);
+
+  KernelBuilder &k;
+  uint32_t experts;
+  Route route;
+  uint32_t fours;
+  Shared staged, chosen, chosenLogits;
+};
 /// Operands: experts [rows, choices], (state,) order [rows * choices], tiles [maxTiles, 4]. A counting sort.
 KernelPlan groupExpertsKernel(const RowBound &rows, uint32_t experts, uint32_t choices, uint32_t tile,
                               uint32_t maxTiles, const StateBlock &state, const TargetProfile &target);

@@ -48,10 +48,13 @@ LinearOperands declareOperands(KernelBuilder &k, const Linear &linear) {
   if (linear.prologue == LinearPrologue::RmsNorm)
     ops.norm = k.operand("norm", Access::Read, weightBytes(1, linear.k));
   if (linear.needsState())
-    ops.state = k.operand("state", linear.route ? Access::ReadWrite : Access::Read, linear.state.bytes());
+    ops.state = k.operand("state", Access::Read, linear.state.bytes());
   if (linear.experts) {
     uint64_t choices = uint64_t(linear.rows.max) * linear.experts->choices;
-    ops.experts = k.operand("experts", Access::Read, choices * 4);
+    if (linear.route)
+      ops.logits = k.operand("logits", Access::Read, uint64_t(linear.experts->count) * 4);
+    else
+      ops.experts = k.operand("experts", Access::Read, choices * 4);
     if (linear.experts->sum)
       ops.routeWeights = k.operand("route_weights", Access::Read, choices * 4);
     if (linear.experts->tiles) {
@@ -66,7 +69,6 @@ LinearOperands declareOperands(KernelBuilder &k, const Linear &linear) {
                                    (extra.broadcast ? linear.n : outputs) * elemBytes(extra.elem)));
   ops.y = k.operand("y", Access::Write, outputs * elemBytes(linear.output));
   if (linear.route) {
-    ops.y = ops.y.coherently();
     ops.routeWeights = k.operand("route_weights", Access::Write, linear.route->choices * 4);
     ops.experts = k.operand("experts", Access::Write, linear.route->choices * 4);
   }

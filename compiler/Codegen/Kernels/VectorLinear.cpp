@@ -35,7 +35,7 @@ struct Schedule {
 constexpr uint32_t kMaxStaged = 4096;    // elements, 16 KiB
 constexpr uint32_t kMaxStagedSum = 7168; // 28 KiB: eight experts of 896 are read without waiting in between
 constexpr uint32_t kPreloadVectors = 24; // of an output; more are read in a loop
-constexpr uint32_t kWindowVectors = 8;   // on their way at the same time: more registers would leave fewer workgroups
+constexpr uint32_t kWindowVectors = 4;   // on their way at the same time: more registers would leave fewer workgroups
 
 Schedule schedule(const Linear &linear, const TargetProfile &target) {
   Schedule s;
@@ -90,14 +90,13 @@ public:
     // The input does not wait for the expert.
     if (size && s.preload)
       slots = loadSlots();
+    if (linear.route)
+      chooseExperts();
     if (choice)
       expertRows = expertAt(choice) * linear.n;
     // Unknown subgroup size: the subgroups share the workgroup's outputs in turn, after staging everything once.
-    LogicalResult result =
-        size ? emitOutputs(first + k.subgroupIndex() * s.outputsPerSubgroup, s.outputsPerSubgroup) : emitDynamic(first);
-    if (linear.route)
-      chooseExpertsLast(k, linear, ops, workgroups(linear, s));
-    return result;
+    return size ? emitOutputs(first + k.subgroupIndex() * s.outputsPerSubgroup, s.outputsPerSubgroup)
+                : emitDynamic(first);
   }
 
 private:
@@ -114,7 +113,15 @@ private:
     return {expertAt(v / s.rowVectors) * linear.n + row, v % s.rowVectors};
   }
 
-  Val expertAt(Val index) { return loadExpert(k, *linear.experts, ops.experts, index); }
+  Val expertAt(Val index) {
+    return chooser ? chooser->expertAt(index) : loadExpert(k, *linear.experts, ops.experts, index);
+  }
+  void chooseExperts() {
+    chooser.emplace(k, linear.experts->count, *linear.route);
+    chooser->choose(ops.logits);
+    k.ifThen((k.workgroupId(0) == 0) & (k.workgroupId(1) == 0),
+             [&] { chooser->store(ops.logits, ops.routeWeights, ops.experts); });
+  }
   Val routeWeightAt(Val index) { return k.load(ops.routeWeights, Elem::F32, index); }
 
   /// Where element \p e of the staged row lies in the input; `inside` is false for padding, whose index is safe to
@@ -389,6 +396,7 @@ private:
   uint32_t stagedCount = 0;
   Val sumOfSquares, normFactor;
   std::vector<StagedSlot> slots;
+  std::optional<ExpertChooser> chooser;
   Vals slotExperts;
   Val choice, expertRows; // of the workgroup, when each expert has results of its own
 };
