@@ -496,7 +496,7 @@ private:
   LogicalResult lower(qwen::RouteOp op) {
     if (failed(checkMixture(op, widthOf(op.getLogits().getType()), widthOf(op.getWeights().getType()))))
       return failure();
-    if (op.getInlined())
+    if (op.getJoined())
       return success();
     FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getLogits().getType());
     if (failed(rows))
@@ -540,9 +540,10 @@ private:
     return dispatch(op.getLoc(), plan, operands);
   }
 
-  static qwen::RouteOp inlinedRoute(qwen::FusedExpertsOp op) {
+  /// The choice that this product makes.
+  static qwen::RouteOp joinedRoute(qwen::FusedExpertsOp op) {
     auto route = op.getExperts().getDefiningOp<qwen::RouteOp>();
-    return route && route.getInlined() ? route : qwen::RouteOp();
+    return route && route.getJoined() && route.getChoosingProduct() == op ? route : qwen::RouteOp();
   }
 
   FailureOr<Linear> describe(qwen::FusedExpertsOp op) {
@@ -569,10 +570,8 @@ private:
     experts.choices = widthOf(op.getExperts().getType());
     experts.ownInput = cast<RankedTensorType>(op.getInput().getType()).getRank() == 3;
     experts.sum = op.getRouteWeights() != nullptr;
-    if (qwen::RouteOp route = inlinedRoute(op)) {
-      experts.routed = true;
-      experts.normalize = route.getNormalize();
-    }
+    if (qwen::RouteOp route = joinedRoute(op))
+      linear.route = Route{experts.choices, route.getNormalize()};
     if (op.getTiles()) {
       auto groups = op.getTiles().getDefiningOp<qwen::GroupExpertsOp>();
       if (!groups)
@@ -604,9 +603,9 @@ private:
       return failure();
     if (linear->needsState())
       operands.push_back(stateRef(loc));
-    qwen::RouteOp route = inlinedRoute(op);
+    qwen::RouteOp route = joinedRoute(op);
     operands.push_back(range(route ? route.getLogits() : op.getExperts()));
-    if (op.getRouteWeights() && !route)
+    if (op.getRouteWeights())
       operands.push_back(range(op.getRouteWeights()));
     if (op.getTiles())
       operands.append({range(op.getOrder()), range(op.getTiles())});
@@ -616,6 +615,8 @@ private:
     for (Value extra : op.getExtras())
       operands.push_back(range(extra));
     operands.push_back(destination(op.getResult()));
+    if (route)
+      operands.append({destination(route.getWeights()), destination(route.getExperts())});
     return dispatch(loc, linearKernel(*linear), operands, linearWork(*linear));
   }
 

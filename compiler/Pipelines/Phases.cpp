@@ -67,7 +67,7 @@ static void populateFusion(OpPassManager &passes, const CompileOptions &options)
   // After all products exist, so that a norm with several readers can disappear.
   passes.addNestedPass<func::FuncOp>(createFuseProloguePass());
   // All products that take a choice are there.
-  passes.addNestedPass<func::FuncOp>(createInlineRoutePass());
+  passes.addNestedPass<func::FuncOp>(createJoinRoutePass());
   // Products of many rows need their choices sorted.
   passes.addNestedPass<func::FuncOp>(createGroupExpertsPass());
   // Whatever found no product.

@@ -339,21 +339,23 @@ def FuseExpertsPass : Pass<"qwen-fuse-experts", "::mlir::func::FuncOp"> {
                     Statistic<"sumCount", "fused-sums", "weighted sums that joined a product">];
 }
 
-def InlineRoutePass : Pass<"qwen-inline-route", "::mlir::func::FuncOp"> {
-  let summary = "the choice of one row is repeated by each product that takes it";
+def JoinRoutePass : Pass<"qwen-join-route", "::mlir::func::FuncOp"> {
+  let summary = "the first product that takes the choice of one row makes it";
   let description = [{
-    A choice among some hundred experts is cheaper to repeat in every workgroup than to wait for.
+    Each workgroup chooses for itself, and one of them for the products behind: some hundred logits cost less than a step.
 
     ```mlir
-    %w, %e = qwen.route %logits normalize : (tensor<1x16xf32>) -> (tensor<1x4xf32>, tensor<1x4xi32>)
+    %w, %e = qwen.route %l normalize : (tensor<1x16xf32>) -> (tensor<1x4xf32>, tensor<1x4xi32>)
+    %h = qwen.fused_experts %x experts(%e) weights(%gate, %up) ... : ... -> tensor<1x4x64xf32>
     ```
     ==>
     ```mlir
-    %w, %e = qwen.route %logits normalize inlined : (tensor<1x16xf32>) -> (tensor<1x4xf32>, tensor<1x4xi32>)
+    %w, %e = qwen.route %l normalize joined : (tensor<1x16xf32>) -> (tensor<1x4xf32>, tensor<1x4xi32>)
+    %h = qwen.fused_experts %x experts(%e) weights(%gate, %up) ... : ... -> tensor<1x4x64xf32>
     ```
   }];
-  let options = [Option<"maxExperts", "max-experts", "int64_t", "256", "experts among which a workgroup chooses">];
-  let statistics = [Statistic<"inlinedCount", "inlined-routes", "choices that products repeat">];
+  let options = [Option<"maxExperts", "max-experts", "int64_t", "256", "experts among which one workgroup chooses">];
+  let statistics = [Statistic<"joinedCount", "joined-routes", "choices that a product makes">];
 }
 
 def GroupExpertsPass : Pass<"qwen-group-experts", "::mlir::func::FuncOp"> {

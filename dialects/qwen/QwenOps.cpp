@@ -567,14 +567,23 @@ LogicalResult CombineSplitsOp::verify() { // (C20)
 LogicalResult RouteOp::verify() { // (C26)
   if (failed(verifyChoice(*this, typeOf(getLogits()), typeOf(getWeights()), typeOf(getExperts()))))
     return failure();
-  if (!getInlined())
+  if (!getJoined())
     return success();
   if (failed(verifyDim(*this, "logits", typeOf(getLogits()), 0, 1)))
     return failure();
-  for (Operation *user : (*this)->getUsers())
-    if (!isa<FusedExpertsOp>(user))
-      return emitOpError() << "is inlined and read by '" << user->getName() << "', expected only qwen.fused_experts";
+  if (!getChoosingProduct())
+    return emitOpError()
+           << "is joined to no product, expected that a qwen.fused_experts of [R, K] is the first to read it";
   return success();
+}
+
+FusedExpertsOp RouteOp::getChoosingProduct() {
+  Operation *first = nullptr;
+  for (Operation *user : (*this)->getUsers())
+    if (user->getBlock() == (*this)->getBlock() && (!first || user->isBeforeInBlock(first)))
+      first = user;
+  auto product = dyn_cast_or_null<FusedExpertsOp>(first);
+  return product && !product.getRouteWeights() && !product.getOrder() ? product : FusedExpertsOp();
 }
 
 LogicalResult GroupExpertsOp::verify() { // (C29)

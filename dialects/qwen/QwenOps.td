@@ -402,13 +402,18 @@ def Qwen_RouteOp : Qwen_Op<"route", [Pure]> {
     %weights, %experts = qwen.route %logits normalize : (tensor<1x16xf32>) -> (tensor<1x4xf32>, tensor<1x4xi32>)
     ```
 
-    With `inlined` nothing is computed here: each product that takes the choice repeats it from the logits, which costs less
-    than waiting for a step. Only products of one row do.
+    With `joined` nothing is left to compute here: the first product that takes the choice makes it, for those behind it
+    too.
   }];
-  let arguments = (ins Activation:$logits, UnitAttr:$normalize, UnitAttr:$inlined);
+  let arguments = (ins Activation:$logits, UnitAttr:$normalize, UnitAttr:$joined);
   let results = (outs Activation:$weights, IdTensor:$experts);
   let assemblyFormat = [{
-    $logits (`normalize` $normalize^)? (`inlined` $inlined^)? attr-dict `:` functional-type(operands, results)
+    $logits (`normalize` $normalize^)? (`joined` $joined^)? attr-dict `:` functional-type(operands, results)
+  }];
+  let extraClassDeclaration = [{
+    /// The first reader of the results, when it is a product that can make the choice: one that has a result for each
+    /// choice, so that its workgroups need one expert each.
+    FusedExpertsOp getChoosingProduct();
   }];
   let hasVerifier = 1;
 }

@@ -96,6 +96,71 @@ KernelPlan routeKernel(const RowBound &rows, uint32_t experts, uint32_t choices,
   return plan;
 }
 
+ExpertChooser::ExpertChooser(KernelBuilder &k, uint32_t experts, const Route &route)
+    : k(k), experts(experts), route(route), fours((experts + 3) / 4), staged(k.shared(Elem::F32, fours, 4)),
+      chosen(k.shared(Elem::U32, route.choices)), chosenLogits(k.shared(Elem::F32, route.choices)) {}
+
+void ExpertChooser::choose(Buffer logits) {
+  Val t = k.localIndex(), step = k.u32(k.invocations());
+  k.forLoop(t, k.u32(fours), step, [&](Val four) {
+    Vals values;
+    for (uint32_t i = 0; i < 4; ++i) {
+      Val expert = four * 4 + i, inside = expert < experts;
+      Val logit = k.load(logits, Elem::F32, k.select(inside, expert, k.u32(0)));
+      values.push_back(k.select(inside, logit, k.f32(kLowest)));
+    }
+    k.store(staged, four, values);
+  });
+  k.barrier();
+  k.forLoop(t, k.u32(experts), step, [&](Val expert) { rank(logits, expert); });
+  k.barrier();
+}
+
+/// An invocation finds the rank of its logit among all; the lower expert goes first on a tie.
+void ExpertChooser::rank(Buffer logits, Val expert) {
+  Val own = k.load(logits, Elem::F32, expert), rank = k.u32(0);
+  // Written out: a loop would wait for each access of workgroup memory.
+  for (uint32_t four = 0; four < fours; ++four) {
+    Vals others = k.load(staged, k.u32(four));
+    for (uint32_t i = 0; i < 4; ++i) {
+      Val isBefore = (others[i] > own) | ((others[i] == own) & (k.u32(four * 4 + i) < expert));
+      rank = rank + k.select(isBefore, k.u32(1), k.u32(0));
+    }
+  }
+  k.ifThen(rank < route.choices, [&] {
+    k.store(chosen, rank, {expert});
+    k.store(chosenLogits, rank, {own});
+  });
+}
+
+Val ExpertChooser::expertAt(Val index) {
+  // A NaN among the logits leaves places that nobody wrote.
+  return k.min(k.loadOne(chosen, index), k.u32(experts - 1));
+}
+
+void ExpertChooser::store(Buffer logits, Buffer weights, Buffer indices) {
+  Val t = k.localIndex(), largest = k.loadOne(chosenLogits, k.u32(0)), total = sum(logits, largest);
+  k.ifThen(t < route.choices, [&] {
+    k.store(weights, Elem::F32, t, k.exp(k.loadOne(chosenLogits, t) - largest) / total);
+    k.store(indices, Elem::U32, t, expertAt(t));
+  });
+}
+
+/// Sum of exponentials of the chosen logits, or of all.
+Val ExpertChooser::sum(Buffer logits, Val largest) {
+  Val total = k.f32(0);
+  if (route.normalize) {
+    for (uint32_t i = 0; i < route.choices; ++i)
+      total = total + k.exp(k.loadOne(chosenLogits, k.u32(i)) - largest);
+    return total;
+  }
+  Val part = k.forLoop(k.localIndex(), k.u32(experts), k.u32(k.invocations()), {total},
+                       [&](Val expert, ArrayRef<Val> carried) -> Vals {
+                         return {carried[0] + k.exp(k.load(logits, Elem::F32, expert) - largest)};
+                       })[0];
+  return k.workgroupAdd(part);
+}
+
 KernelPlan groupExpertsKernel(const RowBound &rows, uint32_t experts, uint32_t choices, uint32_t tile,
                               uint32_t maxTiles, const StateBlock &state, const TargetProfile &target) {
   KernelPlan plan;

@@ -90,16 +90,21 @@ enum class LinearPrologue { None, RmsNorm, CombineSplits };
 /// Weights are stacks [count, n, k] of which each row takes `choices` experts.
 struct Experts {
   uint32_t count = 0, choices = 0;
-  bool ownInput = false;  ///< the input is [rows, choices, k], not [rows, k]
-  bool routed = false;    ///< one row: the choice is made here, from the router's logits [count]
-  bool normalize = false; ///< of a choice made here: the chosen probabilities are divided by their sum
-  bool sum = false;       ///< one row: the choices are weighted and added up; else the result is [rows, choices, n]
-  uint32_t tiles = 0;     ///< of the choices sorted by expert (groupExpertsKernel), when there is more than one row
-  uint32_t tile = 0;      ///< choices in one of these at most
+  bool ownInput = false; ///< the input is [rows, choices, k], not [rows, k]
+  bool sum = false;      ///< one row: the choices are weighted and added up; else the result is [rows, choices, n]
+  uint32_t tiles = 0;    ///< of the choices sorted by expert (groupExpertsKernel), when there is more than one row
+  uint32_t tile = 0;     ///< choices in one of these at most
+};
+
+/// A choice of experts from the logits of a row.
+struct Route {
+  uint32_t choices = 0;
+  bool normalize = false; ///< the chosen probabilities are divided by their sum
 };
 
 /// result[r, n] = epilogue(acc_0, ..., extra_0[r, n], ...), acc_i = sum_k prologue(x)[r, k] * W_i[n, k].
-/// Operands: x, (norm,) (state,) (logits, or experts, (route weights,) (order, tiles,)) W_0.., extras.., y.
+/// Operands: x, (norm,) (state,) (logits, or experts, (route weights,) (order, tiles,)) W_0..,
+/// extras.., y, (with logits: route weights, experts).
 struct Linear {
   RowBound rows;
   uint32_t n = 0, k = 0;
@@ -117,6 +122,8 @@ struct Linear {
   mlir::Region *epilogue = nullptr;
   StateBlock state;
   std::optional<Experts> experts;
+  /// One row: the experts are chosen here, from a router's logits, and left for products behind.
+  std::optional<Route> route;
 
   bool needsState() const { return rows.cellOffset.has_value(); }
   uint64_t inputBytes() const;
@@ -189,6 +196,27 @@ mlir::FailureOr<KernelPlan> matrixLinearKernel(const Linear &linear, const Targe
 /// row.
 KernelPlan routeKernel(const RowBound &rows, uint32_t experts, uint32_t choices, bool normalize,
                        const StateBlock &state, const TargetProfile &target);
+/// The choice of experts of one row by a workgroup. Declares workgroup memory.
+class ExpertChooser {
+public:
+  ExpertChooser(KernelBuilder &k, uint32_t experts, const Route &route);
+  /// Chooses among \p logits. Contains barriers.
+  void choose(Buffer logits);
+  /// The expert of choice \p index.
+  Val expertAt(Val index);
+  /// Leaves weights [choices] and experts [choices]. Contains barriers.
+  void store(Buffer logits, Buffer weights, Buffer indices);
+
+private:
+  void rank(Buffer logits, Val expert);
+  Val sum(Buffer logits, Val largest);
+
+  KernelBuilder &k;
+  uint32_t experts;
+  Route route;
+  uint32_t fours;
+  Shared staged, chosen, chosenLogits;
+};
 /// Operands: experts [rows, choices], (state,) order [rows * choices], tiles [maxTiles, 4]. A counting sort.
 KernelPlan groupExpertsKernel(const RowBound &rows, uint32_t experts, uint32_t choices, uint32_t tile,
                               uint32_t maxTiles, const StateBlock &state, const TargetProfile &target);

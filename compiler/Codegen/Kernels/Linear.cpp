@@ -27,8 +27,9 @@ std::string Linear::suffix() const {
     name += "_combine" + std::to_string(combineHeads) + "x" + std::to_string(combineSplits);
   if (experts)
     name += "_experts" + std::to_string(experts->count) + (experts->sum ? "_sum" : "x") +
-            std::to_string(experts->choices) + (experts->ownInput ? "" : "_shared") +
-            (experts->routed ? experts->normalize ? "_routed_normalized" : "_routed" : "");
+            std::to_string(experts->choices) + (experts->ownInput ? "" : "_shared");
+  if (route)
+    name += "_route_top" + std::to_string(route->choices) + (route->normalize ? "_normalized" : "");
   if (std::string body = bodyName(*epilogue); !body.empty())
     name += "_" + body;
   for (const Extra &extra : extras)
@@ -50,11 +51,11 @@ LinearOperands declareOperands(KernelBuilder &k, const Linear &linear) {
     ops.state = k.operand("state", Access::Read, linear.state.bytes());
   if (linear.experts) {
     uint64_t choices = uint64_t(linear.rows.max) * linear.experts->choices;
-    if (linear.experts->routed)
+    if (linear.route)
       ops.logits = k.operand("logits", Access::Read, uint64_t(linear.experts->count) * 4);
     else
       ops.experts = k.operand("experts", Access::Read, choices * 4);
-    if (linear.experts->sum && !linear.experts->routed)
+    if (linear.experts->sum)
       ops.routeWeights = k.operand("route_weights", Access::Read, choices * 4);
     if (linear.experts->tiles) {
       ops.order = k.operand("order", Access::Read, choices * 4);
@@ -67,6 +68,10 @@ LinearOperands declareOperands(KernelBuilder &k, const Linear &linear) {
     ops.extras.push_back(k.operand("extra" + std::to_string(i), Access::Read,
                                    (extra.broadcast ? linear.n : outputs) * elemBytes(extra.elem)));
   ops.y = k.operand("y", Access::Write, outputs * elemBytes(linear.output));
+  if (linear.route) {
+    ops.routeWeights = k.operand("route_weights", Access::Write, linear.route->choices * 4);
+    ops.experts = k.operand("experts", Access::Write, linear.route->choices * 4);
+  }
   return ops;
 }
 

@@ -36,8 +36,7 @@ constexpr uint32_t kMaxStaged = 4096;    // elements, 16 KiB
 constexpr uint32_t kMaxStagedSum = 7168; // 28 KiB: eight experts of 896 are read without waiting in between
 constexpr uint32_t kOtherShared = 2048;  // bytes of workgroup memory for sums and choices
 constexpr uint32_t kPreloadVectors = 24; // of an output; more are read in a loop
-constexpr uint32_t kWindowVectors = 8;   // on their way at the same time: more registers would leave fewer workgroups
-constexpr double kLowestLogit = -3.0e38;
+constexpr uint32_t kWindowVectors = 4;   // on their way at the same time: more registers would leave fewer workgroups
 
 Schedule schedule(const Linear &linear, const TargetProfile &target) {
   Schedule s;
@@ -72,6 +71,10 @@ Schedule schedule(const Linear &linear, const TargetProfile &target) {
   return s;
 }
 
+uint32_t workgroups(const Linear &linear, const Schedule &s) {
+  return (linear.n + s.outputsPerWorkgroup - 1) / s.outputsPerWorkgroup;
+}
+
 class VectorLinear {
 public:
   VectorLinear(KernelBuilder &k, const Linear &linear, const Schedule &s)
@@ -88,17 +91,16 @@ public:
     Val first = k.workgroupId(0) * s.outputsPerWorkgroup;
     if (linear.experts && !linear.experts->sum)
       choice = k.workgroupId(1);
-    // The input does not wait for the choice of experts.
+    // The input does not wait for the expert.
     if (size && s.preload)
       slots = loadSlots();
-    if (linear.experts && linear.experts->routed)
+    if (linear.route)
       chooseExperts();
     if (choice)
       expertRows = expertAt(choice) * linear.n;
-    if (size)
-      return emitOutputs(first + k.subgroupIndex() * s.outputsPerSubgroup, s.outputsPerSubgroup);
     // Unknown subgroup size: the subgroups share the workgroup's outputs in turn, after staging everything once.
-    return emitDynamic(first);
+    return size ? emitOutputs(first + k.subgroupIndex() * s.outputsPerSubgroup, s.outputsPerSubgroup)
+                : emitDynamic(first);
   }
 
 private:
@@ -116,68 +118,15 @@ private:
   }
 
   Val expertAt(Val index) {
-    if (!chosen)
-      return loadExpert(k, *linear.experts, ops.experts, index);
-    // A NaN among the logits leaves places that nobody wrote.
-    return k.min(k.loadOne(*chosen, index), k.u32(linear.experts->count - 1));
+    return chooser ? chooser->expertAt(index) : loadExpert(k, *linear.experts, ops.experts, index);
   }
-  Val routeWeightAt(Val index) {
-    return chosenWeights ? k.loadOne(*chosenWeights, index) : k.load(ops.routeWeights, Elem::F32, index);
-  }
-
-  /// Each invocation finds the rank of its logits among all; the lower expert goes first on a tie.
   void chooseExperts() {
-    const Experts &experts = *linear.experts;
-    const uint32_t fours = (experts.count + 3) / 4;
-    Shared logits = k.shared(Elem::F32, fours, 4);
-    chosen = k.shared(Elem::U32, experts.choices);
-    chosenWeights = k.shared(Elem::F32, experts.choices);
-    Shared chosenLogits = k.shared(Elem::F32, experts.choices);
-    Val t = k.localIndex();
-    k.forLoop(t, k.u32(fours), k.u32(k.invocations()), [&](Val four) {
-      Vals values;
-      for (uint32_t i = 0; i < 4; ++i) {
-        Val expert = four * 4 + i, inside = expert < experts.count;
-        Val logit = k.load(ops.logits, Elem::F32, k.select(inside, expert, k.u32(0)));
-        values.push_back(k.select(inside, logit, k.f32(kLowestLogit)));
-      }
-      k.store(logits, four, values);
-    });
-    k.barrier();
-    k.forLoop(t, k.u32(experts.count), k.u32(k.invocations()), [&](Val expert) {
-      Val own = k.load(ops.logits, Elem::F32, expert);
-      // Written out: a loop would wait for each access of workgroup memory.
-      Val rank = k.u32(0);
-      for (uint32_t four = 0; four < fours; ++four) {
-        Vals others = k.load(logits, k.u32(four));
-        for (uint32_t i = 0; i < 4; ++i) {
-          Val isBefore = (others[i] > own) | ((others[i] == own) & (k.u32(four * 4 + i) < expert));
-          rank = rank + k.select(isBefore, k.u32(1), k.u32(0));
-        }
-      }
-      k.ifThen(rank < experts.choices, [&] {
-        k.store(*chosen, rank, {expert});
-        k.store(chosenLogits, rank, {own});
-      });
-    });
-    k.barrier();
-    if (!experts.sum)
-      return;
-    Val largest = k.loadOne(chosenLogits, k.u32(0)), total = k.f32(0);
-    if (experts.normalize) {
-      for (uint32_t i = 0; i < experts.choices; ++i)
-        total = total + k.exp(k.loadOne(chosenLogits, k.u32(i)) - largest);
-    } else {
-      Val part = k.forLoop(t, k.u32(experts.count), k.u32(k.invocations()), {k.f32(0)},
-                           [&](Val expert, ArrayRef<Val> carried) -> Vals {
-                             return {carried[0] + k.exp(k.load(ops.logits, Elem::F32, expert) - largest)};
-                           })[0];
-      total = k.workgroupAdd(part);
-    }
-    k.ifThen(t < experts.choices,
-             [&] { k.store(*chosenWeights, t, {k.exp(k.loadOne(chosenLogits, t) - largest) / total}); });
-    k.barrier();
+    chooser.emplace(k, linear.experts->count, *linear.route);
+    chooser->choose(ops.logits);
+    k.ifThen((k.workgroupId(0) == 0) & (k.workgroupId(1) == 0),
+             [&] { chooser->store(ops.logits, ops.routeWeights, ops.experts); });
   }
+  Val routeWeightAt(Val index) { return k.load(ops.routeWeights, Elem::F32, index); }
 
   /// Where element \p e of the staged row lies in the input; `inside` is false for padding, whose index is safe to
   /// read.
@@ -246,7 +195,7 @@ private:
   /// Four input elements (and their norm weights) of one access of the staged row, in registers.
   struct StagedSlot {
     Val slot;
-    Vals values, norm, choices;
+    Vals values, norm, weights;
   };
 
   /// The accesses this invocation stages, loaded but not yet used. One stage holds the whole row.
@@ -262,7 +211,7 @@ private:
           v = k.select(source.inside, v, k.f32(0));
         staged.values.append(values);
         if (source.choice)
-          staged.choices.append(step, source.choice);
+          staged.weights.append(step, routeWeightAt(source.choice));
         if (linear.prologue == LinearPrologue::RmsNorm)
           staged.norm.append(k.load(ops.norm, Elem::BF16, source.index, step));
       }
@@ -275,7 +224,7 @@ private:
     for (const StagedSlot &slot : slots) {
       Vals four;
       for (unsigned e = 0; e < 4; ++e) {
-        Val v = slot.choices.empty() ? slot.values[e] : slot.values[e] * routeWeightAt(slot.choices[e]);
+        Val v = slot.weights.empty() ? slot.values[e] : slot.values[e] * slot.weights[e];
         if (linear.prologue == LinearPrologue::RmsNorm) {
           sumOfSquares = k.fma(v, v, sumOfSquares);
           v = v * slot.norm[e];
@@ -451,7 +400,7 @@ private:
   uint32_t stagedCount = 0;
   Val sumOfSquares, normFactor;
   std::vector<StagedSlot> slots;
-  std::optional<Shared> chosen, chosenWeights; // by rank
+  std::optional<ExpertChooser> chooser;
   Vals slotExperts;
   Val choice, expertRows; // of the workgroup, when each expert has results of its own
 };
@@ -463,8 +412,7 @@ KernelPlan vectorLinearKernel(const Linear &linear, const TargetProfile &target)
   KernelPlan plan;
   plan.name = "gemv" + linear.suffix();
   plan.workgroup = {s.invocations, 1, 1};
-  plan.groups = {(linear.n + s.outputsPerWorkgroup - 1) / s.outputsPerWorkgroup,
-                 static_cast<int64_t>(linear.resultRows()), 1};
+  plan.groups = {workgroups(linear, s), static_cast<int64_t>(linear.resultRows()), 1};
   plan.emit = [=](KernelBuilder &k) { return VectorLinear(k, linear, s).emit(); };
   return plan;
 }
