@@ -29,6 +29,11 @@ def rate(value):
     return number(value, 0 if value is None or value >= 100 else 1)
 
 
+def as_written(value):
+    """A number of another engine, with no more digits than it was given with."""
+    return NONE if value is None else f"{value:,}"
+
+
 def item_parts(item):
     """'tg128@4096' -> ('tg', 128, 4096)."""
     tokens, _, depth = item[2:].partition("@")
@@ -99,7 +104,7 @@ class Peers:
         for m in self.measurements:
             if (m["model"], m["format"], m["engine"]) == (model, form, engine) and (text := show(m)):
                 parts.append(f"{text} ({m['weights']})" if "weights" in m else text)
-        return ", ".join(parts) or NONE
+        return "; ".join(parts) or NONE
 
 
 def decode_table(results, peers):
@@ -114,7 +119,11 @@ def decode_table(results, peers):
             result = measured(record, "tg", depth)
             part = share(result)
             line.append(rate(result["tokens_per_second"] if result else None) + (f" ({part:.0f} %)" if part is not None else ""))
-        show = lambda m: " / ".join(rate(m["decode"].get(str(d))) for d in compared) if "decode" in m else ""
+
+        def show(m):
+            plain = " / ".join(as_written(m["decode"].get(str(d))) for d in compared) if "decode" in m else ""
+            return plain + (f", greedy {as_written(m['greedy']['0'])}" if plain and "greedy" in m else "")
+
         lines.append(line + [peers.cell(name, form, engine, show) for engine in engines])
     return markdown_table(header, lines)
 
@@ -126,7 +135,7 @@ def prefill_table(results, peers):
     for (name, model), form, record in rows(results):
         found = [measured(record, "pp", length) for length in lengths]
         line = [model["title"], form] + [rate(result["tokens_per_second"] if result else None) for result in found]
-        show = lambda m: rate(m["prefill"].get("512")) if "prefill" in m else ""
+        show = lambda m: as_written(m["prefill"].get("512")) if "prefill" in m else ""
         lines.append(line + [peers.cell(name, form, engine, show) for engine in engines])
     return markdown_table(header, lines)
 
@@ -134,6 +143,12 @@ def prefill_table(results, peers):
 def processes_of(record):
     """Statistics of all processes of a model and format that loaded the standard plan."""
     return record.get("generate", {}).get("runs", []) + record.get("bench", {}).get("processes", [])
+
+
+def loads_of(record):
+    """Those that found their pipelines compiled: compiling takes processors from loading. All where none did."""
+    processes = processes_of(record)
+    return [p for p in processes if p.get("pipeline_cache") == "warm"] or processes
 
 
 def median_of(processes, key, cache=None):
@@ -148,15 +163,15 @@ def load_table(results, peers):
     lines = []
     scaled = lambda value, factor: None if value is None else value * factor
     for (name, model), form, record in rows(results):
-        processes, start = processes_of(record), record.get("start", {})
-        paths = sorted({p["upload"] for p in processes if "upload" in p})
+        processes, loads, start = processes_of(record), loads_of(record), record.get("start", {})
+        paths = sorted({p["upload"] for p in loads if "upload" in p})
         lines.append([
-            model["title"], form, number(scaled(median_of(processes, "weight_bytes"), 1e-9), 2), number(median_of(processes, "weight_gbs"), 1),
-            number(scaled(median_of(processes, "weight_ms"), 1e-3), 2), ", ".join(paths) or NONE,
-            number(scaled(median_of(processes, "host_anonymous_bytes"), 1e-6)), number(median_of(processes, "pipeline_ms", "cold")),
+            model["title"], form, number(scaled(median_of(loads, "weight_bytes"), 1e-9), 2), number(median_of(loads, "weight_gbs"), 1),
+            number(scaled(median_of(loads, "weight_ms"), 1e-3), 2), ", ".join(paths) or NONE,
+            number(scaled(median_of(loads, "host_anonymous_bytes"), 1e-6)), number(median_of(processes, "pipeline_ms", "cold")),
             number(median_of(processes, "pipeline_ms", "warm")), number(scaled(start.get("first_token_s"), 1e3)),
             number(scaled(start.get("empty_program_s"), 1e3))]
-            + [peers.cell(name, form, engine, lambda m: number(m["load_s"], 2) if "load_s" in m else "") for engine in engines])
+            + [peers.cell(name, form, engine, lambda m: as_written(m["load_s"]) if "load_s" in m else "") for engine in engines])
     return markdown_table(header, lines)
 
 

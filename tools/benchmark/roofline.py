@@ -44,7 +44,7 @@ class Frame:
 
     def __init__(self, points, bandwidth):
         sizes, times = [p.bytes for p in points], [p.seconds for p in points]
-        self.x0, self.x1 = min(sizes) / 2.2, max(sizes) * 2.2
+        self.x0, self.x1 = min(sizes) / 1.7, max(sizes) * 2
         self.y0, self.y1 = min(min(times), self.x0 / bandwidth) / 1.3, max(max(times), self.x1 / bandwidth) * 1.6
 
     def x(self, size):
@@ -59,13 +59,15 @@ def text(x, y, content, kind="", anchor="start", extra=""):
 
 
 def style(count):
-    """Light by default, dark where the reader's system is; the background stays the page's."""
+    """Light by default, dark where the reader's system is and the program that shows the picture asks for it."""
     light = "".join(f".c{i}{{fill:{COLOURS[i % len(COLOURS)][0]};stroke:{COLOURS[i % len(COLOURS)][0]}}}" for i in range(count))
+    light += "".join(f".t{i}{{fill:{COLOURS[i % len(COLOURS)][0]}}}" for i in range(count))
     dark = "".join(f".c{i}{{fill:{COLOURS[i % len(COLOURS)][1]};stroke:{COLOURS[i % len(COLOURS)][1]}}}" for i in range(count))
+    dark += "".join(f".t{i}{{fill:{COLOURS[i % len(COLOURS)][1]}}}" for i in range(count))
     return (f"text{{font:{FONT}px system-ui,sans-serif;fill:#24292f}}.title{{font-size:17px;font-weight:600}}.quiet{{fill:#57606a}}"
-            ".grid{stroke:#8c959f;stroke-opacity:.25}.axis{stroke:#8c959f}.roof{stroke:#57606a;stroke-width:2;fill:none}"
+            ".grid{stroke:#8c959f;stroke-opacity:.25}.axis{stroke:#8c959f}.page{fill:#ffffff}.roof{stroke:#57606a;stroke-width:2;fill:none}"
             ".below{fill:#8c959f;fill-opacity:.12}.leader{stroke:#8c959f}.mark{stroke-width:2}.hollow{fill-opacity:0}" + light +
-            "@media(prefers-color-scheme:dark){text{fill:#e6edf3}.quiet{fill:#9da7b1}.roof{stroke:#9da7b1}" + dark + "}")
+            "@media(prefers-color-scheme:dark){.page{fill:#161b22}text{fill:#e6edf3}.quiet{fill:#9da7b1}.roof{stroke:#9da7b1}" + dark + "}")
 
 
 def marker(shape, x, y, kind):
@@ -88,23 +90,38 @@ def roof_overlap(box, frame, bandwidth):
                for x in (box[0], box[2])) * 10
 
 
+def nearest(spot, box):
+    """The place on a box that is next to a spot."""
+    return min(max(spot[0], box[0]), box[2]), min(max(spot[1], box[1]), box[3])
+
+
+def leader(spot, box):
+    """What the line between a point and its label covers."""
+    x, y = nearest(spot, box)
+    return min(x, spot[0]) - 1, min(y, spot[1]) - 1, max(x, spot[0]) + 1, max(y, spot[1]) + 1
+
+
 def place_labels(labels, spots, frame, bandwidth):
     """A box for each label: beside its point where there is room, else further off."""
-    taken = [(x - 9, y - 9, x + 9, y + 9) for x, y in spots]
-    boxes = []
-    for label, (x, y) in zip(labels, spots):
-        width, best = 0.56 * FONT * len(label), None
+    marks = [(x - 10, y - 10, x + 10, y + 10) for x, y in spots]
+    taken, boxes = [], []
+    for index, (label, (x, y)) in enumerate(zip(labels, spots)):
+        others = taken + marks[:index] + marks[index + 1 :]
+        width, best = 0.6 * FONT * len(label), None
         for distance in (12, 24, 40, 60, 84, 112):
             for dx, dy in ((1, 0), (-1, 0), (0, -1), (1, -0.8), (-1, -0.8), (0, 1), (1, 0.8), (-1, 0.8)):
                 left = x + dx * distance - (width if dx < 0 else 0 if dx > 0 else width / 2)
                 middle = y + dy * (distance + 4)
                 box = (left, middle - 9, left + width, middle + 9)
                 inside = box[0] > LEFT + 2 and box[2] < WIDTH - 4 and box[1] > TOP and box[3] < HEIGHT - BOTTOM - 2
-                cost = sum(overlap(box, other) for other in taken) + roof_overlap(box, frame, bandwidth) + distance + (0 if inside else 1e5)
+                near = [i for i, (px, py) in enumerate(spots) if box[0] - 22 < px < box[2] + 22 and box[1] - 6 < py < box[3] + 6]
+                doubt = 60 * sum(spots[i] != (x, y) for i in near)  # a label must not seem to belong to another point
+                cost = sum(overlap(box, other) + 20 * overlap(leader((x, y), box), other) for other in others)
+                cost += doubt + roof_overlap(box, frame, bandwidth) + distance + (0 if inside else 1e5)
                 if best is None or cost < best[0]:
                     best = (cost, box)
         boxes.append(best[1])
-        taken.append(best[1])
+        taken += [best[1], leader((x, y), best[1])]
     return boxes
 
 
@@ -152,19 +169,20 @@ def draw(points, bandwidth, device=""):
     frame = Frame(points, bandwidth)
     titles, formats = list(dict.fromkeys(p.title for p in points)), list(dict.fromkeys(p.format for p in points))
     spots = [(frame.x(p.bytes), frame.y(p.seconds)) for p in points]
-    labels = [f"{p.format}{f' @{p.depth}' if p.depth else ''} {100 * p.bytes / bandwidth / p.seconds:.0f} %" for p in points]
+    labels = [f"{p.format}{f' @{p.depth}' if p.depth else ''} · {100 * p.bytes / bandwidth / p.seconds:.0f} %" for p in points]
     boxes = place_labels(labels, spots, frame, bandwidth)
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img">',
              f"<title>{html.escape('Time per token against bytes per token, ' + device)}</title>", f"<style>{style(len(titles))}</style>",
+             f'<rect class="page" width="{WIDTH}" height="{HEIGHT}" rx="8"/>',
              text(LEFT, 30, "Decode: time per token" + (f", {device}" if device else ""), "title")]
     parts += legend(titles, formats) + axes(frame) + roof(frame, bandwidth)
     for box, (x, y) in zip(boxes, spots):
-        near = (min(max(x, box[0]), box[2]), min(max(y, box[1]), box[3]))
+        near = nearest((x, y), box)
         if math.dist((x, y), near) > 16:
             parts.append(f'<line class="leader" x1="{x:.1f}" y1="{y:.1f}" x2="{near[0]:.1f}" y2="{near[1]:.1f}"/>')
     for p, label, box, (x, y) in zip(points, labels, boxes, spots):
         kind = f"mark c{titles.index(p.title)}" + (" hollow" if p.depth else "")
-        hint = f"{p.title} {p.format}, depth {p.depth}: {size_text(round(p.bytes, -5))}, {time_text(p.seconds)}, {1 / p.seconds:.0f} tokens/s"
+        hint = f"{p.title} {p.format}, depth {p.depth}: {p.bytes / 1e9:.2f} GB, {time_text(p.seconds)}, {1 / p.seconds:.0f} tokens/s"
         parts.append(f"<g><title>{html.escape(hint)}</title>{marker(SHAPES[formats.index(p.format) % len(SHAPES)], x, y, kind)}</g>")
-        parts.append(text(box[0], (box[1] + box[3]) / 2 + 4, label))
+        parts.append(text(box[0], (box[1] + box[3]) / 2 + 4, label, f"t{titles.index(p.title)}"))
     return "\n".join(parts + ["</svg>"]) + "\n"

@@ -411,7 +411,7 @@ def main():
     try:
         for number, (model, form, item) in enumerate(items):
             path = f"{model['name']}/{form}/{item}"
-            if options.budget and time.monotonic() - start > options.budget:
+            if options.budget is not None and time.monotonic() - start > options.budget:
                 benchmark.results["errors"].append({"item": path, "message": f"not begun: --budget of {options.budget:g} s is spent"})
                 benchmark.write()
                 continue
