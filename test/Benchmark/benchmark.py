@@ -124,11 +124,29 @@ def failures(suite):
                 [f"m/{form}/{item}" for form in model["formats"] for item in ("generate", "bench")], "list of errors")
     suite.script("run.py", programs, plans, memory, "-o", output, "--budget", 0, status=1)
     suite.check("not begun" in json.loads(output.read_text())["errors"][0]["message"], "no word about the spent budget")
+    check_keep(suite, programs, plans, memory, output)
     suite.script("run.py", programs, suite.work, memory, "-o", output, status=2)
     model["checkpoint_bytes"] = 1 << 60
     (plans / "plans.json").write_text(json.dumps({"format": 1, "models": [model]}))
     suite.script("run.py", programs, plans, memory, "-o", output, "--only", "m/bf16/bench", status=1)
     suite.check("GB free, expected" in json.loads(output.read_text())["errors"][0]["message"], "no word about the small work folder")
+
+
+def check_keep(suite, programs, plans, memory, output):
+    """--keep leaves the checkpoint, and only that, for the next run, which deletes it."""
+    words = (programs, plans, memory, "-o", output, "--only", "m/bf16/bench")
+    suite.script("run.py", *words, "--keep", status=1)
+    suite.equal(sorted(path.name for path in memory.iterdir()), ["m", "m.complete"], "what --keep leaves")
+    suite.check("seconds" in json.loads(output.read_text())["models"]["m"]["checkpoint"], "the first checkpoint was not written")
+    suite.script("run.py", *words, status=1)
+    suite.check(json.loads(output.read_text())["models"]["m"]["checkpoint"].get("reused"), "the kept checkpoint was not found")
+    suite.equal(list(memory.iterdir()), [], "what is left behind --keep")
+    suite.script("run.py", *words[:-1], "m/q8/bench", "--merge", output, status=1)
+    results = json.loads(output.read_text())
+    suite.equal([error["item"] for error in results["errors"]], ["m/bf16/bench", "m/q8/bench"], "errors of two merged runs")
+    suite.equal(list(results["models"]["m"]["formats"]), ["bf16", "q8"], "formats of two merged runs")
+    merged = suite.script("run.py", *words, "--merge", plans / "plans.json", status=2)
+    suite.check("leave out --merge" in merged.stderr, f"no word about a wrong --merge: {merged.stderr}")
 
 
 ROWS = (

@@ -92,6 +92,11 @@ class Benchmark:
             "quick": options.quick, "processors": os.cpu_count(), "device": None, "models": {}, "errors": [],
         }
 
+    def merge(self, older):
+        """Begins with the items of another run; those that are measured again replace them."""
+        self.results["models"] = older["models"]
+        self.results["errors"] = older["errors"]
+
     # -- Commands ----------------------------------------------------------------------------------------------------------------
 
     def environment(self, key, fresh=False):
@@ -129,10 +134,11 @@ class Benchmark:
 
     # -- Files -------------------------------------------------------------------------------------------------------------------
 
-    def need_room(self, size_bytes):
-        free = shutil.disk_usage(self.work).free
+    def need_room(self, folder, size_bytes):
+        folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(folder).free
         if free < size_bytes:
-            raise ItemError(f"work folder has {free / 1e9:.1f} GB free, expected {size_bytes / 1e9:.1f} GB, choose a larger one or fewer --layers")
+            raise ItemError(f"'{folder}' has {free / 1e9:.1f} GB free, expected {size_bytes / 1e9:.1f} GB, choose a larger one or fewer --layers")
 
     def once(self, known, key, make):
         """make() the first time, then the same result or the same failure."""
@@ -155,7 +161,7 @@ class Benchmark:
             record["checkpoint"] = {"reused": True, "bytes": model["checkpoint_bytes"]}
             return folder
         shutil.rmtree(folder, ignore_errors=True)
-        self.need_room(model["checkpoint_bytes"])
+        self.need_room(self.work, model["checkpoint_bytes"])
         shape = ["--preset", model.get("preset")]
         if "config" in model:
             config = self.work / f"{model['name']}.config.json"
@@ -173,8 +179,9 @@ class Benchmark:
 
     def make_packed(self, model, form):
         checkpoint = self.checkpoint(model)
-        file = self.work / f"{model['name']}.{form}.packed"
-        self.need_room(model["checkpoint_bytes"] * {"q8": 8.5, "q4": 4.5}[form] / 16)
+        folder = self.options.packed_dir or self.work
+        file = folder / f"{model['name']}.{form}.packed"
+        self.need_room(folder, model["checkpoint_bytes"] * {"q8": 8.5, "q4": 4.5}[form] / 16)
         done = self.command([self.options.bin_dir / "qwen-pack", self.options.plan_dir / model["plans"][form], "--weights", checkpoint,
                              "-o", file, "--quiet"])
         packed = {"seconds": round(done.seconds, 2), "bytes": file.stat().st_size}
@@ -182,22 +189,21 @@ class Benchmark:
         print(f"  packed {model['name']} {form}: {packed['bytes'] / 1e9:.2f} GB in {done.seconds:.1f} s", flush=True)
         return file
 
-    def drop_packed(self, model, form):
-        file = self.packed.pop((model["name"], form), None)
-        if isinstance(file, pathlib.Path) and not self.options.keep:
+    def drop_packed(self, name, form):
+        file = self.packed.pop((name, form), None)
+        if isinstance(file, pathlib.Path):
             file.unlink(missing_ok=True)
 
     def clean(self):
+        shutil.rmtree(self.work / "caches", ignore_errors=True)
+        for key in list(self.packed):
+            self.drop_packed(*key)
         if self.options.keep:
             return
-        shutil.rmtree(self.work / "caches", ignore_errors=True)
         for name in self.checkpoints:
             (self.work / f"{name}.complete").unlink(missing_ok=True)
             (self.work / f"{name}.config.json").unlink(missing_ok=True)
             shutil.rmtree(self.work / name, ignore_errors=True)
-        for file in self.packed.values():
-            if isinstance(file, pathlib.Path):
-                file.unlink(missing_ok=True)
 
     # -- Results -----------------------------------------------------------------------------------------------------------------
 
@@ -311,6 +317,7 @@ class Benchmark:
 
     def run_item(self, model, form, item):
         start = time.monotonic()
+        self.results["errors"] = [e for e in self.results["errors"] if e["item"] != f"{model['name']}/{form}/{item}"]
         try:
             result = getattr(self, item)(model, form)
         except (ItemError, OSError, ValueError, KeyError) as error:
@@ -374,32 +381,42 @@ def parse_arguments():
     parser.add_argument("--budget", type=float, help="seconds behind which no further item begins (default: none)")
     parser.add_argument("--device", help="passed to qwenrt")
     parser.add_argument("--allow-cpu", action="store_true", help="passed to qwenrt; for tests, no measurement")
-    parser.add_argument("--keep", action="store_true", help="leave checkpoints and packed weights for the next run")
+    parser.add_argument("--keep", action="store_true", help="leave the checkpoints for the next run")
+    parser.add_argument("--merge", type=pathlib.Path, help="results.json of an earlier part of the run, to complete (default: none)")
+    parser.add_argument("--packed-dir", type=pathlib.Path, help="folder for packed weights (default: WORK_DIR)")
     parser.add_argument("--list", action="store_true", help="print the items and end")
     parser.add_argument("--revision", help="git revision of the programs (default: that of plans.json)")
     return parser.parse_args()
 
 
-def load_plans(folder):
+def load_json(path, kind):
+    """A plans.json or results.json of the format that this script knows; None for anything else."""
     try:
-        plans = json.loads((folder / "plans.json").read_text())
-        return plans if plans["format"] == 1 and isinstance(plans["models"], list) else None
+        content = json.loads(path.read_text())
+        return content if content["format"] == 1 and isinstance(content["models"], kind) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def main():
     options = parse_arguments()
-    plans = load_plans(options.plan_dir)
+    plans = load_json(options.plan_dir / "plans.json", list)
     if plans is None:
         print(f"run.py: error: no plans.json of format 1 in '{options.plan_dir}', expected one, run plans.py", file=sys.stderr)
+        return 2
+    older = load_json(options.merge, dict) if options.merge else None
+    if options.merge and older is None:
+        print(f"run.py: error: '{options.merge}' is no results.json of format 1, expected one, leave out --merge", file=sys.stderr)
         return 2
     items = list(selected_items(options, plans))
     if options.list:
         print("\n".join(f"{model['name']}/{form}/{item}" for model, form, item in items))
         return 0
     options.work_dir.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: results written, memory given back
     benchmark = Benchmark(options, plans)
+    if older:
+        benchmark.merge(older)
     start = time.monotonic()
     try:
         benchmark.find_device()
@@ -420,7 +437,7 @@ def main():
             print(f"  {summary(item, result)} ({result['seconds']:.1f} s)", flush=True)
             # Items of one format follow each other; its packed file makes room for the next.
             if number + 1 == len(items) or items[number + 1][:2] != (model, form):
-                benchmark.drop_packed(model, form)
+                benchmark.drop_packed(model["name"], form)
     except KeyboardInterrupt:
         benchmark.results["errors"].append({"item": "all", "message": "interrupted"})
     finally:
