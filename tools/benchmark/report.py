@@ -237,10 +237,10 @@ def points(results):
 
 def write_section(path, text):
     """Replaces what stands between BEGIN and END, or writes the file."""
-    old = path.read_text() if path.exists() else ""
+    old = path.read_text(encoding="utf-8") if path.exists() else ""
     before, begin, rest = old.partition(BEGIN)
     _, end, after = rest.partition(END)
-    path.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}" if begin and end else text)
+    path.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}" if begin and end else text, encoding="utf-8")
 
 
 def main():
@@ -267,7 +267,7 @@ def main():
         if not found or not ceiling:
             print("report.py: error: no decode measurement with a read bandwidth, expected at least one to plot, run the bench items", file=sys.stderr)
             return 1
-        options.svg.write_text(roofline.draw(found, ceiling * 1e9, (results.get("device") or {}).get("name", "")))
+        options.svg.write_text(roofline.draw(found, ceiling * 1e9, (results.get("device") or {}).get("name", "")), encoding="utf-8")
     return 0
 
 
