@@ -34,6 +34,9 @@ void addLayer(const DecoderConfig &config, uint64_t layer, std::vector<TensorSpe
   specs.push_back({prefix + "self_attn.q_norm.weight", {config.headDim}, Norm});
   specs.push_back({prefix + "self_attn.k_norm.weight", {config.headDim}, Norm});
   projection("self_attn.o_proj", hidden, queryWidth, config.attentionBias);
+  auto isOutput = [&](const TensorSpec &spec) { return spec.name == prefix + "self_attn.o_proj.weight"; };
+  if (config.sparse[layer])
+    std::find_if(specs.rbegin(), specs.rend(), isOutput)->role = AttentionOutput;
   specs.push_back({prefix + "post_attention_layernorm.weight", {hidden}, Norm});
   if (config.sparse[layer]) {
     const uint64_t expertWidth = config.experts->intermediateSize;
@@ -100,7 +103,9 @@ void qwenc::splitStackedExperts(const DecoderConfig &config, Checkpoint &checkpo
 
 std::vector<TensorSpec> qwenc::decoderTensors(const DecoderConfig &config) {
   std::vector<TensorSpec> specs;
-  specs.push_back({config.embeddingName(), {config.vocabSize, config.hiddenSize}, TensorRole::Embedding});
+  specs.push_back({config.embeddingName(),
+                   {config.vocabSize, config.hiddenSize},
+                   config.tieWordEmbeddings ? TensorRole::Embedding : TensorRole::UntiedEmbedding});
   for (uint64_t layer = 0; layer < config.layers; ++layer)
     addLayer(config, layer, specs);
   specs.push_back({config.prefix + "norm.weight", {config.hiddenSize}, TensorRole::Norm});

@@ -15,7 +15,7 @@
 namespace qwenc {
 
 /// What a tensor is for; decides how a synthetic one is filled.
-enum class TensorRole : uint8_t { Embedding, Norm, Linear, Bias, Router };
+enum class TensorRole : uint8_t { Embedding, UntiedEmbedding, Norm, Linear, AttentionOutput, Bias, Router };
 
 struct TensorSpec {
   std::string name;

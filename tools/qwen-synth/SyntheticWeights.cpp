@@ -31,6 +31,12 @@ Distribution distributionOf(const TensorSpec &spec) {
   switch (spec.role) {
   case TensorRole::Embedding:
     return {0.0, 4.0 / std::sqrt(width)};
+  case TensorRole::UntiedEmbedding:
+    return {0.0, 1.0};
+  case TensorRole::AttentionOutput:
+    // Attention over many tokens with random keys adds their mean, nearly the same to each. Were it large, all tokens of a
+    // mixture would look alike after some layers and choose the same experts.
+    return {0.0, 0.25 / std::sqrt(width)};
   case TensorRole::Norm:
     return {1.0, 0.05};
   case TensorRole::Linear:

@@ -34,7 +34,7 @@ using plan::Access;
 namespace {
 constexpr uint32_t kKeyBlock = 64;      // a split has a multiple of them: fewer cost as much, and combining costs more
 constexpr uint32_t kSplitsAhead = 16;   // splits whose parts are on their way at the same time
-constexpr uint32_t kMostHeads = 4;      // of a workgroup: each takes two registers per element of an access
+constexpr uint32_t kMostHeads = 2;      // of a workgroup: each lengthens its chain; the others find the keys in the cache
 constexpr uint32_t kKeysEach = 4;       // keys of a tile that one invocation reads
 constexpr uint32_t kMostSlots = 64;     // rows read side by side
 constexpr uint32_t kSumBytes = 9 << 12; // workgroup memory for sums that meet at the same time
