@@ -50,7 +50,7 @@ Schedule schedule(const Linear &linear, const TargetProfile &target) {
   // With the padding of packed weights, and in whole turns, as far as workgroup memory goes.
   uint32_t most = std::min((sum ? kMaxStagedSum : kMaxStaged) / linear.weights().unitWeights(),
                            (target.maxSharedBytes - kOtherShared) / (s.pitch * 16));
-  s.stagedVectors = std::min(s.vectors, size ? most / size * size : most);
+  s.stagedVectors = std::min(s.vectors, size ? std::max(1u, most / size) * size : most);
   if (size == 0) {
     s.invocations = 256;
     return s;
