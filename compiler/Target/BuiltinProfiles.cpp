@@ -44,6 +44,7 @@ TargetProfile nvidiaH200() {
   profile.computeUnits = 132;
   profile.kvFormat = KvFormat::F16;
   profile.prefillChunk = 512;
+  profile.mixturePrefillChunk = 2048;
   profile.decodeSplits = 16;
   profile.narrowMatrixOperands = true;
   profile.readBytesPerNs = 4450;

@@ -106,6 +106,8 @@ const Key kKeys[] = {
     {"compute_units", [](TargetProfile &p, const json &v) { return setInteger(p.computeUnits, v, 1, 65536); }},
     {"kv_format", setKvFormat},
     {"prefill_chunk", [](TargetProfile &p, const json &v) { return setInteger(p.prefillChunk, v, 1, 16384); }},
+    {"mixture_prefill_chunk",
+     [](TargetProfile &p, const json &v) { return setInteger(p.mixturePrefillChunk, v, 1, 16384); }},
     {"decode_splits", [](TargetProfile &p, const json &v) { return setInteger(p.decodeSplits, v, 1, 256); }},
     {"narrow_matrix_operands", [](TargetProfile &p, const json &v) { return setFlag(p.narrowMatrixOperands, v); }},
     {"read_bytes_per_ns",

@@ -43,6 +43,7 @@ struct TargetProfile {
   // Choices.
   KvFormat kvFormat = KvFormat::F32;
   uint32_t prefillChunk = 64;        ///< rows of one prefill run
+  uint32_t mixturePrefillChunk = 0;  ///< the same for mixtures of experts, whose weights more rows share; 0: as others
   uint32_t decodeSplits = 4;         ///< workgroups over the keys of one key/value head in decode
   bool narrowMatrixOperands = false; ///< prefill activations that only feed matrix units are stored as bf16
 

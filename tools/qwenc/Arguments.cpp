@@ -173,19 +173,22 @@ Status qwenc::checkMediaLimits(const Arguments &arguments, const std::string &ar
                                              arguments.mediaLimit + ", leave the option out");
 }
 
-Result<CompileOptions> qwenc::compileOptions(const Arguments &arguments, uint64_t modelMaxPositions) {
+Result<CompileOptions> qwenc::compileOptions(const Arguments &arguments, const graph::Graph &graph) {
   CompileOptions options;
   QWENRT_ASSIGN_OR_RETURN(options.target, loadTargetProfile(arguments.target));
   options.weightsFormat = arguments.weightsFormat;
   // Positions are counted in 32 bits; a model that states no limit has only that one.
   int64_t limit = std::numeric_limits<int32_t>::max();
-  if (modelMaxPositions > 0)
-    limit = std::min<uint64_t>(modelMaxPositions, limit);
+  if (graph.model.maxPositions > 0)
+    limit = std::min<uint64_t>(graph.model.maxPositions, limit);
   options.maxContext = arguments.maxContext.value_or(std::min(limit, defaultMaxContext));
   if (options.maxContext < 1 || options.maxContext > limit)
     return usage("--max-context is " + std::to_string(options.maxContext) + ", expected 1 to " + std::to_string(limit) +
                  " positions, the limit of the model, choose a number in this range");
-  int64_t chunk = arguments.prefillChunk.value_or(options.target.prefillChunk);
+  // An expert sees a few of a chunk's rows: more rows make better use of its weights.
+  bool isMixture = !graph.stacks.empty() && options.target.mixturePrefillChunk > 0;
+  int64_t chunk =
+      arguments.prefillChunk.value_or(isMixture ? options.target.mixturePrefillChunk : options.target.prefillChunk);
   constexpr int64_t maxChunk = 65536;
   if (chunk < 1 || chunk > maxChunk)
     return usage("--prefill-chunk is " + std::to_string(chunk) + ", expected 1 to " + std::to_string(maxChunk) +

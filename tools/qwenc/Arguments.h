@@ -3,6 +3,7 @@
 #pragma once
 
 #include "compiler/Pipelines/Phases.h"
+#include "models/Graph/Graph.h"
 #include "qwenrt/Status.h"
 
 #include <cstdint>
@@ -33,8 +34,8 @@ qwenrt::Result<std::optional<Arguments>> parseArguments(int argc, char **argv);
 /// Refuses limits of media inputs for a model that has none. Errors: Unsupported.
 qwenrt::Status checkMediaLimits(const Arguments &arguments, const std::string &architecture);
 
-/// What the passes need, from the arguments, the target and the model's limit (0: none). Errors: InvalidUsage, those of
-/// loadTargetProfile().
-qwenrt::Result<CompileOptions> compileOptions(const Arguments &arguments, uint64_t modelMaxPositions);
+/// What the passes need, from the arguments, the target and the model: its limit of positions (0: none), and whether it
+/// has experts. Errors: InvalidUsage, those of loadTargetProfile().
+qwenrt::Result<CompileOptions> compileOptions(const Arguments &arguments, const graph::Graph &graph);
 
 } // namespace qwenc

@@ -49,7 +49,7 @@ std::string absoluteFolderOf(const std::string &path) {
 Status compile(const Arguments &arguments) {
   QWENRT_ASSIGN_OR_RETURN(graph::Graph graph, graph::readGraphFile(arguments.graphPath));
   QWENRT_RETURN_IF_ERROR(checkMediaLimits(arguments, graph.model.architecture));
-  QWENRT_ASSIGN_OR_RETURN(CompileOptions options, compileOptions(arguments, graph.model.maxPositions));
+  QWENRT_ASSIGN_OR_RETURN(CompileOptions options, compileOptions(arguments, graph));
   QWENRT_RETURN_IF_ERROR(createDumpFolder(arguments.dumpFolder));
 
   mlir::DialectRegistry registry;

@@ -55,8 +55,11 @@ Schedule schedule(const Linear &linear, const TargetProfile &target) {
     s.invocations = 256;
     return s;
   }
-  // Four subgroups: small workgroups leave and are replaced evenly.
-  s.invocations = std::min<uint32_t>({256, target.maxWorkgroupInvocations, std::max<uint32_t>(size * 4, 64)});
+  // Four subgroups: small workgroups leave and are replaced evenly. Eight where a workgroup first chooses experts and
+  // reads little: what all of them repeat would cost more than what they read.
+  bool repeats = linear.route && linear.format != WeightFormat::BF16;
+  s.invocations =
+      std::min<uint32_t>({256, target.maxWorkgroupInvocations, std::max<uint32_t>(size * (repeats ? 8 : 4), 64)});
   uint32_t subgroups = s.invocations / size;
   // More outputs per subgroup share the staging; stop while the grid still fills the machine several times.
   uint64_t outputs = uint64_t(linear.n) * linear.resultRows();
@@ -231,6 +234,7 @@ private:
         }
         four.push_back(v);
       }
+      applyInputFactors(slot.slot, four);
       k.ifThen(slot.slot < stagedCount * s.slots, [&] { k.store(staged, stagedPlace(slot.slot), four); });
     }
   }
@@ -323,6 +327,18 @@ private:
       sum = readers[0].endUnit(unit, unitSum, sum);
   }
 
+  /// What packed weights ask of their input: the four elements `slot` are one half of eight.
+  void applyInputFactors(Val slot, Vals &four) {
+    const WeightReader &reader = readers.front();
+    for (unsigned e = 0; e < 4; ++e) {
+      double even = reader.inputFactor(e), odd = reader.inputFactor(4 + e);
+      if (even != odd)
+        four[e] = four[e] * k.select((slot & 1) == 0, k.f32(even), k.f32(odd));
+      else if (even != 1)
+        four[e] = four[e] * even;
+    }
+  }
+
   /// Where the four input elements `slot` lie in workgroup memory.
   Val stagedPlace(Val slot) { return s.pitch == s.slots ? slot : slot + slot / s.slots; }
 
@@ -335,6 +351,7 @@ private:
                                Vals four;
                                for (unsigned part = 0; part < 4; part += step)
                                  stageElements(slot * 4 + (base * s.slots * 4 + part), step, squares, four);
+                               applyInputFactors(slot, four);
                                k.store(staged, stagedPlace(slot), four);
                                return {squares};
                              })[0];

@@ -30,8 +30,31 @@ Vals WeightReader::unscaledEight(const Unit &unit, unsigned part) {
   Vals words = k.wordsOf16(unit.raw), result;
   unsigned perWord = 32 / qwenrt::weightBits(layout.format);
   for (unsigned word = part * 8 / perWord; word < (part + 1) * 8 / perWord; ++word)
-    result.append(unpack(words[word], k.u32(0), perWord));
+    for (unsigned i = 0; i < perWord; ++i) {
+      auto [shift, raise] = placeOf(i);
+      Val shifted = shift ? words[word] >> shift : words[word];
+      uint32_t bits = qwenrt::weightBits(layout.format), mask = ((1u << bits) - 1) << raise;
+      double bias = 8388608.0 + double(1u << (bits - 1 + raise));
+      result.push_back(k.bitcastToF32((shifted & mask) | 0x4b000000u) - bias);
+    }
   return result;
+}
+
+WeightReader::Place WeightReader::placeOf(unsigned i) const {
+  const unsigned bits = qwenrt::weightBits(layout.format), mantissa = 23;
+  Place place = {0, 0};
+  for (unsigned at = 0; at < i; ++at) {
+    place.raise += bits;
+    if (place.raise + bits > mantissa)
+      place = {place.shift + place.raise, 0};
+  }
+  return place;
+}
+
+double WeightReader::inputFactor(unsigned i) const {
+  if (!isPacked())
+    return 1;
+  return 1.0 / double(1u << placeOf(i % (32 / qwenrt::weightBits(layout.format))).raise);
 }
 
 //===------------------------------------------------------------------------------------------------------------===//

@@ -47,8 +47,11 @@ public:
     Val scale; ///< none for bf16
   };
   Unit loadUnit(Val row, Val unit);
-  /// Weights part * 8 .. part * 8 + 7 of the unit, without the scale.
+  /// Weights part * 8 .. part * 8 + 7 of the unit, without the scale, each divided by inputFactor(its index in the eight):
+  /// a weight that stays at its place in the word is some power of two too large, which costs less than to shift it.
   Vals unscaledEight(const Unit &unit, unsigned part);
+  /// What the input of weight \p i of eight is multiplied by for that, a power of two.
+  double inputFactor(unsigned i) const;
   /// What a sum over a unit's products of unscaled weights begins with, and how it joins the sum over the row.
   Val beginUnit(Val sum) { return isPacked() ? k.f32(0) : sum; }
   Val endUnit(const Unit &unit, Val unitSum, Val sum) { return isPacked() ? k.fma(unitSum, unit.scale, sum) : unitSum; }
@@ -69,6 +72,11 @@ private:
   Val loadScale(Val row, Val block);
   /// Weights first .. first + count - 1 of a word (first counts weights), unbiased and exact.
   Vals unpack(Val word, Val first, unsigned count);
+  /// Bits of the word that are shifted away before weight \p i of it is taken, and the bits that stay below it.
+  struct Place {
+    unsigned shift, raise;
+  };
+  Place placeOf(unsigned i) const;
 
   KernelBuilder &k;
   Buffer buffer;
