@@ -12,8 +12,8 @@
 // WIDE: plan.kernel @gemv_n512_k4096 workgroup [256, 1, 1] subgroup 64
 // UNKNOWN: plan.kernel @gemv_n512_k4096 workgroup [256, 1, 1] subgroup 0
 
-// Sixteen turns of 32 lanes. The input and the weights of eight turns are asked for before anything waits,
-// CHECK-COUNT-16: spirv.Load "PhysicalStorageBuffer"
+// Sixteen turns of 32 lanes. The input and the weights of four turns are asked for before anything waits,
+// CHECK-COUNT-12: spirv.Load "PhysicalStorageBuffer"
 // CHECK-NOT: spirv.Load "PhysicalStorageBuffer"
 // CHECK: spirv.ControlBarrier <Workgroup>
 // then those of another turn before each that is multiplied.
@@ -21,9 +21,9 @@
 // CHECK-NOT: spirv.Load "PhysicalStorageBuffer"
 // CHECK-COUNT-8: spirv.GL.Fma
 // CHECK-NOT: spirv.GL.Fma
-// CHECK-COUNT-7: spirv.Load "PhysicalStorageBuffer"
+// CHECK-COUNT-11: spirv.Load "PhysicalStorageBuffer"
 // CHECK-NOT: spirv.Load "PhysicalStorageBuffer"
-// CHECK-COUNT-72: spirv.GL.Fma
+// CHECK-COUNT-40: spirv.GL.Fma
 // CHECK-NOT: spirv.GL.Fma
 // CHECK: spirv.Store "PhysicalStorageBuffer"
 // CHECK: plan.dispatch @gemv_n512_k4096 groups [128, 1, 1]

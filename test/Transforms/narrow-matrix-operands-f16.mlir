@@ -1,6 +1,6 @@
 // RUN: qwen-opt %s --qwen-narrow-matrix-operands=f16=true | FileCheck %s
 // RUN: qwen-opt %s --qwen-narrow-matrix-operands | FileCheck %s --check-prefix=BF16
-// (BF16: the same without the option.)
+// The second run shows the same without the option.
 
 // What has a bound is stored as it is. A product leaves at 1/64 of its value, inside the range of f16, and what reads it
 // multiplies its sums, not its extras, by 64.

@@ -2,8 +2,8 @@
 //
 // A subgroup computes one or a few outputs; its lanes walk along the weight rows in 16-byte steps. The input row is
 // staged in workgroup memory by all invocations, through the prologue, because every workgroup needs all of it. Weights
-// do not depend on the step before, so where a whole row fits in registers its loads are issued before the staging: the
-// memory works while the prologue waits.
+// do not depend on the step before, so where a whole row is staged the loads of the first turns are issued before the
+// staging, and later ones a few turns ahead: the memory works while the prologue waits.
 //
 //===------------------------------------------------------------------------------------------------------------===//
 
@@ -50,7 +50,7 @@ Schedule schedule(const Linear &linear, const TargetProfile &target) {
   // With the padding of packed weights, and in whole turns, as far as workgroup memory goes.
   uint32_t most = std::min((sum ? kMaxStagedSum : kMaxStaged) / linear.weights().unitWeights(),
                            (target.maxSharedBytes - kOtherShared) / (s.pitch * 16));
-  s.stagedVectors = std::min(s.vectors, size ? most / size * size : most);
+  s.stagedVectors = std::min(s.vectors, size ? std::max(1u, most / size) * size : most);
   if (size == 0) {
     s.invocations = 256;
     return s;
