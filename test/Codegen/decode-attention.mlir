@@ -1,10 +1,10 @@
-// Ten query heads of a key head are divided among three workgroups of at most four heads each. The one that finishes
+// Eleven query heads of a key head are divided among six workgroups of at most two heads each. The one that finishes
 // last combines the splits; it learns so from a counter in the state block, and the next step reads one row.
 
 // RUN: qwen-opt %s --convert-qwen-to-plan=target=nvidia-h200 | FileCheck %s
 // RUN: qwen-opt %s --convert-qwen-to-plan=target=generic | FileCheck %s
 
-// CHECK: plan.kernel @decode_attention_h10kv1d16_c96_f16_s5
+// CHECK: plan.kernel @decode_attention_h11kv1d16_c96_f16_s5
 // CHECK-SAME: state read_write
 // What other workgroups left is read past the caches of this one's core.
 // CHECK: Coherent
@@ -20,22 +20,22 @@
 // CHECK: spirv.MemoryBarrier <Device>
 // CHECK-NOT: spirv.AtomicIAdd
 
-// CHECK: plan.kernel @combine_splits5_h10d16
-// CHECK: plan.dispatch @decode_attention_h10kv1d16_c96_f16_s5{{.*}} groups [1, 5, 3]
-// CHECK: plan.dispatch @combine_splits5_h10d16
+// CHECK: plan.kernel @combine_splits5_h11d16
+// CHECK: plan.dispatch @decode_attention_h11kv1d16_c96_f16_s5{{.*}} groups [1, 5, 6]
+// CHECK: plan.dispatch @combine_splits5_h11d16
 module attributes {qwen.max_context = 96 : i64} {
   qwen.state @k : tensor<96x1x16xf16>
   qwen.state @v : tensor<96x1x16xf16>
 
-  func.func @decode(%qkv: tensor<1x192xf32> {qwen.binding = "hidden"}) -> (tensor<1x160xf32> {qwen.name = "row"})
+  func.func @decode(%qkv: tensor<1x208xf32> {qwen.binding = "hidden"}) -> (tensor<1x176xf32> {qwen.name = "row"})
       attributes {qwen.role = "next_greedy", qwen.rows = 1 : i64} {
     %kc = qwen.read_state @k : tensor<96x1x16xf16>
     %vc = qwen.read_state @v : tensor<96x1x16xf16>
     %p, %k1, %v1 = qwen.decode_attention %qkv norms() caches(%kc, %vc)
-        {num_heads = 10 : i64, num_kv_heads = 1 : i64, head_dim = 16 : i64, theta = 1.0e6 : f64, scale = 0.25 : f64, splits = 5 : i64}
-        : (tensor<1x192xf32>, tensor<96x1x16xf16>, tensor<96x1x16xf16>)
-        -> (tensor<10x5x18xf32>, tensor<96x1x16xf16>, tensor<96x1x16xf16>)
-    %row = qwen.combine_splits %p : tensor<10x5x18xf32> -> tensor<1x160xf32>
-    return %row : tensor<1x160xf32>
+        {num_heads = 11 : i64, num_kv_heads = 1 : i64, head_dim = 16 : i64, theta = 1.0e6 : f64, scale = 0.25 : f64, splits = 5 : i64}
+        : (tensor<1x208xf32>, tensor<96x1x16xf16>, tensor<96x1x16xf16>)
+        -> (tensor<11x5x18xf32>, tensor<96x1x16xf16>, tensor<96x1x16xf16>)
+    %row = qwen.combine_splits %p : tensor<11x5x18xf32> -> tensor<1x176xf32>
+    return %row : tensor<1x176xf32>
   }
 }
