@@ -161,7 +161,7 @@ ROWS = (
     "touches at least 120 and in the median 126 of 128 experts of a layer",
     "driver 1; 2026-01-02; revision abc; target nvidia-h200; read bandwidth 4,000 GB/s.",
     "- `qwen3-0.6b/q4/generate`: lost the device",
-    "measured by this project on one NVIDIA H200",
+    "measured separately, not in this run, on one NVIDIA H200",
 )
 
 
