@@ -1002,6 +1002,24 @@ func.func @f(%x: tensor<1x8xf32>) {
 // -----
 
 // (C26)
+func.func @f(%l: tensor<1x8xf32>) -> tensor<1x4xf32> {
+  // expected-error @+1 {{is joined to no product, expected that a qwen.fused_experts of [R, K] is the first to read it}}
+  %0, %1 = qwen.route %l joined : (tensor<1x8xf32>) -> (tensor<1x4xf32>, tensor<1x4xi32>)
+  return %0 : tensor<1x4xf32>
+}
+
+// -----
+
+// (C26)
+func.func @f(%l: tensor<2x8xf32>) {
+  // expected-error @+1 {{dimension 0 of logits is 2, expected 1}}
+  %0, %1 = qwen.route %l joined : (tensor<2x8xf32>) -> (tensor<2x4xf32>, tensor<2x4xi32>)
+  return
+}
+
+// -----
+
+// (C26)
 func.func @f(%x: tensor<2x8xf32, #qwen.rows<S>>) {
   // expected-error @+1 {{indices counts other rows than the input, expected the same rows encoding}}
   %0, %1 = qwen.route %x : (tensor<2x8xf32, #qwen.rows<S>>) -> (tensor<2x4xf32, #qwen.rows<S>>, tensor<2x4xi32>)
