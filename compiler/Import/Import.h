@@ -1,5 +1,4 @@
-//===- Import.h - model.json to the qwen dialect ---------------------------------------------------------*- C++
-//-*-===//
+//===- Import.h - model.json to the qwen dialect -----------------------------------------------------------------===//
 //
 // The only code that turns a graph document into IR. It rewrites nothing: one operation of the document is one
 // operation of the dialect, and its location is the name of the value it defines, so that a message or a trace can name

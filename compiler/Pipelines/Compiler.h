@@ -1,5 +1,4 @@
-//===- Compiler.h - Running the phases -------------------------------------------------------------------*- C++
-//-*-===//
+//===- Compiler.h - Running the phases ---------------------------------------------------------------------------===//
 #pragma once
 
 #include "compiler/Pipelines/Phases.h"

@@ -1,5 +1,4 @@
-//===- Phases.h - The table of contents of the compiler --------------------------------------------------*- C++
-//-*-===//
+//===- Phases.h - The table of contents of the compiler ----------------------------------------------------------===//
 //
 // One list of phases drives `qwenc --compile-to`, `--dump-intermediates-to` and the tests.
 //

@@ -1,5 +1,4 @@
-//===- Registration.h - What qwen-opt and qwenc know -----------------------------------------------------*- C++
-//-*-===//
+//===- Registration.h - What qwen-opt and qwenc know -------------------------------------------------------------===//
 #pragma once
 
 #include "mlir/IR/DialectRegistry.h"

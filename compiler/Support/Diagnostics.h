@@ -1,5 +1,4 @@
-//===- Diagnostics.h - MLIR's diagnostics as a Status ----------------------------------------------------*- C++
-//-*-===//
+//===- Diagnostics.h - MLIR's diagnostics as a Status ------------------------------------------------------------===//
 #pragma once
 
 #include "qwenrt/Status.h"

@@ -1,5 +1,4 @@
-//===- ElementwiseTree.h - Maximal trees of elementwise operations ---------------------------------------*- C++
-//-*-===//
+//===- ElementwiseTree.h - Maximal trees of elementwise operations -----------------------------------------------===//
 //
 // Shared by the fusions that turn silu, mul and add on tensors into a scalar body: epilogues and elementwise steps.
 //

@@ -1,5 +1,4 @@
-//===- Generator.h - The two functions of a text generator -----------------------------------------------*- C++
-//-*-===//
+//===- Generator.h - The two functions of a text generator -------------------------------------------------------===//
 #pragma once
 
 #include "dialects/qwen/QwenOps.h"

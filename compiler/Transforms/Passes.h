@@ -1,5 +1,4 @@
-//===- Passes.h - Passes from the model's functions to fused operations ----------------------------------*- C++
-//-*-===//
+//===- Passes.h - Passes from the model's functions to fused operations ------------------------------------------===//
 #pragma once
 
 #include "dialects/qwen/QwenOps.h"

@@ -1,5 +1,4 @@
-//===- QwenDialect.h - The qwen dialect, its attributes and enums ----------------------------------------*- C++
-//-*-===//
+//===- QwenDialect.h - The qwen dialect, its attributes and enums ------------------------------------------------===//
 //
 // What each attribute means stands in QwenDialect.td; why the dialect looks like this in README.md.
 //

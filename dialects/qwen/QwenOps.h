@@ -1,5 +1,4 @@
-//===- QwenOps.h - Operations of the qwen dialect --------------------------------------------------------*- C++
-//-*-===//
+//===- QwenOps.h - Operations of the qwen dialect ----------------------------------------------------------------===//
 #pragma once
 
 #include "dialects/qwen/QwenDialect.h"

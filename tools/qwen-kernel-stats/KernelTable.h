@@ -1,5 +1,4 @@
-//===- KernelTable.h - What a driver's compiler says about kernels, as text --------------------------------*- C++
-//-*-===//
+//===- KernelTable.h - What a driver's compiler says about kernels, as text --------------------------------------===//
 //
 // Statistics are named by the driver (VK_KHR_pipeline_executable_properties); the table shows those that decide speed
 // under one spelling, the JSON document all of them under their own names.

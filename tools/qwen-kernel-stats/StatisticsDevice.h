@@ -1,5 +1,4 @@
-//===- StatisticsDevice.h - A device opened to compile kernels and look at the result ---------------------*- C++
-//-*-===//
+//===- StatisticsDevice.h - A device opened to compile kernels and look at the result ----------------------------===//
 //
 // Nothing is allocated or executed, so a driver without hardware will do (RADV's null device).
 //

@@ -1,5 +1,4 @@
-//===- Arguments.h - Command line of qwenc ---------------------------------------------------------------*- C++
-//-*-===//
+//===- Arguments.h - Command line of qwenc -----------------------------------------------------------------------===//
 #pragma once
 
 #include "compiler/Pipelines/Phases.h"
