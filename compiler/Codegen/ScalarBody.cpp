@@ -2,6 +2,7 @@
 
 #include "compiler/Codegen/ScalarBody.h"
 
+#include "compiler/Codegen/Kernels/Kernels.h"
 #include "dialects/qwen/QwenOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -43,7 +44,10 @@ FailureOr<Val> emitBody(KernelBuilder &k, Region &body, ArrayRef<Val> arguments)
 
 std::string bodyName(Region &body) {
   std::string name;
+  SmallVector<double> constants;
   for (Operation &op : body.front()) {
+    if (auto constant = dyn_cast<arith::ConstantOp>(op))
+      constants.push_back(cast<FloatAttr>(constant.getValue()).getValueAsDouble());
     if (isa<qwen::YieldOp, arith::ConstantOp>(op))
       continue;
     name += (name.empty() ? "" : "_") + op.getName().stripDialect().str();
@@ -52,6 +56,9 @@ std::string bodyName(Region &body) {
   for (StringRef silu : {"negf_exp_addf_divf"})
     if (size_t at = name.find(silu.str()); at != std::string::npos)
       name.replace(at, silu.size(), "silu");
+  // Bodies of the same operations with other constants are other kernels; one, which silu has, needs no mention.
+  if (llvm::any_of(constants, [](double constant) { return constant != 1; }))
+    name += parameterTag(constants);
   return name;
 }
 
