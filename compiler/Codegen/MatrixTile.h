@@ -25,7 +25,7 @@ struct MatrixProduct {
 /// The part of a product that one workgroup computes, and how. Sides are in elements.
 struct MatrixTile {
   uint32_t rows = 0, columns = 0;                 ///< results of the workgroup; columns of each accumulator
-  uint32_t subgroupRows = 0, subgroupColumns = 0; ///< the part of one subgroup, multiples of 16
+  uint32_t subgroupRows = 0, subgroupColumns = 0; ///< the part of one subgroup: a multiple of 16, one of 32
   uint32_t depth = 0;                             ///< elements of k staged at once, a multiple of 16
   uint32_t ahead = 1;                             ///< stages that wait in registers, a multiple of `buffers`
   uint32_t buffers = 1;                           ///< stages in workgroup memory; 2 save a barrier per stage
@@ -37,7 +37,7 @@ struct MatrixTile {
   uint32_t stagePieces(uint32_t accumulators) const { return stageRows(accumulators) * pitch(); }
 
   /// Results leave through a strip of workgroup memory per subgroup: 16 rows, these columns of each accumulator.
-  uint32_t stripColumns() const { return subgroupColumns % 32 == 0 ? 32 : 16; }
+  static constexpr uint32_t stripColumns() { return 32; }
   /// Pieces of a strip's row; the two behind the results keep the rows of a matrix store in different banks.
   uint32_t stripPitch(uint32_t accumulators) const { return accumulators * stripColumns() / 4 + 2; }
   /// 16-byte pieces of workgroup memory: the strips take the place of the stages.

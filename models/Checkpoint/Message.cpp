@@ -35,3 +35,8 @@ std::string qwenc::errorText(std::string_view tool, const qwenrt::Status &status
   }
   return result + "\n";
 }
+
+int qwenc::reportError(std::string_view tool, const qwenrt::Status &status) {
+  std::fputs(errorText(tool, status).c_str(), stderr);
+  return status.code() == qwenrt::StatusCode::InvalidUsage ? 2 : 1;
+}

@@ -16,4 +16,7 @@ size_t appendPrintable(std::string_view text, size_t offset, std::string &result
 /// everything but the indented lines of a list of problems is made printable.
 std::string errorText(std::string_view tool, const qwenrt::Status &status);
 
+/// Prints errorText() to standard error. Returns the exit status that goes with it: 2 for wrong usage, else 1.
+int reportError(std::string_view tool, const qwenrt::Status &status);
+
 } // namespace qwenc

@@ -205,6 +205,20 @@ protected:
     SKIP_WITHOUT_DEVICE();
     ToolTest::SetUp();
   }
+
+  /// The entry "scale" turns the two floats 3 and 4 of \p input into 4 and 9.
+  void expectScaled(const qwenc::TensorData &input) {
+    ASSERT_TRUE(qwenc::writeSafetensors(folder.path("i.safetensors"), {&input, 1}).isOk());
+    Outcome outcome = run("--entry scale --inputs i.safetensors --outputs o.safetensors");
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_EQ(outcome.out, "");
+    auto header = qwenc::readSafetensorsHeader(folder.path("o.safetensors"));
+    ASSERT_TRUE(header.isOk());
+    float y[2];
+    std::memcpy(y, folder.read("o.safetensors").data() + header->tensors.at("y").offsetBytes, 8);
+    EXPECT_EQ(y[0], 4);
+    EXPECT_EQ(y[1], 9);
+  }
 };
 
 TEST_F(ToolDeviceTest, NeverFallsBackToTheCpu) {
@@ -304,14 +318,7 @@ TEST_F(ToolDeviceTest, HoldsAChat) {
 TEST_F(ToolDeviceTest, RunsAnEntry) {
   float x[2] = {3, 4};
   qwenc::TensorData tensor = {{"x", qwenc::StoredDType::F32, {2}}, std::as_bytes(std::span(x))};
-  ASSERT_TRUE(qwenc::writeSafetensors(folder.path("i.safetensors"), {&tensor, 1}).isOk());
-  EXPECT_PRINTS(run("--entry scale --inputs i.safetensors --outputs o.safetensors"), "");
-  auto header = qwenc::readSafetensorsHeader(folder.path("o.safetensors"));
-  ASSERT_TRUE(header.isOk());
-  float y[2];
-  std::memcpy(y, folder.read("o.safetensors").data() + header->tensors.at("y").offsetBytes, 8);
-  EXPECT_EQ(y[0], 4);
-  EXPECT_EQ(y[1], 9);
+  expectScaled(tensor);
   tensor.description.dtype = qwenc::StoredDType::I64;
   tensor.description.shape = {1};
   ASSERT_TRUE(qwenc::writeSafetensors(folder.path("i.safetensors"), {&tensor, 1}).isOk());
@@ -335,14 +342,7 @@ TEST_F(ToolDeviceTest, EntriesTakeIdsOf64Bits) {
   writePlan();
   int64_t x[2] = {0x40400000, 0x40800000}; // 3 and 4 as float
   qwenc::TensorData tensor = {{"x", qwenc::StoredDType::I64, {2}}, std::as_bytes(std::span(x))};
-  ASSERT_TRUE(qwenc::writeSafetensors(folder.path("i.safetensors"), {&tensor, 1}).isOk());
-  EXPECT_PRINTS(run("--entry scale --inputs i.safetensors --outputs o.safetensors"), "");
-  auto header = qwenc::readSafetensorsHeader(folder.path("o.safetensors"));
-  ASSERT_TRUE(header.isOk());
-  float y[2];
-  std::memcpy(y, folder.read("o.safetensors").data() + header->tensors.at("y").offsetBytes, 8);
-  EXPECT_EQ(y[0], 4);
-  EXPECT_EQ(y[1], 9);
+  expectScaled(tensor);
   x[1] = int64_t(1) << 32;
   ASSERT_TRUE(qwenc::writeSafetensors(folder.path("i.safetensors"), {&tensor, 1}).isOk());
   EXPECT_FAILS(run("--entry scale --inputs i.safetensors --outputs o.safetensors"), 1,

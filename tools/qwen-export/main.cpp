@@ -20,10 +20,7 @@ struct Arguments {
   std::vector<std::string> components;
 };
 
-int fail(const Status &status) {
-  std::fputs(errorText("qwen-export", status).c_str(), stderr);
-  return status.code() == StatusCode::InvalidUsage ? 2 : 1;
-}
+int fail(const Status &status) { return reportError("qwen-export", status); }
 
 /// The checkpoint as seen from the folder of model.json, so that both can be moved together.
 std::string relativePath(const std::string &checkpointFolder, const std::string &outputPath) {

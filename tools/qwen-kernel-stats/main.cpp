@@ -22,10 +22,7 @@ struct Arguments {
   bool json = false;
 };
 
-int fail(const Status &status) {
-  std::fputs(errorText("qwen-kernel-stats", status).c_str(), stderr);
-  return status.code() == StatusCode::InvalidUsage ? 2 : 1;
-}
+int fail(const Status &status) { return reportError("qwen-kernel-stats", status); }
 
 /// Kernel names become file names: nothing in a plan may write outside the folder.
 bool isFileName(std::string_view name) {

@@ -18,10 +18,7 @@ using qwenrt::StatusCode;
 
 namespace {
 
-int fail(const Status &status) {
-  std::fputs(errorText("qwen-pack", status).c_str(), stderr);
-  return status.code() == StatusCode::InvalidUsage ? 2 : 1;
-}
+int fail(const Status &status) { return reportError("qwen-pack", status); }
 
 int pack(const std::string &planPath, const std::string &output, PackOptions options, bool quiet) {
   Result<std::shared_ptr<const Plan>> plan = Plan::open(planPath);

@@ -21,10 +21,7 @@ struct Arguments {
   bool kernels = false, entries = false, weights = false;
 };
 
-int fail(const Status &status) {
-  std::fputs(errorText("qwen-plan-dump", status).c_str(), stderr);
-  return status.code() == StatusCode::InvalidUsage ? 2 : 1;
-}
+int fail(const Status &status) { return reportError("qwen-plan-dump", status); }
 
 /// Without options everything but the weights; the SPIR-V files alone need no text.
 PlanSections sectionsOf(const Arguments &arguments) {

@@ -19,10 +19,7 @@ struct Arguments {
   unsigned threads = std::clamp(std::thread::hardware_concurrency(), 1u, 64u);
 };
 
-int fail(const Status &status) {
-  std::fputs(errorText("qwen-synth", status).c_str(), stderr);
-  return status.code() == StatusCode::InvalidUsage ? 2 : 1;
-}
+int fail(const Status &status) { return reportError("qwen-synth", status); }
 
 Result<SynthesisOptions> optionsFrom(const Arguments &arguments) {
   SynthesisOptions options;

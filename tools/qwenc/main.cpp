@@ -78,10 +78,7 @@ Status compile(const Arguments &arguments) {
   return exportPlan(*module, graph, exportOptions, arguments.outputPath);
 }
 
-int fail(const Status &status) {
-  std::fputs(errorText("qwenc", status).c_str(), stderr);
-  return status.code() == StatusCode::InvalidUsage ? 2 : 1;
-}
+int fail(const Status &status) { return reportError("qwenc", status); }
 
 } // namespace
 

@@ -16,27 +16,12 @@ using plan::Access;
 namespace {
 
 constexpr double kLowest = -3.0e38;
+constexpr uint32_t kMostWrittenOut = 64; // fours of logits
 
 std::string rowsSuffix(const RowBound &rows) { return rows.cellOffset ? "_r" + std::to_string(rows.max) : ""; }
 
 Buffer stateOperand(KernelBuilder &k, const RowBound &rows, const StateBlock &state) {
   return rows.cellOffset ? k.operand("state", Access::Read, state.bytes()) : Buffer();
-}
-
-/// The logits an invocation looks after: index + i * invocations for each i.
-struct Candidates {
-  Vals values, experts;
-};
-
-Candidates loadCandidates(KernelBuilder &k, Buffer logits, Val row, uint32_t experts) {
-  Candidates own;
-  for (uint32_t first = 0; first < experts; first += k.invocations()) {
-    Val expert = k.localIndex() + first, inside = expert < experts;
-    Val value = k.load(logits, Elem::F32, row * experts + k.select(inside, expert, k.u32(0)));
-    own.values.push_back(k.select(inside, value, k.f32(kLowest)));
-    own.experts.push_back(expert);
-  }
-  return own;
 }
 
 } // namespace
@@ -46,8 +31,7 @@ KernelPlan routeKernel(const RowBound &rows, uint32_t experts, uint32_t choices,
   KernelPlan plan;
   plan.name = "route_e" + std::to_string(experts) + "_top" + std::to_string(choices) +
               (normalize ? "_normalized" : "") + rowsSuffix(rows);
-  // One subgroup where its size is known: its reductions need no barriers.
-  plan.workgroup = {target.subgroupSize ? target.subgroupSize : 128, 1, 1};
+  plan.workgroup = {std::min<uint32_t>(128, target.maxWorkgroupInvocations), 1, 1};
   plan.groups = {rows.max, 1, 1};
   plan.emit = [=](KernelBuilder &k) {
     uint64_t chosen = uint64_t(rows.max) * choices;
@@ -55,41 +39,11 @@ KernelPlan routeKernel(const RowBound &rows, uint32_t experts, uint32_t choices,
     Buffer cells = stateOperand(k, rows, state);
     Buffer weights = k.operand("weights", Access::Write, chosen * 4);
     Buffer indices = k.operand("experts", Access::Write, chosen * 4);
+    ExpertChooser chooser(k, experts, {choices, normalize});
     Val row = k.workgroupId(0);
     k.ifThen(row < rowCount(k, rows, cells), [&] {
-      Candidates own = loadCandidates(k, logits, row, experts);
-      Vals all = own.values, exponentials, winners;
-      Val largest;
-      for (uint32_t choice = 0; choice < choices; ++choice) {
-        Val best = own.values[0], at = own.experts[0];
-        for (size_t i = 1; i < own.values.size(); ++i) {
-          Val better = own.values[i] > best;
-          best = k.select(better, own.values[i], best);
-          at = k.select(better, own.experts[i], at);
-        }
-        auto [value, winner] = workgroupArgmax(k, best, at);
-        winner = k.min(winner, k.u32(experts - 1)); // also where a NaN left no winner
-        for (size_t i = 0; i < own.values.size(); ++i)
-          own.values[i] = k.select(own.experts[i] == winner, k.f32(kLowest), own.values[i]);
-        largest = largest ? largest : value;
-        exponentials.push_back(k.exp(value - largest));
-        winners.push_back(winner);
-      }
-      Val sum = k.f32(0);
-      if (normalize) {
-        for (Val e : exponentials)
-          sum = sum + e;
-      } else {
-        for (Val v : all)
-          sum = sum + k.exp(v - largest);
-        sum = k.workgroupAdd(sum);
-      }
-      k.ifThen(k.localIndex() == 0, [&] {
-        for (uint32_t choice = 0; choice < choices; ++choice) {
-          k.store(weights, Elem::F32, row * choices + choice, exponentials[choice] / sum);
-          k.store(indices, Elem::U32, row * choices + choice, winners[choice]);
-        }
-      });
+      chooser.choose(logits, row);
+      chooser.store(logits, row, weights, indices);
     });
     return success();
   };
@@ -100,37 +54,47 @@ ExpertChooser::ExpertChooser(KernelBuilder &k, uint32_t experts, const Route &ro
     : k(k), experts(experts), route(route), fours((experts + 3) / 4), staged(k.shared(Elem::F32, fours, 4)),
       chosen(k.shared(Elem::U32, route.choices)), chosenLogits(k.shared(Elem::F32, route.choices)) {}
 
-void ExpertChooser::choose(Buffer logits) {
-  Val t = k.localIndex(), step = k.u32(k.invocations());
+void ExpertChooser::choose(Buffer logits, Val row) {
+  Val t = k.localIndex(), step = k.u32(k.invocations()), first = row * experts;
   k.forLoop(t, k.u32(fours), step, [&](Val four) {
     Vals values;
     for (uint32_t i = 0; i < 4; ++i) {
       Val expert = four * 4 + i, inside = expert < experts;
-      Val logit = k.load(logits, Elem::F32, k.select(inside, expert, k.u32(0)));
+      Val logit = k.load(logits, Elem::F32, first + k.select(inside, expert, k.u32(0)));
       values.push_back(k.select(inside, logit, k.f32(kLowest)));
     }
     k.store(staged, four, values);
   });
   k.barrier();
-  k.forLoop(t, k.u32(experts), step, [&](Val expert) { rank(logits, expert); });
+  k.forLoop(t, k.u32(experts), step, [&](Val expert) {
+    Val own = k.load(logits, Elem::F32, first + expert), rank = rankOf(own, expert);
+    k.ifThen(rank < route.choices, [&] {
+      k.store(chosen, rank, {expert});
+      k.store(chosenLogits, rank, {own});
+    });
+  });
   k.barrier();
 }
 
-/// An invocation finds the rank of its logit among all; the lower expert goes first on a tie.
-void ExpertChooser::rank(Buffer logits, Val expert) {
-  Val own = k.load(logits, Elem::F32, expert), rank = k.u32(0);
-  // Written out: a loop would wait for each access of workgroup memory.
-  for (uint32_t four = 0; four < fours; ++four) {
-    Vals others = k.load(staged, k.u32(four));
+/// How many logits go before `own` of `expert`; the lower expert goes first on a tie.
+Val ExpertChooser::rankOf(Val own, Val expert) {
+  auto countBefore = [&](Val four) {
+    Vals others = k.load(staged, four);
+    Val count = k.u32(0);
     for (uint32_t i = 0; i < 4; ++i) {
-      Val isBefore = (others[i] > own) | ((others[i] == own) & (k.u32(four * 4 + i) < expert));
-      rank = rank + k.select(isBefore, k.u32(1), k.u32(0));
+      Val isBefore = (others[i] > own) | ((others[i] == own) & (four * 4 + i < expert));
+      count = count + k.select(isBefore, k.u32(1), k.u32(0));
     }
-  }
-  k.ifThen(rank < route.choices, [&] {
-    k.store(chosen, rank, {expert});
-    k.store(chosenLogits, rank, {own});
-  });
+    return count;
+  };
+  if (fours > kMostWrittenOut)
+    return k.forLoop(k.u32(0), k.u32(fours), k.u32(1), {k.u32(0)},
+                     [&](Val four, ArrayRef<Val> carried) -> Vals { return {carried[0] + countBefore(four)}; })[0];
+  // Written out: a loop would wait for each access of workgroup memory.
+  Val rank = k.u32(0);
+  for (uint32_t four = 0; four < fours; ++four)
+    rank = rank + countBefore(k.u32(four));
+  return rank;
 }
 
 Val ExpertChooser::expertAt(Val index) {
@@ -138,16 +102,17 @@ Val ExpertChooser::expertAt(Val index) {
   return k.min(k.loadOne(chosen, index), k.u32(experts - 1));
 }
 
-void ExpertChooser::store(Buffer logits, Buffer weights, Buffer indices) {
-  Val t = k.localIndex(), largest = k.loadOne(chosenLogits, k.u32(0)), total = sum(logits, largest);
-  k.ifThen(t < route.choices, [&] {
-    k.store(weights, Elem::F32, t, k.exp(k.loadOne(chosenLogits, t) - largest) / total);
-    k.store(indices, Elem::U32, t, expertAt(t));
+void ExpertChooser::store(Buffer logits, Val row, Buffer weights, Buffer indices) {
+  Val t = k.localIndex(), largest = k.loadOne(chosenLogits, k.u32(0)), total = sum(logits, row, largest);
+  k.forLoop(t, k.u32(route.choices), k.u32(k.invocations()), [&](Val choice) {
+    Val at = row * route.choices + choice;
+    k.store(weights, Elem::F32, at, k.exp(k.loadOne(chosenLogits, choice) - largest) / total);
+    k.store(indices, Elem::U32, at, expertAt(choice));
   });
 }
 
 /// Sum of exponentials of the chosen logits, or of all.
-Val ExpertChooser::sum(Buffer logits, Val largest) {
+Val ExpertChooser::sum(Buffer logits, Val row, Val largest) {
   Val total = k.f32(0);
   if (route.normalize) {
     for (uint32_t i = 0; i < route.choices; ++i)
@@ -156,7 +121,8 @@ Val ExpertChooser::sum(Buffer logits, Val largest) {
   }
   Val part = k.forLoop(k.localIndex(), k.u32(experts), k.u32(k.invocations()), {total},
                        [&](Val expert, ArrayRef<Val> carried) -> Vals {
-                         return {carried[0] + k.exp(k.load(logits, Elem::F32, expert) - largest)};
+                         Val logit = k.load(logits, Elem::F32, row * experts + expert);
+                         return {carried[0] + k.exp(logit - largest)};
                        })[0];
   return k.workgroupAdd(part);
 }

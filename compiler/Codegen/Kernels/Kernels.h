@@ -200,16 +200,16 @@ KernelPlan routeKernel(const RowBound &rows, uint32_t experts, uint32_t choices,
 class ExpertChooser {
 public:
   ExpertChooser(KernelBuilder &k, uint32_t experts, const Route &route);
-  /// Chooses among \p logits. Contains barriers.
-  void choose(Buffer logits);
+  /// Chooses among \p logits [rows, experts] of a row. Contains barriers.
+  void choose(Buffer logits, Val row);
   /// The expert of choice \p index.
   Val expertAt(Val index);
-  /// Leaves weights [choices] and experts [choices]. Contains barriers.
-  void store(Buffer logits, Buffer weights, Buffer indices);
+  /// Leaves weights [rows, choices] and experts [rows, choices] of the row. Contains barriers.
+  void store(Buffer logits, Val row, Buffer weights, Buffer indices);
 
 private:
-  void rank(Buffer logits, Val expert);
-  Val sum(Buffer logits, Val largest);
+  Val rankOf(Val own, Val expert);
+  Val sum(Buffer logits, Val row, Val largest);
 
   KernelBuilder &k;
   uint32_t experts;
@@ -326,8 +326,6 @@ KernelPlan combineSplitsKernel(const SplitShape &shape, const TargetProfile &tar
 // NextToken.cpp
 //===------------------------------------------------------------------------------------------------------------===//
 
-/// Best (value, index) over the workgroup; the lowest index wins a tie. Indices are below 2^24 and so exact in f32.
-std::pair<Val, Val> workgroupArgmax(KernelBuilder &k, Val value, Val index);
 /// Groups of the first step of argmax over `vocab` logits.
 uint32_t argmaxGroups(uint32_t vocab);
 /// Operands: logits [v], partials [groups, 2].

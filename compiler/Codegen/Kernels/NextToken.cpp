@@ -21,6 +21,13 @@ uint32_t nextTokenWorkgroup(const TargetProfile &target) {
   return std::min<uint32_t>(kWorkgroup, target.maxWorkgroupInvocations);
 }
 
+/// Best (value, index) over the workgroup; the lowest index wins a tie. Indices are below 2^24 and so exact in f32.
+std::pair<Val, Val> workgroupArgmax(KernelBuilder &k, Val value, Val index) {
+  Val best = k.workgroupMax(value);
+  Val candidate = k.select(value == best, -k.toF32(index), k.f32(kLowest));
+  return {best, k.toU32(-k.workgroupMax(candidate))};
+}
+
 /// Tokens[Length] = token, Sampled[Step] = token; Length, Step and (in decode) Position grow by one. One invocation.
 void appendToken(KernelBuilder &k, Buffer cells, Buffer mailbox, Val token, bool advances, const StateBlock &state) {
   Val length = loadCell(k, cells, layout::kLength);
@@ -36,12 +43,6 @@ void appendToken(KernelBuilder &k, Buffer cells, Buffer mailbox, Val token, bool
 }
 
 } // namespace
-
-std::pair<Val, Val> workgroupArgmax(KernelBuilder &k, Val value, Val index) {
-  Val best = k.workgroupMax(value);
-  Val candidate = k.select(value == best, -k.toF32(index), k.f32(kLowest));
-  return {best, k.toU32(-k.workgroupMax(candidate))};
-}
 
 uint32_t argmaxGroups(uint32_t vocab) { return (vocab + kPerGroup - 1) / kPerGroup; }
 

@@ -125,9 +125,9 @@ private:
   }
   void chooseExperts() {
     chooser.emplace(k, linear.experts->count, *linear.route);
-    chooser->choose(ops.logits);
+    chooser->choose(ops.logits, k.u32(0));
     k.ifThen((k.workgroupId(0) == 0) & (k.workgroupId(1) == 0),
-             [&] { chooser->store(ops.logits, ops.routeWeights, ops.experts); });
+             [&] { chooser->store(ops.logits, k.u32(0), ops.routeWeights, ops.experts); });
   }
   Val routeWeightAt(Val index) { return k.load(ops.routeWeights, Elem::F32, index); }
 
