@@ -1,6 +1,7 @@
 //===- ConvertQwenToPlan.cpp - Fused operations to kernels and dispatches ----------------------------------------===//
 
 #include "compiler/Codegen/Kernels/Encoders.h"
+#include "compiler/Codegen/Kernels/Vision.h"
 #include "compiler/Codegen/Passes.h"
 
 #include "dialects/plan/PlanDialect.h"
@@ -477,8 +478,9 @@ private:
         .Case<qwen::EmbeddingOp, qwen::RmsNormOp, qwen::FusedLinearOp, qwen::ElementwiseOp, qwen::RopeAppendOp,
               qwen::AttentionOp, qwen::DecodeAttentionOp, qwen::CombineSplitsOp, qwen::RouteOp, qwen::GroupExpertsOp,
               qwen::FusedExpertsOp, qwen::WeightedSumOp, qwen::LayerNormOp, qwen::ReplaceRowsOp, qwen::AddRowsOp,
-              qwen::SinusoidOp, qwen::SwapAxesOp, qwen::BeginChunkOp, qwen::AdvanceOp, qwen::LastRowOp,
-              qwen::HeadRowsOp, qwen::NextTokenOp>([&](auto op) { return lower(op); })
+              qwen::SinusoidOp, qwen::SwapAxesOp, qwen::SegmentAttentionOp, qwen::AxialRopeOp, qwen::SliceOp,
+              qwen::GatherSumOp, qwen::BeginChunkOp, qwen::AdvanceOp, qwen::LastRowOp, qwen::HeadRowsOp,
+              qwen::NextTokenOp>([&](auto op) { return lower(op); })
         .Default([](Operation *op) { return op->emitError("has no kernel; run the fusion passes first"); });
   }
 
@@ -957,6 +959,100 @@ private:
     KernelPlan plan =
         sinusoidKernel(*rows, widthOf(op.getResult().getType()), op.getTheta().convertToDouble(), state, target);
     return dispatch(op.getLoc(), plan, operands);
+  }
+
+  /// Where the heads of \p value lie: it may be a part of a merged row. Appends the range of that row.
+  HeadRows headRows(Value value, SmallVectorImpl<Value> &operands) {
+    Value source = sourceOf(value);
+    uint32_t column = 0;
+    if (auto slice = source.getDefiningOp<qwen::SliceOp>(); slice && !ranges.contains(source)) {
+      source = slice.getInput();
+      column = static_cast<uint32_t>(slice.getOffset());
+    }
+    operands.push_back(range(source));
+    return {elemOf(source.getType()), widthOf(source.getType()), column};
+  }
+
+  /// Whether \p value is only read by kernels that find heads in a merged row.
+  static bool isReadAsHeads(Value value) {
+    return llvm::all_of(value.getUsers(), [](Operation *user) {
+      if (auto view = dyn_cast<qwen::ReshapeOp>(user))
+        return isReadAsHeads(view.getResult());
+      return isa<qwen::SegmentAttentionOp, qwen::AxialRopeOp>(user);
+    });
+  }
+
+  LogicalResult lower(qwen::SliceOp op) {
+    if (isReadAsHeads(op.getResult()))
+      return success();
+    FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getResult().getType());
+    if (failed(rows))
+      return failure();
+    SmallVector<Value> operands;
+    HeadRows input = headRows(op.getResult(), operands);
+    if (rows->cellOffset)
+      operands.push_back(stateRef(op.getLoc()));
+    operands.push_back(destination(op.getResult()));
+    Type type = op.getResult().getType();
+    return dispatch(op.getLoc(), copyColumnsKernel(*rows, widthOf(type), input, elemOf(type), state, target), operands);
+  }
+
+  LogicalResult lower(qwen::AxialRopeOp op) {
+    FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getResult().getType());
+    if (failed(rows))
+      return failure();
+    SmallVector<Value> operands;
+    HeadRows input = headRows(op.getInput(), operands);
+    operands.push_back(range(op.getPlaces()));
+    if (rows->cellOffset)
+      operands.push_back(stateRef(op.getLoc()));
+    operands.push_back(destination(op.getResult()));
+    auto heads = static_cast<uint32_t>(dimOf(op.getResult(), 1)), dim = static_cast<uint32_t>(dimOf(op.getResult(), 2));
+    KernelPlan plan = axialRopeKernel(*rows, heads, dim, input, op.getTheta().convertToDouble(),
+                                      elemOf(op.getResult().getType()), state, target);
+    return dispatch(op.getLoc(), plan, operands);
+  }
+
+  LogicalResult lower(qwen::GatherSumOp op) {
+    FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getResult().getType());
+    FailureOr<Value> table = weightRange(op.getLoc(), op.getTable());
+    if (failed(rows) || failed(table))
+      return failure();
+    SmallVector<Value> operands{range(op.getIds()), range(op.getWeights()), *table};
+    if (rows->cellOffset)
+      operands.push_back(stateRef(op.getLoc()));
+    operands.push_back(destination(op.getResult()));
+    Type type = op.getResult().getType();
+    KernelPlan plan =
+        gatherSumKernel(*rows, widthOf(op.getIds().getType()), static_cast<uint32_t>(dimOf(op.getTable(), 0)),
+                        widthOf(type), elemOf(type), state, target);
+    return dispatch(op.getLoc(), plan, operands);
+  }
+
+  LogicalResult lower(qwen::SegmentAttentionOp op) {
+    FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getQuery().getType());
+    if (failed(rows))
+      return failure();
+    SmallVector<Value> operands;
+    SegmentHeads heads;
+    heads.heads = static_cast<uint32_t>(dimOf(op.getQuery(), 1));
+    heads.dim = static_cast<uint32_t>(dimOf(op.getQuery(), 2));
+    heads.query = headRows(op.getQuery(), operands);
+    heads.keys = headRows(op.getKeys(), operands);
+    heads.values = headRows(op.getValues(), operands);
+    operands.push_back(range(op.getSegments()));
+    if (rows->cellOffset)
+      operands.push_back(stateRef(op.getLoc()));
+    operands.push_back(destination(op.getResult()));
+    FailureOr<KernelPlan> plan = segmentAttentionKernel(*rows, heads, op.getScale().convertToDouble(),
+                                                        elemOf(op.getResult().getType()), state, target);
+    if (failed(plan))
+      return op.emitError("head dim ") << heads.dim << " does not fit the attention kernel of target " << target.name
+                                       << ", expected a multiple of 4 whose tiles fit " << target.maxSharedBytes
+                                       << " bytes of shared memory; choose another target";
+    // Every row meets all rows, where one segment holds them.
+    int64_t flops = 4 * int64_t(rows->max) * rows->max * heads.width();
+    return dispatch(op.getLoc(), *plan, operands, {.flops = flops});
   }
 
   LogicalResult lower(qwen::BeginChunkOp op) {
