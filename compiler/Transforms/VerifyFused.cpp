@@ -17,8 +17,8 @@ namespace {
 bool isCodegenInput(Operation &op) {
   return isa<FusedLinearOp, ElementwiseOp, RopeAppendOp, DecodeAttentionOp, CombineSplitsOp, EmbeddingOp, RmsNormOp,
              AttentionOp, RouteOp, GroupExpertsOp, FusedExpertsOp, WeightedSumOp, LayerNormOp, SegmentAttentionOp,
-             AxialRopeOp, ReplaceRowsOp, AddRowsOp, TapPatchesOp, SinusoidOp, SwapAxesOp, GatherSumOp, ExposeOp,
-             ReshapeOp, WeightOp, WeightStackOp, ReadStateOp, BeginChunkOp, AdvanceOp, LastRowOp, HeadRowsOp,
+             AxialRopeOp, SliceOp, ReplaceRowsOp, AddRowsOp, TapPatchesOp, SinusoidOp, SwapAxesOp, GatherSumOp,
+             ExposeOp, ReshapeOp, WeightOp, WeightStackOp, ReadStateOp, BeginChunkOp, AdvanceOp, LastRowOp, HeadRowsOp,
              NextTokenOp, func::ReturnOp>(op);
 }
 
@@ -30,7 +30,7 @@ StringRef removingPass(Operation &op) {
       .Case<ExpertLinearOp>([](auto) { return "qwen-fuse-experts"; })
       .Case<SoftmaxOp, TopKOp, SumNormalizeOp>([](auto) { return "qwen-fuse-route"; })
       .Case<SiluOp, GeluOp, MulOp, AddOp>([](auto) { return "qwen-fuse-elementwise"; })
-      .Case<SliceOp, RopeOp, MRopeOp, KvAppendOp, PositionIdsOp>([](auto) { return "qwen-fuse-rope-append"; })
+      .Case<RopeOp, MRopeOp, KvAppendOp, PositionIdsOp>([](auto) { return "qwen-fuse-rope-append"; })
       .Default([](auto) { return ""; });
 }
 
