@@ -40,7 +40,8 @@ Value stackBiases(OpBuilder &builder, Location loc, ArrayRef<LinearOp> group, in
   SmallVector<Attribute> names;
   for (LinearOp linear : group)
     names.push_back(linear.getBias().getDefiningOp<WeightOp>().getParameterAttr());
-  auto type = RankedTensorType::get({columns}, cast<RankedTensorType>(group[0].getBias().getType()).getElementType());
+  LinearOp first = group.front();
+  auto type = RankedTensorType::get({columns}, cast<RankedTensorType>(first.getBias().getType()).getElementType());
   return WeightStackOp::create(builder, loc, type, builder.getArrayAttr(names));
 }
 
@@ -91,11 +92,11 @@ struct MergeLinears : qwen::impl::MergeLinearsPassBase<MergeLinears> {
       for (Operation &op : block)
         order[&op] = order.size();
       // Weights of one product have one format.
-      llvm::MapVector<std::tuple<Value, Type, Attribute, bool>, SmallVector<LinearOp>> groups;
+      llvm::MapVector<std::tuple<Value, Type, Attribute, unsigned>, SmallVector<LinearOp>> groups;
       for (auto linear : block.getOps<LinearOp>())
         if (isMergeable(linear) && linear.getWeight().getDefiningOp()->getBlock() == &block)
           groups[{linear.getInput(), linear.getResult().getType().getElementType(),
-                  linear.getWeight().getType().getEncoding(), linear.getBias() != nullptr}]
+                  linear.getWeight().getType().getEncoding(), unsigned(linear.getBias() != nullptr)}]
               .push_back(linear);
       for (auto &[key, group] : groups) {
         if (group.size() < 2)
