@@ -114,7 +114,7 @@ private:
     return Status::ok();
   }
 
-  /// The inputs that rows of the encoders are copied to: f32 [max_rows, hidden].
+  /// The inputs that rows of the encoders are copied to: f32 [max_rows or more, hidden].
   Status verifyPrefill(const fb::Entry &entry, const std::string &where) {
     const Tensors &inputs = *entry.inputs();
     QWENRT_RETURN_IF_ERROR(requireAtCell(inputs, where, "positions", fb::DType::F32, 3, fb::CellKind::RotaryPositions));
@@ -134,9 +134,9 @@ private:
 
   Status verifyTarget(const Tensors &inputs, const std::string &where, const std::string &name) {
     QWENRT_ASSIGN_OR_RETURN(const fb::EntryTensor *tensor, require(inputs, where, name, fb::DType::F32, hidden));
-    if (tensor->dims()->Get(0)->size() != media.max_rows() || !symbolOf(*tensor).empty())
+    if (tensor->dims()->Get(0)->size() < media.max_rows() || tensor->dims()->Get(0)->factor() != 1)
       return badPlan(text(where, " has input '", name, "' of ", tensor->dims()->Get(0)->size(), " rows"),
-                     text("the ", media.max_rows(), " of the media table"));
+                     text("at least the ", media.max_rows(), " of the media table"));
     if (plan.buffers()->Get(tensor->buffer())->purpose() != fb::BufferPurpose::Output || tensor->offset() % 4 != 0)
       return badPlan(text(where, " has input '", name, "' at byte ", tensor->offset(), " of buffer ", tensor->buffer()),
                      "whole words of an output buffer, where it outlasts other entries");

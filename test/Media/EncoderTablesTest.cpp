@@ -148,8 +148,8 @@ TEST(AudioTables, EveryLimitCutsRuns) {
 TEST(AudioTables, AWindowThatNoRunTakesIsNamed) {
   const auto runs = audioRuns(features({50, 150}), {100, 2}, {.frames = 149});
   ASSERT_FALSE(runs.isOk());
-  EXPECT_NE(runs.status().message().find("audio has 150 frames of 10 ms that belong together, expected at most 149 "
-                                         "(--max-audio-seconds of the plan)"),
+  EXPECT_NE(runs.status().message().find("audio has 150 frames of 10 ms that see each other, expected at most 149 "
+                                         "in one run of the encoder"),
             std::string::npos)
       << runs.status().message();
 }
@@ -222,7 +222,8 @@ TEST(VisionTables, AFrameThatNoRunTakesIsNamed) {
   const PatchGrid grid = {1, 4, 4};
   const auto runs = visionRuns({&grid, 1}, {2, 48}, 15);
   ASSERT_FALSE(runs.isOk());
-  EXPECT_NE(runs.status().message().find("an image or frame has 16 patches, expected at most 15 (--max-image-pixels"),
+  EXPECT_NE(runs.status().message().find(
+                "an image or frame has 16 patches, expected at most 15 (--max-image-pixels of the plan)"),
             std::string::npos)
       << runs.status().message();
 }

@@ -5,6 +5,7 @@
 #include "ToolTestSupport.h"
 
 #include <filesystem>
+#include <sys/stat.h>
 
 using namespace qwenrt;
 using namespace qwenrt::test;
@@ -52,8 +53,9 @@ TEST_F(MediaToolTest, OptionsWithoutTheirFilesAreRefused) {
 TEST_F(MediaToolTest, BrokenFilesAreNamedBeforeTheDeviceIsOpened) {
   folder.write("empty", "");
   folder.write("text.png", "no picture");
+  ASSERT_EQ(mkfifo(folder.path("pipe").c_str(), 0600), 0); // nobody will ever write to it
   for (const char *option : {"--audio", "--image", "--video"})
-    for (const char *file : {"none", "empty", "text.png", "/dev/null", "."})
+    for (const char *file : {"none", "empty", "text.png", "pipe", "/dev/null", "/dev/zero", "."})
       EXPECT_FAILS(shell(std::string("qwenrt $plan --prompt a ") + option + " " + file), 1,
                    std::string(file) == "." && option[2] == 'v' ? "./text.png: the file is no known image" : file);
   std::filesystem::create_directory(folder.path("folder"));
@@ -71,6 +73,13 @@ TEST_F(MediaToolTest, PlaceholdersWithoutMediaAreRefused) {
   EXPECT_FAILS(shell("qwenrt $plan --input-ids 1,260"), 1, "1 placeholders <|audio_pad|> for 0 audio clips");
   EXPECT_FAILS(shell("qwenrt $plan --raw --prompt a --image " + kImage), 1,
                "0 placeholders <|image_pad|> for 1 images");
+}
+
+TEST_F(MediaToolTest, ListsFactorsAndOptionalInputs) {
+  Outcome outcome = run("--entry list");
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_NE(outcome.out.find("  in  patches: f32[4*N<=16,1536]\n"), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("  in  media: f32[8,4], optional\n"), std::string::npos) << outcome.out;
 }
 
 TEST_F(MediaToolTest, SpeechIsStillMissing) {

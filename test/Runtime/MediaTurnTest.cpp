@@ -135,6 +135,7 @@ TEST_F(MediaTurnTest, ALaterTurnBringsItsOwnMedia) {
 TEST_F(MediaTurnTest, LimitsOfThePlanAreNamed) {
   source.media->vision->limitImagePixels = 1024;
   source.media->vision->limitVideoFrames = 3;
+  source.media->audio->limitSeconds = 1;
   MediaTurn turn = open({.minPixels = 1024, .maxPixels = 4096});
   EXPECT_REFUSED(turn.add(Media::Image, kImage),
                  "checker_64x64.png: the image has 64 x 64 pixels after resizing, expected at most 1024 "
@@ -142,6 +143,8 @@ TEST_F(MediaTurnTest, LimitsOfThePlanAreNamed) {
   EXPECT_REFUSED(turn.add(Media::Video, kFrames), "more than 3 frames, expected at most that (the media limit)");
   EXPECT_REFUSED(turn.add(Media::Audio, kSweep), "expected at most that (the media limit)");
   EXPECT_TRUE(turn.empty());
+  auto options = mediaReaderOptions(*plan, {});
+  EXPECT_EQ(options->limits.maxAudioSeconds, 1); // --max-audio-seconds, below what eight rows allow
   add(turn, Media::Audio, kNoise);
   EXPECT_REFUSED(prepare(turn, "a"), "the media of the turn make 9 tokens, expected at most the 8 of the plan");
   EXPECT_TRUE(turn.empty()); // the turn is lost, not the chat
@@ -160,7 +163,7 @@ TEST_F(MediaTurnTest, RunsThatTheEncodersCannotTakeAreNamed) {
   }
   MediaTurn turn = open();
   add(turn, Media::Audio, kBurst);
-  EXPECT_REFUSED(prepare(turn, "a"), "audio has 43 frames of 10 ms that belong together, expected at most 42");
+  EXPECT_REFUSED(prepare(turn, "a"), "audio has 43 frames of 10 ms that see each other, expected at most 42");
 }
 
 TEST_F(MediaTurnTest, PlaceholdersAndMediaMustAgree) {

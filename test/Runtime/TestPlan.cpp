@@ -110,7 +110,7 @@ Offset<fb::Media> encodeMedia(FlatBufferBuilder &builder, const TestMedia &media
   Offset<fb::AudioEncoder> audio;
   if (const auto &source = media.audio)
     audio = fb::CreateAudioEncoderDirect(builder, source->entry.c_str(), source->melBins, source->chunkFrames,
-                                         source->windowChunks, source->maxFrames);
+                                         source->windowChunks, source->maxFrames, source->limitSeconds);
   Offset<fb::VisionEncoder> vision;
   if (const auto &source = media.vision)
     vision = fb::CreateVisionEncoderDirect(builder, source->entry.c_str(), source->patch, source->temporalPatch,

@@ -96,7 +96,7 @@ struct TestEntry {
 
 struct TestAudio {
   std::string entry = "audio_encoder";
-  uint32_t melBins = 128, chunkFrames = 100, windowChunks = 2, maxFrames = 200;
+  uint32_t melBins = 128, chunkFrames = 100, windowChunks = 2, maxFrames = 200, limitSeconds = 0;
 };
 struct TestVision {
   std::string entry = "vision_encoder";

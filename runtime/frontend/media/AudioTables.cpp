@@ -95,9 +95,8 @@ Result<std::vector<AudioRun>> audioRuns(const AudioFeatures &features, const Aud
     AudioRunLimits size = builder.sizeOf(window);
     if (exceeds(size, limits))
       return Status(StatusCode::InvalidInput,
-                    text("audio has ", size.frames, " frames of 10 ms that belong together, expected at most ",
-                         limits.frames,
-                         " (--max-audio-seconds of the plan), give a shorter clip or compile with a larger one"));
+                    text("audio has ", size.frames, " frames of 10 ms that see each other, expected at most ",
+                         limits.frames, " in one run of the encoder, give a shorter clip"));
     if (!runs.empty()) {
       const AudioRun &last = runs.back();
       size = {size.frames + last.frames(), size.columns1 + last.columns1(), size.columns2 + last.columns2(),

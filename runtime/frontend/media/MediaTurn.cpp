@@ -90,6 +90,8 @@ Result<MediaReaderOptions> mediaReaderOptions(const Plan &plan, const MediaSetti
   MediaLimits &limits = options.limits;
   const double seconds = double(media->max_rows()) / audioTokenCount(kChunkFrames);
   limits.maxAudioSeconds = std::min(limits.maxAudioSeconds, seconds + 1); // a part of the last second makes a row
+  if (media->audio() && media->audio()->limit_seconds())
+    limits.maxAudioSeconds = std::min<double>(limits.maxAudioSeconds, media->audio()->limit_seconds());
   if (const fb::AudioEncoder *audio = media->audio();
       audio && (audio->mel_bins() != kMelBins || audio->chunk_frames() != kChunkFrames))
     return Status(StatusCode::Unsupported,

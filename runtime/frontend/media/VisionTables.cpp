@@ -54,8 +54,7 @@ Result<std::vector<VisionRun>> visionRuns(std::span<const PatchGrid> grids, cons
     if (perGroup > maxPatches)
       return Status(StatusCode::InvalidInput,
                     text("an image or frame has ", perGroup, " patches, expected at most ", maxPatches,
-                         " (--max-image-pixels and --max-video-frames of the plan), lower --max-pixels or compile "
-                         "with larger ones"));
+                         " (--max-image-pixels of the plan), lower --max-pixels or compile with a larger one"));
     for (uint32_t group = 0; group < grid.time; ++group) {
       if (runs.empty() || perGroup > maxPatches - runs.back().patches()) {
         runs.emplace_back();
