@@ -42,8 +42,8 @@ const Attrs eps = {{"eps", 1e-6}}, theta = {{"theta", 1e6}}, scaled = {{"scale",
 
 TEST(Ops, TableIsInTheOrderOfTheKinds) {
   EXPECT_EQ(opInfo(OpKind::Embedding).name, "embedding");
-  EXPECT_EQ(opInfo(OpKind::WeightedSum).name, "weighted_sum");
-  for (int kind = 0; kind <= static_cast<int>(OpKind::WeightedSum); ++kind)
+  EXPECT_EQ(opInfo(OpKind::SwapAxes).name, "swap_axes");
+  for (int kind = 0; kind <= static_cast<int>(OpKind::SwapAxes); ++kind)
     EXPECT_EQ(static_cast<int>(opInfo(static_cast<OpKind>(kind)).kind), kind);
   EXPECT_EQ(findOp("conv3d"), nullptr);
 }
@@ -149,6 +149,41 @@ TEST(Ops, RefuseTypesThatDoNotFit) {
            {"add", {"f32[S]"}, {}, "1 inputs, expected 2"},
            {"linear", {"f32[S]"}, {}, "1 inputs, expected 2 to 3"},
            {"silu", {"f32[S]", "f32[S]"}, {}, "2 inputs, expected 1"}})
+    EXPECT_TRUE(infer(c.op, c.operands, c.attrs).starts_with(c.expected))
+        << infer(c.op, c.operands, c.attrs) << "\n  expected: " << c.expected;
+}
+
+TEST(Ops, EncoderOfSound) {
+  const Attrs exact = {{"tanh", false}}, sixWide = {{"width", int64_t(6)}, {"theta", 1e4}};
+  for (const Case &c : std::vector<Case>{
+           {"layer_norm", {"f32[A,4]", "bf16[4]", "bf16[4]"}, eps, "f32[A,4]"},
+           {"layer_norm", {"i32[A,4]", "bf16[4]", "bf16[4]"}, eps, "x of type i32[A,4], expected f32"},
+           {"layer_norm", {"f32[A,4]", "bf16[5]", "bf16[4]"}, eps, "weight of type bf16[5], expected one value per"},
+           {"layer_norm", {"f32[A,4]", "bf16[4]", "bf16[3]"}, eps, "bias of type bf16[3], expected one value per"},
+           {"gelu", {"f32[A,4]"}, exact, "f32[A,4]"},
+           {"gelu", {"i32[A,4]"}, exact, "x of type i32[A,4], expected f32"},
+           {"tap_conv", {"f32[T,9,2]", "i32[A,3]", "bf16[6,2,3,3]", "bf16[6]"}, {}, "f32[A,5,6]"},
+           {"tap_conv", {"f32[T,9]", "i32[A,3]", "bf16[6,2,3,3]", "bf16[6]"}, {}, "x of type f32[T,9], expected f32"},
+           {"tap_conv", {"f32[T,A,2]", "i32[A,3]", "bf16[6,2,3,3]", "bf16[6]"}, {}, "x of type f32[T,A,2], expected"},
+           {"tap_conv", {"f32[T,9,2]", "f32[A,3]", "bf16[6,2,3,3]", "bf16[6]"}, {}, "taps of type f32[A,3], expected"},
+           {"tap_conv", {"f32[T,9,2]", "i32[A,4]", "bf16[6,2,3,3]", "bf16[6]"}, {}, "taps of type i32[A,4], expected"},
+           {"tap_conv", {"f32[T,9,2]", "i32[A,3]", "bf16[6,3,3,3]", "bf16[6]"}, {}, "weight of type bf16[6,3,3,3]"},
+           {"tap_conv", {"f32[T,9,2]", "i32[A,3]", "bf16[6,2,3,5]", "bf16[6]"}, {}, "weight of type bf16[6,2,3,5]"},
+           {"tap_conv", {"f32[T,9,2]", "i32[A,3]", "bf16[6,2,3,3]", "bf16[2]"}, {}, "bias of type bf16[2], expected"},
+           {"sinusoid", {"i32[A]"}, sixWide, "f32[A,6]"},
+           {"sinusoid", {"f32[A]"}, sixWide, "positions of type f32[A], expected i32[R]"},
+           {"sinusoid", {"i32[A,2]"}, sixWide, "positions of type i32[A,2], expected i32[R]"},
+           {"sinusoid",
+            {"i32[A]"},
+            {{"width", int64_t(5)}, {"theta", 1e4}},
+            "attribute 'width' of 5, expected an even"},
+           {"sinusoid",
+            {"i32[A]"},
+            {{"width", int64_t(2)}, {"theta", 1e4}},
+            "attribute 'width' of 2, expected an even"},
+           {"swap_axes", {"f32[A,5,6]"}, {}, "f32[A,6,5]"},
+           {"swap_axes", {"f32[A,5]"}, {}, "x of type f32[A,5], expected f32[R,A,B]"},
+           {"swap_axes", {"i32[A,5,6]"}, {}, "x of type i32[A,5,6], expected f32[R,A,B]"}})
     EXPECT_TRUE(infer(c.op, c.operands, c.attrs).starts_with(c.expected))
         << infer(c.op, c.operands, c.attrs) << "\n  expected: " << c.expected;
 }
