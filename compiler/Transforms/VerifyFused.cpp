@@ -17,9 +17,9 @@ namespace {
 bool isCodegenInput(Operation &op) {
   return isa<FusedLinearOp, ElementwiseOp, RopeAppendOp, DecodeAttentionOp, CombineSplitsOp, EmbeddingOp, RmsNormOp,
              AttentionOp, RouteOp, GroupExpertsOp, FusedExpertsOp, WeightedSumOp, LayerNormOp, SegmentAttentionOp,
-             AxialRopeOp, ReplaceRowsOp, AddRowsOp, TapConvOp, SinusoidOp, SwapAxesOp, GatherSumOp, ExposeOp, ReshapeOp,
-             WeightOp, WeightStackOp, ReadStateOp, BeginChunkOp, AdvanceOp, LastRowOp, HeadRowsOp, NextTokenOp,
-             func::ReturnOp>(op);
+             AxialRopeOp, SliceOp, ReplaceRowsOp, AddRowsOp, TapConvOp, SinusoidOp, SwapAxesOp, GatherSumOp, ExposeOp,
+             ReshapeOp, WeightOp, WeightStackOp, ReadStateOp, BeginChunkOp, AdvanceOp, LastRowOp, HeadRowsOp,
+             NextTokenOp, func::ReturnOp>(op);
 }
 
 /// The pass that removes operations like \p op, empty if there is none.
@@ -29,7 +29,7 @@ StringRef removingPass(Operation &op) {
       .Case<ExpertLinearOp>([](auto) { return "qwen-fuse-experts"; })
       .Case<SoftmaxOp, TopKOp, SumNormalizeOp>([](auto) { return "qwen-fuse-route"; })
       .Case<SiluOp, GeluOp, MulOp, AddOp>([](auto) { return "qwen-fuse-elementwise"; })
-      .Case<SliceOp, RopeOp, MRopeOp, KvAppendOp, PositionIdsOp>([](auto) { return "qwen-fuse-rope-append"; })
+      .Case<RopeOp, MRopeOp, KvAppendOp, PositionIdsOp>([](auto) { return "qwen-fuse-rope-append"; })
       .Default([](auto) { return ""; });
 }
 
