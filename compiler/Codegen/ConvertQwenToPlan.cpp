@@ -139,7 +139,8 @@ private:
     cell("top_p", kState, layout::kTopP);
     cell("repetition_penalty", kState, layout::kRepetitionPenalty);
     cell("tokens", kState, layout::kTokens, layout::tokenCount(state.maxContext));
-    cell("extents", kState, layout::extents(state.maxContext), layout::kExtentCount);
+    if (hasBinding("tensor"))
+      cell("extents", kState, layout::extents(state.maxContext), layout::kExtentCount);
     if (hasBinding("positions")) {
       cell("position_delta", kState, layout::kPositionDelta);
       cell("rotary_positions", kState, layout::rotaryPositions(state.maxContext),

@@ -110,9 +110,18 @@ func.func @f(%x: tensor<4x8xf32>, %w: tensor<?x8xbf16>) {
 // -----
 
 // (C5)
-func.func @f(%ids: tensor<4x1xi32>, %t: tensor<32x8xbf16>) {
-  // expected-error @+1 {{ids has rank 2, expected 1}}
-  %0 = qwen.embedding %ids, %t : (tensor<4x1xi32>, tensor<32x8xbf16>) -> tensor<4x8xf32>
+func.func @f(%ids: tensor<4x1x1xi32>, %t: tensor<32x8xbf16>) {
+  // expected-error @+1 {{ids has rank 3, expected rows or rows and columns}}
+  %0 = qwen.embedding %ids, %t : (tensor<4x1x1xi32>, tensor<32x8xbf16>) -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// (C5)
+func.func @f(%ids: tensor<4x2xi32>, %t: tensor<32x8xbf16>) {
+  // expected-error @+1 {{dimension 1 of result is 3, expected 2}}
+  %0 = qwen.embedding %ids, %t : (tensor<4x2xi32>, tensor<32x8xbf16>) -> tensor<4x3x8xf32>
   return
 }
 
@@ -1341,5 +1350,78 @@ func.func @f(%x: tensor<f32>) {
 func.func @f(%x: tensor<1xf32>) {
   // expected-error @+1 {{has an empty name, expected one for callers}}
   qwen.expose %x "" : tensor<1xf32>
+  return
+}
+
+// -----
+
+// (C8)
+func.func @f(%x: tensor<8x4xf32, #qwen.rows<V * 4>>) {
+  // expected-error @+1 {{expected the same extent of the symbol}}
+  %0 = qwen.reshape %x : tensor<8x4xf32, #qwen.rows<V * 4>> -> tensor<4x8xf32, #qwen.rows<V>>
+  return
+}
+
+// -----
+
+// (C8)
+func.func @f(%x: tensor<8x4xf32, #qwen.rows<V * 4>>) {
+  // expected-error @+1 {{turns 16 elements of a row into 8, expected the same number}}
+  %0 = qwen.reshape %x : tensor<8x4xf32, #qwen.rows<V * 4>> -> tensor<2x8xf32, #qwen.rows<V>>
+  return
+}
+
+// -----
+
+// (C21)
+// expected-error @+1 {{rows encoding has factor 4, expected a positive number that divides dimension 0}}
+func.func @f(%x: tensor<6x4xf32, #qwen.rows<V * 4>>) {
+  return
+}
+
+// -----
+
+// (C34)
+func.func @f(%x: tensor<4x2x8xf32>, %p: tensor<4x3xf32>) {
+  // expected-error @+1 {{has 2 sections of 4 pairs, expected three of 4 pairs together}}
+  %0 = qwen.mrope %x, %p theta 1.0e4 sections [2, 2] : (tensor<4x2x8xf32>, tensor<4x3xf32>) -> tensor<4x2x8xf32>
+  return
+}
+
+// -----
+
+// (C34)
+func.func @f(%x: tensor<4x2x8xf32>, %p: tensor<4x2xf32>) {
+  // expected-error @+1 {{dimension 1 of positions is 2, expected 3}}
+  %0 = qwen.mrope %x, %p theta 1.0e4 sections [2, 1, 1] : (tensor<4x2x8xf32>, tensor<4x2xf32>) -> tensor<4x2x8xf32>
+  return
+}
+
+// -----
+
+// (C34)
+func.func @f(%qkv: tensor<4x24xf32, #qwen.rows<S>>, %c: tensor<16x1x8xf32>) {
+  // expected-error @+1 {{has 3 sections of 3 pairs, expected three of 4 pairs together}}
+  %q:3 = qwen.rope_append %qkv norms() caches(%c, %c) {num_heads = 1, num_kv_heads = 1, head_dim = 8, theta = 1.0e4, sections = array<i64: 1, 1, 1>}
+      : (tensor<4x24xf32, #qwen.rows<S>>, tensor<16x1x8xf32>, tensor<16x1x8xf32>)
+        -> (tensor<4x1x8xf32, #qwen.rows<S>>, tensor<16x1x8xf32>, tensor<16x1x8xf32>)
+  return
+}
+
+// -----
+
+// (C35)
+func.func @f(%x: tensor<4x8xf32>, %r: tensor<2x6xf32>, %i: tensor<4xi32>) {
+  // expected-error @+1 {{dimension 1 of rows is 6, expected 8}}
+  %0 = qwen.replace_rows %x, %r at %i : (tensor<4x8xf32>, tensor<2x6xf32>, tensor<4xi32>) -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// (C35)
+func.func @f(%x: tensor<4x8xf32>, %r: tensor<2x8xf32>, %i: tensor<3xi32>) {
+  // expected-error @+1 {{dimension 0 of index is 3, expected 4}}
+  %0 = qwen.add_rows %x, %r at %i : (tensor<4x8xf32>, tensor<2x8xf32>, tensor<3xi32>) -> tensor<4x8xf32>
   return
 }

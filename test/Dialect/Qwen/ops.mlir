@@ -166,3 +166,20 @@ func.func @fused_mixture(%x: tensor<1x8xf32>, %rows: tensor<4x8xf32, #qwen.rows<
   } : (tensor<4x8xf32, #qwen.rows<S>>, tensor<4x2xi32, #qwen.rows<S>>, tensor<4x6x8xbf16>, tensor<8xi32>, tensor<8x4xi32>) -> tensor<4x2x6xf32, #qwen.rows<S>>
   return
 }
+
+// CHECK-LABEL: @media_prompt
+func.func @media_prompt(%x: tensor<?x8xf32, #qwen.rows<S>>, %rows: tensor<?x8xf32, #qwen.rows<M>>, %index: tensor<?xi32, #qwen.rows<S>>,
+                        %heads: tensor<?x2x8xf32, #qwen.rows<S>>, %positions: tensor<?x3xf32, #qwen.rows<S>>, %patches: tensor<?x8xf32, #qwen.rows<V * 4>>) {
+  // CHECK: qwen.replace_rows %{{.*}}, %{{.*}} at %{{.*}} : (tensor<?x8xf32, #qwen.rows<S>>, tensor<?x8xf32, #qwen.rows<M>>, tensor<?xi32, #qwen.rows<S>>)
+  %0 = qwen.replace_rows %x, %rows at %index
+      : (tensor<?x8xf32, #qwen.rows<S>>, tensor<?x8xf32, #qwen.rows<M>>, tensor<?xi32, #qwen.rows<S>>) -> tensor<?x8xf32, #qwen.rows<S>>
+  // CHECK: qwen.add_rows
+  %1 = qwen.add_rows %0, %rows at %index
+      : (tensor<?x8xf32, #qwen.rows<S>>, tensor<?x8xf32, #qwen.rows<M>>, tensor<?xi32, #qwen.rows<S>>) -> tensor<?x8xf32, #qwen.rows<S>>
+  // CHECK: qwen.mrope %{{.*}}, %{{.*}} theta 1.000000e+04 sections [2, 1, 1]
+  %2 = qwen.mrope %heads, %positions theta 1.0e4 sections [2, 1, 1]
+      : (tensor<?x2x8xf32, #qwen.rows<S>>, tensor<?x3xf32, #qwen.rows<S>>) -> tensor<?x2x8xf32, #qwen.rows<S>>
+  // CHECK: qwen.reshape %{{.*}} : tensor<?x8xf32, #qwen.rows<V * 4>> -> tensor<?x32xf32, #qwen.rows<V>>
+  %3 = qwen.reshape %patches : tensor<?x8xf32, #qwen.rows<V * 4>> -> tensor<?x32xf32, #qwen.rows<V>>
+  return
+}
