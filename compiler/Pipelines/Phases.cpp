@@ -72,6 +72,8 @@ static void populateFusion(OpPassManager &passes, const CompileOptions &options)
   passes.addNestedPass<func::FuncOp>(createJoinRoutePass());
   // Products of many rows need their choices sorted.
   passes.addNestedPass<func::FuncOp>(createGroupExpertsPass());
+  // Sums of gathered rows; those of experts are joined above.
+  passes.addNestedPass<func::FuncOp>(createFuseGatherSumPass());
   // Whatever found no product.
   passes.addNestedPass<func::FuncOp>(createFuseElementwisePass());
   // Last: it asks who reads a value, which the fusions above still change.

@@ -277,6 +277,23 @@ def FuseProloguePass : Pass<"qwen-fuse-prologue", "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"fusedCount", "fused-prologues", "products that took a prologue">];
 }
 
+def FuseGatherSumPass : Pass<"qwen-fuse-gather-sum", "::mlir::func::FuncOp"> {
+  let summary = "weighted sums of rows of a table become one step";
+  let description = [{
+    The table of positions of an encoder, resampled to the grid of an image: the gathered rows need no place in memory.
+
+    ```mlir
+    %rows = qwen.embedding %ids, %table : (tensor<8x4xi32>, tensor<64x16xbf16>) -> tensor<8x4x16xf32>
+    %y = qwen.weighted_sum %rows, %weights : (tensor<8x4x16xf32>, tensor<8x4xf32>) -> tensor<8x16xf32>
+    ```
+    ==>
+    ```mlir
+    %y = qwen.gather_sum %ids, %weights, %table : (tensor<8x4xi32>, tensor<8x4xf32>, tensor<64x16xbf16>) -> tensor<8x16xf32>
+    ```
+  }];
+  let statistics = [Statistic<"fusedCount", "fused-sums", "weighted sums that gather their rows">];
+}
+
 def FuseElementwisePass : Pass<"qwen-fuse-elementwise", "::mlir::func::FuncOp"> {
   let summary = "elementwise operations that found no product become one body each tree";
   let description = [{
