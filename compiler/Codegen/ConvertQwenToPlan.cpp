@@ -915,11 +915,13 @@ private:
           !product || product.getInput() != op.getResult() || product.getPrologue() != qwen::Prologue::None)
         return op.emitError("patches are read by ")
                << user->getName() << ", expected only products without a prologue; run qwen-fuse-linears first";
-    // Kernels count elements, and mark padding, in 32 bits.
+    // Kernels count elements, columns of patches and their rows, and mark padding, in 32 bits.
+    constexpr int64_t limit = std::numeric_limits<uint32_t>::max() / 9;
     auto input = cast<RankedTensorType>(op.getInput().getType());
-    if (input.getNumElements() >= std::numeric_limits<uint32_t>::max())
-      return op.emitError("convolves ") << input.getNumElements()
-                                        << " elements, expected fewer than 2^32; compile for shorter media";
+    if (std::max(input.getNumElements(), dimOf(op.getResult(), 0)) >= limit)
+      return op.emitError("convolves ") << input << " into " << dimOf(op.getResult(), 0)
+                                        << " places, expected fewer than " << limit
+                                        << " elements and places; compile for shorter media";
     return success();
   }
 

@@ -14,8 +14,19 @@ module attributes {qwen.max_context = 96 : i64} {
 module attributes {qwen.max_context = 96 : i64} {
   func.func @f(%x: tensor<65536x256x256xf32> {qwen.binding = "tensor", qwen.name = "x"}, %t: tensor<5x3xi32> {qwen.binding = "tensor", qwen.name = "t"})
       attributes {qwen.role = "other", qwen.rows = 9 : i64} {
-    // expected-error @+1 {{convolves 4294967296 elements, expected fewer than 2^32; compile for shorter media}}
+    // expected-error @+1 {{convolves 'tensor<65536x256x256xf32>' into 640 places, expected fewer than 477218588 elements and places; compile for shorter media}}
     %p = qwen.tap_patches %x taps %t : (tensor<65536x256x256xf32>, tensor<5x3xi32>) -> tensor<640x2304xf32>
+    return
+  }
+}
+
+// -----
+
+module attributes {qwen.max_context = 96 : i64} {
+  func.func @f(%x: tensor<1x256x1xf32> {qwen.binding = "tensor", qwen.name = "x"}, %t: tensor<16777216x3xi32> {qwen.binding = "tensor", qwen.name = "t"})
+      attributes {qwen.role = "other", qwen.rows = 9 : i64} {
+    // expected-error @+1 {{convolves 'tensor<1x256x1xf32>' into 2147483648 places, expected fewer than 477218588 elements and places}}
+    %p = qwen.tap_patches %x taps %t : (tensor<1x256x1xf32>, tensor<16777216x3xi32>) -> tensor<2147483648x9xf32>
     return
   }
 }
