@@ -41,14 +41,6 @@ func.func @f(%x: tensor<1x8xf32>) {
 
 // -----
 
-func.func @f(%x: tensor<1x8xf32>) {
-  // expected-error @+1 {{is left for code generation, expected only fused operations, run qwen-fuse-rope-append first}}
-  %0 = qwen.slice %x at 4 : tensor<1x8xf32> -> tensor<1x4xf32>
-  return
-}
-
-// -----
-
 func.func @f() {
   // expected-error @+1 {{is left for code generation, expected only fused operations, run qwen-fuse-rope-append first}}
   %0 = qwen.position_ids : tensor<1xi32>
