@@ -48,6 +48,8 @@ static void populateEntries(OpPassManager &passes, const CompileOptions &options
 }
 
 static void populateFusion(OpPassManager &passes, const CompileOptions &options) {
+  // Convolutions are products too, and there before anything looks for products.
+  passes.addNestedPass<func::FuncOp>(createLowerTapConvsPass());
   // Products first, because everything else joins a product. Merging goes before the parallel fusion: it takes the
   // linears whose results go separate ways and leaves those that meet.
   passes.addNestedPass<func::FuncOp>(createMergeLinearsPass());
