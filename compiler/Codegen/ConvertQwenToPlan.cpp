@@ -986,7 +986,7 @@ private:
   }
 
   LogicalResult lower(qwen::SliceOp op) {
-    if (isReadAsHeads(op.getResult()))
+    if (elemOf(op.getResult().getType()) == elemOf(op.getInput().getType()) && isReadAsHeads(op.getResult()))
       return success();
     FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getResult().getType());
     if (failed(rows))
@@ -1047,8 +1047,11 @@ private:
     if (rows->cellOffset)
       operands.push_back(stateRef(op.getLoc()));
     operands.push_back(destination(op.getResult()));
-    FailureOr<KernelPlan> plan = segmentAttentionKernel(*rows, heads, op.getScale().convertToDouble(),
-                                                        elemOf(op.getResult().getType()), state, target);
+    double scale = op.getScale().convertToDouble();
+    Elem output = elemOf(op.getResult().getType());
+    FailureOr<KernelPlan> plan = matrixSegmentAttentionKernel(*rows, heads, scale, output, state, target);
+    if (failed(plan))
+      plan = segmentAttentionKernel(*rows, heads, scale, output, state, target);
     if (failed(plan))
       return op.emitError("head dim ") << heads.dim << " does not fit the attention kernel of target " << target.name
                                        << ", expected a multiple of 4 whose tiles fit " << target.maxSharedBytes

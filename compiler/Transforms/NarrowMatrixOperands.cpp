@@ -86,6 +86,20 @@ bool feedsOnlyProducts(Value value, SmallVectorImpl<Value> &views, SetVector<Ope
   return true;
 }
 
+/// The values from the operation that makes \p heads to the attention that alone reads them, if that operation can
+/// store 16 bits: its kernel clamps to the range of f16. Else none.
+SmallVector<Value> headsOfAttention(Value heads) {
+  SmallVector<Value> values;
+  for (Value value = heads; value.hasOneUse();) {
+    values.push_back(value);
+    Operation *op = value.getDefiningOp();
+    if (!isa_and_present<ReshapeOp>(op))
+      return isa_and_present<AxialRopeOp, SliceOp>(op) ? values : SmallVector<Value>();
+    value = op->getOperand(0);
+  }
+  return {};
+}
+
 /// Whether the values of \p op stay in the range of f16 whatever the model: a normalised row by its norm's weights,
 /// attention by the values it weighs, which are f16 already.
 bool isBounded(Operation *op) {
@@ -102,6 +116,7 @@ struct NarrowMatrixOperands : qwen::impl::NarrowMatrixOperandsPassBase<NarrowMat
     bool precise = false;
     getOperation().walk([&](RouteOp) { precise = f16; });
     getOperation().walk([&](RmsNormOp norm) { splitNorm(norm); });
+    getOperation().walk([&](SegmentAttentionOp attention) { narrowHeads(attention); });
     getOperation().walk([&](Operation *op) {
       if (!isa<RmsNormOp, LayerNormOp, AttentionOp, SegmentAttentionOp, FusedLinearOp, FusedExpertsOp, ElementwiseOp>(
               op) ||
@@ -126,6 +141,21 @@ struct NarrowMatrixOperands : qwen::impl::NarrowMatrixOperandsPassBase<NarrowMat
         value.setType(cast<RankedTensorType>(value.getType()).clone(narrow));
       ++narrowedCount;
     });
+  }
+
+  /// Queries, keys and values have one type, so that all of them can be narrow or none.
+  void narrowHeads(SegmentAttentionOp attention) {
+    SmallVector<Value> values;
+    for (Value heads : {attention.getQuery(), attention.getKeys(), attention.getValues()}) {
+      SmallVector<Value> path = headsOfAttention(heads);
+      if (path.empty())
+        return;
+      values.append(path);
+    }
+    Type narrow = f16 ? Type(Float16Type::get(&getContext())) : BFloat16Type::get(&getContext());
+    for (Value value : values)
+      value.setType(cast<RankedTensorType>(value.getType()).clone(narrow));
+    narrowedCount += 3;
   }
 
   /// A norm that a router and matrix units read is computed twice: once more is cheaper than a router without them.

@@ -266,8 +266,9 @@ LogicalResult SliceOp::verify() { // (C9)
   if (failed(verifyRank(*this, "input", input, 2)) || failed(verifyRank(*this, "result", result, 2)) ||
       failed(verifySameRows(*this, "result", result, input)))
     return failure();
-  if (input.getElementType() != result.getElementType())
-    return emitOpError() << "result has type " << result << ", expected the element type of the input " << input;
+  if (input.getElementType() != result.getElementType() && !input.getElementType().isF32())
+    return emitOpError() << "result has type " << result << ", expected the element type of the input " << input
+                         << ", or 16 bits of f32";
   int64_t columns = input.getDimSize(1), taken = result.getDimSize(1);
   if (ShapedType::isDynamic(columns) || ShapedType::isDynamic(taken))
     return emitOpError() << "takes columns of " << input << ", expected a static number of columns";

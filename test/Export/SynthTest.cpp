@@ -75,6 +75,19 @@ TEST(Synth, PublishedShapeOfTheEncoderOfSound) {
   EXPECT_EQ(graph->functions.size(), 1u);
 }
 
+TEST(Synth, PublishedShapeOfTheEncoderOfImages) {
+  TemporaryFolder folder;
+  Result<SynthesisOptions> options = presetOptions("qwen3-omni-vision");
+  ASSERT_TRUE(options.isOk());
+  options->sparse = true;
+  ASSERT_TRUE(writeSyntheticCheckpoint(folder.path(), *options).isOk());
+  Result<graph::Graph> graph = exportFrom(folder);
+  ASSERT_TRUE(graph.isOk()) << graph.status().message();
+  // Patches, positions, 27 blocks with eight modules, four mergers with three.
+  EXPECT_EQ(graph->weights.size(), 459u);
+  EXPECT_EQ(graph->functions[0].outputs.size(), 4u);
+}
+
 TEST(Synth, FiltersAddUpAllTheirChannels) {
   // 3 * 4 * 2 products: were only the last dimension counted, sums would grow by a factor of 3.5.
   TensorSpec filter{"filter", {256, 3, 4, 2}, TensorRole::Linear};
@@ -188,7 +201,8 @@ TEST(Synth, AnyPieceGivesTheSameValues) {
 TEST(Synth, RefusesWhatItCannotMake) {
   TemporaryFolder folder;
   EXPECT_REFUSED(presetOptions("qwen9"),
-                 "preset 'qwen9', expected one of [qwen3-0.6b qwen3-omni-thinker qwen3-omni-audio]");
+                 "preset 'qwen9', expected one of [qwen3-0.6b qwen3-omni-thinker qwen3-omni-audio "
+                 "qwen3-omni-vision]");
   SynthesisOptions options = tinyOptions();
   options.config["hidden_size"] = 0;
   EXPECT_REFUSED(writeSyntheticCheckpoint(folder.path(), options),

@@ -5,6 +5,7 @@
 #include "models/Checkpoint/SafetensorsWriter.h"
 #include "models/Qwen3/AudioEncoder.h"
 #include "models/Qwen3/Exporter.h"
+#include "models/Qwen3/VisionEncoder.h"
 #include "tools/qwen-synth/SyntheticWeights.h"
 
 #include <algorithm>
@@ -103,13 +104,36 @@ json omniAudioConfig() {
           {"thinker_config", {{"model_type", "qwen3_omni_moe_thinker"}, {"audio_config", std::move(audio)}}}};
 }
 
+/// The encoder of images and videos of Qwen3-Omni-30B-A3B as published, without the other components.
+json omniVisionConfig() {
+  json vision = {{"deepstack_visual_indexes", {8, 16, 24}},
+                 {"depth", 27},
+                 {"hidden_act", "gelu_pytorch_tanh"},
+                 {"hidden_size", 1152},
+                 {"in_channels", 3},
+                 {"intermediate_size", 4304},
+                 {"model_type", "qwen3_omni_moe_vision_encoder"},
+                 {"num_heads", 16},
+                 {"num_position_embeddings", 2304},
+                 {"out_hidden_size", 2048},
+                 {"patch_size", 16},
+                 {"spatial_merge_size", 2},
+                 {"temporal_patch_size", 2}};
+  return {{"architectures", {"Qwen3OmniMoeForConditionalGeneration"}},
+          {"model_type", "qwen3_omni_moe"},
+          {"enable_audio_output", false},
+          {"thinker_config", {{"model_type", "qwen3_omni_moe_thinker"}, {"vision_config", std::move(vision)}}}};
+}
+
 /// The tensors of all components that \p config describes and this program knows.
 std::vector<TensorSpec> tensorsOf(const json &config, std::vector<std::string> &problems) {
   const json *thinker = member(config, "thinker_config");
   bool hasAudio = thinker && member(*thinker, "audio_config");
-  bool hasText = !hasAudio || member(*thinker, "text_config");
+  bool hasVision = thinker && member(*thinker, "vision_config");
+  bool hasText = !(hasAudio || hasVision) || member(*thinker, "text_config");
   DecoderConfig text = hasText ? readTextConfig(config, problems) : DecoderConfig();
   AudioConfig audio = hasAudio ? readAudioConfig(config, problems) : AudioConfig();
+  VisionConfig vision = hasVision ? readVisionConfig(config, nullptr, problems) : VisionConfig();
   if (!problems.empty())
     return {};
   std::vector<TensorSpec> specs;
@@ -117,6 +141,8 @@ std::vector<TensorSpec> tensorsOf(const json &config, std::vector<std::string> &
     specs = decoderTensors(text);
   if (hasAudio)
     std::ranges::move(audioTensors(audio), std::back_inserter(specs));
+  if (hasVision)
+    std::ranges::move(visionTensors(vision), std::back_inserter(specs));
   return specs;
 }
 
@@ -266,11 +292,15 @@ Result<SynthesisOptions> qwenc::presetOptions(std::string_view name) {
     options.config = omniAudioConfig();
     return options;
   }
+  if (name == "qwen3-omni-vision") {
+    options.config = omniVisionConfig();
+    return options;
+  }
   return Status(StatusCode::InvalidUsage,
                 "preset " + inQuotes(name) + ", expected one of [" + presetNames() + "], correct --preset");
 }
 
-std::string qwenc::presetNames() { return "qwen3-0.6b qwen3-omni-thinker qwen3-omni-audio"; }
+std::string qwenc::presetNames() { return "qwen3-0.6b qwen3-omni-thinker qwen3-omni-audio qwen3-omni-vision"; }
 
 void qwenc::setLayerCount(json &config, uint64_t layers) {
   json *text = &config;

@@ -33,22 +33,25 @@ TileSegments::TileSegments(KernelBuilder &k, Buffer segments, uint32_t queries)
 
 void TileSegments::load(Val first, Val count) {
   Val t = k.localIndex();
+  Vals own = k.ifElse((t < queries) & (first + t < count),
+                      [&]() -> Vals {
+                        Vals stretch = k.load(segments, Elem::U32, (first + t) * 2, 2);
+                        // Numbers below 0 are large ones here.
+                        auto clamped = [&](Val number) {
+                          return k.select((number >> 31) == 0, k.min(number, count), k.u32(0));
+                        };
+                        Val begin = clamped(stretch[0]), end = clamped(stretch[1]);
+                        // A row without keys must not widen the tile's range.
+                        return {k.select(begin < end, begin, count), k.select(begin < end, end, k.u32(0))};
+                      },
+                      [&]() -> Vals { return {count, k.u32(0)}; });
   k.ifThen(t < queries, [&] {
-    Vals stretch = k.load(segments, Elem::U32, k.min(first + t, count - 1) * 2, 2);
-    // Numbers below 0 are large ones here.
-    auto clamped = [&](Val number) { return k.select((number >> 31) == 0, k.min(number, count), k.u32(0)); };
-    Val begin = clamped(stretch[0]), end = clamped(stretch[1]);
-    // A row without keys must not widen the tile's range.
-    Val seesAny = (begin < end) & (first + t < count);
-    k.store(begins, t, k.select(seesAny, begin, count));
-    k.store(ends, t, k.select(seesAny, end, k.u32(0)));
+    k.store(begins, t, {own[0]});
+    k.store(ends, t, {own[1]});
   });
-  k.barrier();
-  Vals range = k.forLoop(k.u32(0), k.u32(queries), k.u32(1), {count, k.u32(0)}, [&](Val row, ArrayRef<Val> carried) {
-    return Vals{k.min(carried[0], begin(row)), k.max(carried[1], end(row))};
-  });
-  lower_ = range[0];
-  upper_ = range[1];
+  // Rows are numbered far below 2^24: f32 holds them exactly. The barriers of the maxima order the arrays too.
+  lower_ = count - k.toU32(k.workgroupMax(k.toF32(count - own[0])));
+  upper_ = k.toU32(k.workgroupMax(k.toF32(own[1])));
 }
 
 namespace {
@@ -116,7 +119,6 @@ public:
         k.barrier();
         return accumulate(carried);
       });
-      k.barrier(); // a tile that sees nothing met none
       storeRows(sums);
     });
   }

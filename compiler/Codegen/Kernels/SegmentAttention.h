@@ -38,13 +38,19 @@ struct SegmentHeads {
 mlir::FailureOr<KernelPlan> segmentAttentionKernel(const RowBound &rows, const SegmentHeads &heads, double scale,
                                                    Elem output, const StateBlock &state, const TargetProfile &target);
 
+/// The same on cooperative matrices; queries, keys and values have one 16-bit type, and softmax weights are rounded to
+/// it. Statistics and sums are f32. Fails where the target has no such matrices, or heads are no multiple of 16 bytes.
+mlir::FailureOr<KernelPlan> matrixSegmentAttentionKernel(const RowBound &rows, const SegmentHeads &heads, double scale,
+                                                         Elem output, const StateBlock &state,
+                                                         const TargetProfile &target);
+
 /// What the rows of a tile of queries see, in workgroup memory.
 class TileSegments {
 public:
   /// \p queries rows. Declares workgroup memory.
   TileSegments(KernelBuilder &k, Buffer segments, uint32_t queries);
-  /// Reads the stretches of rows first .. first + queries - 1, of which those below \p count are there. Contains a
-  /// barrier.
+  /// Reads the stretches of rows first .. first + queries - 1, of which those below \p count are there; a workgroup has
+  /// at least as many invocations as queries. Contains barriers.
   void load(Val first, Val count);
   /// All keys that a row of the tile sees lie in [lower(), upper()).
   Val lower() const { return lower_; }

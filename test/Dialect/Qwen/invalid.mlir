@@ -281,9 +281,9 @@ func.func @f(%x: tensor<4x?xf32>) {
 // -----
 
 // (C9)
-func.func @f(%x: tensor<4x8xf32>) {
-  // expected-error @+1 {{result has type 'tensor<4x4xbf16>', expected the element type of the input 'tensor<4x8xf32>'}}
-  %0 = qwen.slice %x at 0 : tensor<4x8xf32> -> tensor<4x4xbf16>
+func.func @f(%x: tensor<4x8xbf16>) {
+  // expected-error @+1 {{result has type 'tensor<4x4xf32>', expected the element type of the input 'tensor<4x8xbf16>', or 16 bits of f32}}
+  %0 = qwen.slice %x at 0 : tensor<4x8xbf16> -> tensor<4x4xf32>
   return
 }
 

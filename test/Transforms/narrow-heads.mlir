@@ -1,0 +1,47 @@
+// Heads that only attention within segments reads are stored in 16 bits, all of them or none.
+
+// RUN: qwen-opt %s --qwen-narrow-matrix-operands=f16=true | FileCheck %s
+// RUN: qwen-opt %s --qwen-narrow-matrix-operands | FileCheck %s --check-prefix=BF16
+
+// The merged row stays f32: rotations read it.
+// CHECK-LABEL: @turned
+// CHECK: qwen.slice %arg0 at 0 : tensor<8x96xf32, #qwen.rows<V>> -> tensor<8x32xf32, #qwen.rows<V>>
+// CHECK: qwen.slice %arg0 at 64 : tensor<8x96xf32, #qwen.rows<V>> -> tensor<8x32xf16, #qwen.rows<V>>
+// CHECK: qwen.reshape %{{.*}} : tensor<8x32xf16, #qwen.rows<V>> -> tensor<8x2x16xf16, #qwen.rows<V>>
+// CHECK-COUNT-2: qwen.axial_rope {{.*}} -> tensor<8x2x16xf16, #qwen.rows<V>>
+// CHECK: qwen.segment_attention {{.*}} -> tensor<8x2x16xf32, #qwen.rows<V>>
+// BF16-LABEL: @turned
+// BF16-COUNT-2: qwen.axial_rope {{.*}} -> tensor<8x2x16xbf16, #qwen.rows<V>>
+func.func @turned(%qkv: tensor<8x96xf32, #qwen.rows<V>>, %places: tensor<8x2xi32, #qwen.rows<V>>, %segments: tensor<8x2xi32, #qwen.rows<V>>)
+    -> tensor<8x2x16xf32, #qwen.rows<V>> {
+  %q = qwen.slice %qkv at 0 : tensor<8x96xf32, #qwen.rows<V>> -> tensor<8x32xf32, #qwen.rows<V>>
+  %k = qwen.slice %qkv at 32 : tensor<8x96xf32, #qwen.rows<V>> -> tensor<8x32xf32, #qwen.rows<V>>
+  %v = qwen.slice %qkv at 64 : tensor<8x96xf32, #qwen.rows<V>> -> tensor<8x32xf32, #qwen.rows<V>>
+  %qh = qwen.reshape %q : tensor<8x32xf32, #qwen.rows<V>> -> tensor<8x2x16xf32, #qwen.rows<V>>
+  %kh = qwen.reshape %k : tensor<8x32xf32, #qwen.rows<V>> -> tensor<8x2x16xf32, #qwen.rows<V>>
+  %vh = qwen.reshape %v : tensor<8x32xf32, #qwen.rows<V>> -> tensor<8x2x16xf32, #qwen.rows<V>>
+  %qt = qwen.axial_rope %qh, %places theta 1.0e4 : (tensor<8x2x16xf32, #qwen.rows<V>>, tensor<8x2xi32, #qwen.rows<V>>) -> tensor<8x2x16xf32, #qwen.rows<V>>
+  %kt = qwen.axial_rope %kh, %places theta 1.0e4 : (tensor<8x2x16xf32, #qwen.rows<V>>, tensor<8x2xi32, #qwen.rows<V>>) -> tensor<8x2x16xf32, #qwen.rows<V>>
+  %a = qwen.segment_attention %qt, %kt, %vh segments %segments scale 0.25
+      : (tensor<8x2x16xf32, #qwen.rows<V>>, tensor<8x2x16xf32, #qwen.rows<V>>, tensor<8x2x16xf32, #qwen.rows<V>>, tensor<8x2xi32, #qwen.rows<V>>)
+      -> tensor<8x2x16xf32, #qwen.rows<V>>
+  return %a : tensor<8x2x16xf32, #qwen.rows<V>>
+}
+
+// Somebody else reads the values, so keys stay wide with them.
+// CHECK-LABEL: @read_twice
+// CHECK-NOT: f16
+// CHECK: return
+func.func @read_twice(%qkv: tensor<8x96xf32, #qwen.rows<V>>, %segments: tensor<8x2xi32, #qwen.rows<V>>)
+    -> (tensor<8x2x16xf32, #qwen.rows<V>>, tensor<8x2x16xf32, #qwen.rows<V>>) {
+  %q = qwen.slice %qkv at 0 : tensor<8x96xf32, #qwen.rows<V>> -> tensor<8x32xf32, #qwen.rows<V>>
+  %k = qwen.slice %qkv at 32 : tensor<8x96xf32, #qwen.rows<V>> -> tensor<8x32xf32, #qwen.rows<V>>
+  %v = qwen.slice %qkv at 64 : tensor<8x96xf32, #qwen.rows<V>> -> tensor<8x32xf32, #qwen.rows<V>>
+  %qh = qwen.reshape %q : tensor<8x32xf32, #qwen.rows<V>> -> tensor<8x2x16xf32, #qwen.rows<V>>
+  %kh = qwen.reshape %k : tensor<8x32xf32, #qwen.rows<V>> -> tensor<8x2x16xf32, #qwen.rows<V>>
+  %vh = qwen.reshape %v : tensor<8x32xf32, #qwen.rows<V>> -> tensor<8x2x16xf32, #qwen.rows<V>>
+  %a = qwen.segment_attention %qh, %kh, %vh segments %segments scale 0.25
+      : (tensor<8x2x16xf32, #qwen.rows<V>>, tensor<8x2x16xf32, #qwen.rows<V>>, tensor<8x2x16xf32, #qwen.rows<V>>, tensor<8x2xi32, #qwen.rows<V>>)
+      -> tensor<8x2x16xf32, #qwen.rows<V>>
+  return %a, %vh : tensor<8x2x16xf32, #qwen.rows<V>>, tensor<8x2x16xf32, #qwen.rows<V>>
+}
