@@ -102,33 +102,40 @@ def chats(suite):
             suite.check(part in line, f"{case['name']}: no {part}in {line!r}")
 
 
+MARKS = {"audio": "<|audio_start|><|audio_pad|><|audio_end|>", "image": "<|vision_start|><|image_pad|><|vision_end|>"}
+
+
 def conversation(suite):
-    """A second turn with media on top of the caches says what the whole conversation as one prompt says."""
+    """Later turns with media on top of the caches say what the whole conversation as one prompt says."""
     plan = suite.plan(OMNI, "lavapipe", "--target", "lavapipe")
-    qwenrt, steps = suite.bin / "qwenrt", ["--max-new-tokens", "6", "--ignore-eos"]
-    first, second = DATA / "gradient_200x136.png", DATA / "checker_64x64.png"
+    # A clip of a second or more: the width of its chunks does not depend on the company it is in.
+    talk(suite, plan, [("image", DATA / "gradient_200x136.png"), ("audio", DATA / "sweep_36800.wav"), None, ("image", DATA / "checker_64x64.png")])
 
-    def tokenized(text):
-        return json.loads(suite.command(qwenrt, plan, "--tokenize", text).stdout)
 
-    def generated(ids, *images):
-        words = [word for image in images for word in ("--image", image)]
-        result = suite.command(qwenrt, plan, "--allow-cpu", "--input-ids", json.dumps(ids), "--print-ids", *steps, *words)
-        return json.loads(result.stdout)
+def talk(suite, plan, turns, *options):
+    tool, steps = (suite.bin / "qwenrt", plan), ["--max-new-tokens", "6", "--ignore-eos"]
 
-    image = "<|vision_start|><|image_pad|><|vision_end|>"
-    ids = tokenized(f"<|im_start|>user\n{image}What is it?<|im_end|>\n<|im_start|>assistant\n")
-    reply = generated(ids, first)
-    ids += reply + tokenized(f"<|im_end|>\n<|im_start|>user\n{image}And this?<|im_end|>\n<|im_start|>assistant\n")
-    replies = [reply, generated(ids, first, second)]
-    ids += replies[1] + tokenized("<|im_end|>\n<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n")
-    replies.append(generated(ids, first, second))
+    def output(*words, **keywords):
+        return suite.command(*tool, *words, **keywords).stdout
+
+    ids, files, lines, replies = [], [], [], []
+    for i, medium in enumerate(turns):
+        if medium:
+            files += [f"--{medium[0]}", medium[1]]
+            lines.append(f"/{medium[0]} {medium[1]}")
+        lines.append(f"Question {i}?")
+        head = "<|im_end|>\n<|im_start|>user\n" if i else "<|im_start|>user\n"
+        text = f"{head}{MARKS[medium[0]] if medium else ''}Question {i}?<|im_end|>\n<|im_start|>assistant\n"
+        ids += json.loads(output("--tokenize", text))
+        said = output("--allow-cpu", "--input-ids", json.dumps(ids), "--print-ids", *steps, *files, *options)
+        replies.append(json.loads(said or "[]"))
+        ids += replies[-1]
     path = suite.work / "turns"
-    path.write_text(f"/image {first}\nWhat is it?\n/image {second}\nAnd this?\nWhy?\n")
-    with open(path) as turns:
-        result = suite.command(qwenrt, plan, "--allow-cpu", "--interactive", "--sampling", "greedy", *steps, stdin=turns)
-    wanted = "".join(suite.command(qwenrt, plan, "--detokenize", json.dumps(reply)).stdout for reply in replies)
-    suite.check(result.stdout == wanted, f"conversation gave {result.stdout!r}, expected {wanted!r}")
+    path.write_text("\n".join(lines) + "\n")
+    with open(path) as source:
+        said = output("--allow-cpu", "--interactive", "--sampling", "greedy", *steps, *options, stdin=source)
+    wanted = "".join(output("--detokenize", json.dumps(reply)) for reply in replies)
+    suite.check(said == wanted, f"conversation gave {said!r}, expected {wanted!r}")
 
 
 def write_sound(path, seconds, seed):

@@ -73,8 +73,9 @@ private:
       return writeOutput(piece);
     };
     QWENRT_ASSIGN_OR_RETURN(GenerateResult result, runtime_.session->generate(generate_, onToken));
-    reply_ += decoder.finish();
-    writeOutput("\n");
+    const std::string rest = decoder.finish(); // a character that was cut off
+    reply_ += rest;
+    writeOutput(rest + "\n");
     reportFinish(result, *runtime_.plan);
     if (stats_)
       printGenerationStats(result, prompt.times);
