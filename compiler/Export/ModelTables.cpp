@@ -22,7 +22,8 @@ flatbuffers::Offset<fb::Generation> writeGeneration(FlatBufferBuilder &builder, 
 
 flatbuffers::Offset<fb::Media> writeMedia(FlatBufferBuilder &builder, const graph::Graph &graph,
                                           const ExportOptions &options) {
-  if (!graph.media)
+  // Without a decoder nobody takes the rows of the encoders: they are entries like others.
+  if (!graph.media || !graph.generate)
     return 0;
   auto number = [](uint64_t value) { return static_cast<uint32_t>(std::min<uint64_t>(value, UINT32_MAX)); };
   flatbuffers::Offset<fb::AudioEncoder> audio = 0;
