@@ -112,7 +112,7 @@ private:
       state.maxContext = static_cast<uint32_t>(type.getDimSize(0));
       states[stateOp.getSymName()] = type;
     }
-    if (auto context = module->getAttrOfType<IntegerAttr>("qwen.max_context"))
+    if (auto context = module->getAttrOfType<IntegerAttr>(qwen::attrs::maxContext))
       state.maxContext = static_cast<uint32_t>(context.getInt());
     if (state.maxContext == 0)
       return module.emitError("the module has neither states nor qwen.max_context; run qwen-specialize-entries first");
@@ -138,8 +138,26 @@ private:
     cell("top_p", kState, layout::kTopP);
     cell("repetition_penalty", kState, layout::kRepetitionPenalty);
     cell("tokens", kState, layout::kTokens, layout::tokenCount(state.maxContext));
+    cell("extents", kState, layout::extents(state.maxContext), layout::kExtentCount);
+    if (hasBinding("positions")) {
+      cell("position_delta", kState, layout::kPositionDelta);
+      cell("rotary_positions", kState, layout::rotaryPositions(state.maxContext),
+           3 * layout::tokenCount(state.maxContext));
+    }
+    if (hasBinding("media_rows"))
+      cell("media_rows", kState, layout::mediaRows(state.maxContext), layout::tokenCount(state.maxContext));
     cell("sampled", kMailbox, layout::kSampled, layout::kSampledCount);
     return success();
+  }
+
+  /// Whether an entry has an argument of this binding.
+  bool hasBinding(StringRef binding) {
+    for (auto entry : module.getOps<func::FuncOp>())
+      for (unsigned i = 0; i < entry.getNumArguments(); ++i)
+        if (auto found = entry.getArgAttrOfType<StringAttr>(i, qwen::attrs::binding);
+            found && found.getValue() == binding)
+          return true;
+    return false;
   }
 
   static std::string stateStorage(StringRef name) { return "cache." + name.str(); }
@@ -194,6 +212,8 @@ private:
       return func.emitError("function is no entry; run qwen-specialize-entries first");
     ranges.clear();
     outputStorage.clear();
+    extents.clear();
+    isComponent = role.getValue() == "other";
     OpBuilder atEnd = OpBuilder::atBlockEnd(module.getBody());
     // The function keeps its name until it is erased, so the entry takes it over afterwards.
     std::string name = func.getSymName().str();
@@ -210,6 +230,12 @@ private:
 
   /// The cell that counts a symbol's rows while an entry runs.
   FailureOr<uint32_t> symbolCell(Location loc, StringRef symbol) {
+    if (isComponent) {
+      auto extent = extents.find(symbol);
+      if (extent == extents.end())
+        return emitError(loc) << "no input counts the rows of symbol " << symbol << ", expected one", failure();
+      return static_cast<uint32_t>(layout::extents(state.maxContext) + 4 * extent->second);
+    }
     if (symbol == "S")
       return static_cast<uint32_t>(layout::kRows);
     if (symbol == "R")
@@ -225,21 +251,30 @@ private:
       if (failed(cell))
         return failure();
       rows.cellOffset = *cell;
+      rows.factor = static_cast<uint32_t>(encoding.getFactor());
     }
     return rows;
   }
 
   void declareTensor(Location loc, StringRef direction, StringRef name, StringRef in, int64_t offset, StringRef dtype,
-                     RankedTensorType type, StringRef symbol) {
+                     RankedTensorType type, StringRef symbol, bool optional = false) {
     SmallVector<StringRef> names(type.getRank(), "");
     names[0] = symbol;
+    DenseI64ArrayAttr factors;
+    if (auto rows = qwen::getRows(type); rows && rows.getFactor() != 1) {
+      SmallVector<int64_t> list(type.getRank(), 1);
+      list[0] = rows.getFactor();
+      factors = b.getDenseI64ArrayAttr(list);
+    }
     plan::TensorOp::create(b, loc, b.getStringAttr(direction), b.getStringAttr(name),
                            FlatSymbolRefAttr::get(b.getContext(), in), b.getI64IntegerAttr(offset),
-                           b.getStringAttr(dtype), b.getDenseI64ArrayAttr(type.getShape()), b.getStrArrayAttr(names));
+                           b.getStringAttr(dtype), b.getDenseI64ArrayAttr(type.getShape()), b.getStrArrayAttr(names),
+                           factors, optional ? b.getUnitAttr() : UnitAttr());
   }
-  void declareSymbol(Location loc, StringRef name, StringRef cell, int64_t max) {
-    plan::SymbolOp::create(b, loc, b.getStringAttr(name), b.getStringAttr(cell), b.getI64IntegerAttr(max));
+  void declareSymbol(Location loc, StringRef name, StringRef cell, int64_t max, IntegerAttr index = {}) {
+    plan::SymbolOp::create(b, loc, b.getStringAttr(name), b.getStringAttr(cell), index, b.getI64IntegerAttr(max));
   }
+  static StringRef dtypeOf(RankedTensorType type) { return type.getElementType().isInteger(32) ? "i32" : "f32"; }
   static StringRef symbolOf(Type type) {
     auto encoding = dyn_cast_or_null<qwen::RowsAttr>(cast<RankedTensorType>(type).getEncoding());
     return encoding ? encoding.getSymbol().getValue() : StringRef();
@@ -258,8 +293,14 @@ private:
           declareSymbol(loc, symbol, "length", type.getDimSize(0));
         continue;
       }
+      if (binding && isFurtherInput(binding.getValue())) {
+        auto name = func.getArgAttrOfType<StringAttr>(argument.getArgNumber(), qwen::attrs::name);
+        if (failed(declareFurtherInput(func, argument, binding.getValue(), name ? name.getValue() : "")))
+          return failure();
+        continue;
+      }
       if (!binding || binding.getValue() != "hidden")
-        return func.emitError("argument ") << argument.getArgNumber() << " has no qwen.binding of tokens or hidden";
+        return func.emitError("argument ") << argument.getArgNumber() << " has no known qwen.binding";
       storage(loc, "hidden", plan::Purpose::Output, bytesOf(type));
       ranges[argument] = ref(loc, "hidden", bytesOf(type));
       bool isLogits = func->getAttrOfType<StringAttr>("qwen.role").getValue() == "logits";
@@ -272,6 +313,38 @@ private:
     return success();
   }
 
+  static bool isFurtherInput(StringRef binding) {
+    return binding == "positions" || binding == "media_rows" || binding == "media" || binding == "tensor";
+  }
+
+  LogicalResult declareFurtherInput(func::FuncOp func, BlockArgument argument, StringRef binding, StringRef name) {
+    auto type = cast<RankedTensorType>(argument.getType());
+    Location loc = func.getLoc();
+    StringRef symbol = symbolOf(type);
+    if (binding == "positions" || binding == "media_rows") {
+      if (symbol.empty()) // a sampled token's is computed
+        return success();
+      int64_t offset =
+          binding == "positions" ? layout::rotaryPositions(state.maxContext) : layout::mediaRows(state.maxContext);
+      declareTensor(loc, "input", binding, kState, offset, dtypeOf(type), type, symbol, /*optional=*/true);
+      return success();
+    }
+    std::string in =
+        binding == "media" ? name.str() : "input." + func.getSymName().drop_front(5).str() + "." + name.str();
+    storage(loc, in, plan::Purpose::Output, bytesOf(type));
+    ranges[argument] = ref(loc, in, bytesOf(type));
+    if (!symbol.empty() && !extents.contains(symbol)) {
+      int64_t index = static_cast<int64_t>(extents.size());
+      if (index >= layout::kExtentCount)
+        return func.emitError("inputs have more than ") << layout::kExtentCount << " symbols, expected fewer";
+      extents[symbol] = index;
+      int64_t max = type.getDimSize(0) / qwen::getRows(type).getFactor();
+      declareSymbol(loc, symbol, "extents", max, b.getI64IntegerAttr(index));
+    }
+    declareTensor(loc, "input", name, in, 0, dtypeOf(type), type, symbol, /*optional=*/binding == "media");
+    return success();
+  }
+
   LogicalResult declareResults(func::FuncOp func) {
     auto returned = cast<func::ReturnOp>(func.getBody().front().getTerminator());
     for (auto [i, value] : llvm::enumerate(returned.getOperands())) {
@@ -281,7 +354,9 @@ private:
       auto type = cast<RankedTensorType>(value.getType());
       // One storage for each name and size: the row of logits of a step, the rows of the logits entry.
       std::string in = name.str();
-      if (in == "logits")
+      if (isComponent)
+        in = "output." + func.getSymName().drop_front(5).str() + "." + in;
+      else if (in == "logits")
         in += "." + std::to_string(type.getDimSize(0));
       storage(func.getLoc(), in, plan::Purpose::Output, bytesOf(type));
       declareTensor(func.getLoc(), "output", name, in, 0, "f32", type, symbolOf(type));
@@ -312,8 +387,7 @@ private:
         in = "expose." + expose.getName().str() + "." + std::to_string(type.getDimSize(0));
         storage(expose.getLoc(), in, plan::Purpose::Output, bytesOf(type));
       }
-      StringRef dtype = type.getElementType().isInteger(32) ? "i32" : "f32";
-      declareTensor(expose.getLoc(), "output", expose.getName(), in, 0, dtype, type, symbolOf(type));
+      declareTensor(expose.getLoc(), "output", expose.getName(), in, 0, dtypeOf(type), type, symbolOf(type));
     }
     return success();
   }
@@ -394,8 +468,9 @@ private:
         .Case<qwen::ReadStateOp>([&](auto op) { return convertReadState(op); })
         .Case<qwen::EmbeddingOp, qwen::RmsNormOp, qwen::FusedLinearOp, qwen::ElementwiseOp, qwen::RopeAppendOp,
               qwen::AttentionOp, qwen::DecodeAttentionOp, qwen::CombineSplitsOp, qwen::RouteOp, qwen::GroupExpertsOp,
-              qwen::FusedExpertsOp, qwen::WeightedSumOp, qwen::BeginChunkOp, qwen::AdvanceOp, qwen::LastRowOp,
-              qwen::HeadRowsOp, qwen::NextTokenOp>([&](auto op) { return lower(op); })
+              qwen::FusedExpertsOp, qwen::WeightedSumOp, qwen::LayerNormOp, qwen::ReplaceRowsOp, qwen::AddRowsOp,
+              qwen::BeginChunkOp, qwen::AdvanceOp, qwen::LastRowOp, qwen::HeadRowsOp, qwen::NextTokenOp>(
+            [&](auto op) { return lower(op); })
         .Default([](Operation *op) { return op->emitError("has no kernel; run the fusion passes first"); });
   }
 
@@ -689,8 +764,13 @@ private:
     return heads;
   }
   template <typename QkvOp> Rotary rotaryOf(QkvOp op) {
-    return {op.getTheta().convertToDouble(), static_cast<bool>(op.getQNorm()),
-            op.getEps() ? op.getEps()->convertToDouble() : 0};
+    Rotary rotary{op.getTheta().convertToDouble(),
+                  static_cast<bool>(op.getQNorm()),
+                  op.getEps() ? op.getEps()->convertToDouble() : 0,
+                  {}};
+    if (op.getSections())
+      rotary.sections.assign(op.getSections()->begin(), op.getSections()->end());
+    return rotary;
   }
   /// qkv, norms, state, caches: the operands both kernels over a merged q/k/v row begin with.
   template <typename QkvOp> LogicalResult qkvOperands(QkvOp op, SmallVectorImpl<Value> &operands) {
@@ -774,6 +854,40 @@ private:
                     {range(op.getPartials()), destination(op.getResult())});
   }
 
+  LogicalResult lower(qwen::LayerNormOp op) {
+    if (cast<RankedTensorType>(op.getResult().getType()).getRank() != 2)
+      return op.emitError("normalises more than rows and columns, expected a tensor of rank 2; reshape it");
+    FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getResult().getType());
+    FailureOr<Value> weight = weightRange(op.getLoc(), op.getWeight()), bias = weightRange(op.getLoc(), op.getBias());
+    if (failed(rows) || failed(weight) || failed(bias))
+      return failure();
+    KernelPlan plan = layerNormKernel(*rows, widthOf(op.getResult().getType()), op.getEps().convertToDouble(),
+                                      elemOf(op.getResult().getType()), state, target);
+    SmallVector<Value> operands = {range(op.getInput()), *weight, *bias};
+    if (rows->cellOffset)
+      operands.push_back(stateRef(op.getLoc()));
+    operands.push_back(destination(op.getResult()));
+    return dispatch(op.getLoc(), plan, operands);
+  }
+
+  template <typename RowsFromOp> LogicalResult lowerRowsFrom(RowsFromOp op, bool adds) {
+    auto index = dyn_cast<BlockArgument>(op.getIndex());
+    auto entry = op->template getParentOfType<func::FuncOp>();
+    auto binding =
+        index ? entry.template getArgAttrOfType<StringAttr>(index.getArgNumber(), qwen::attrs::binding) : StringAttr();
+    if (!binding || binding.getValue() != "media_rows")
+      return op.emitError("takes its index from elsewhere, expected the entry's media_rows");
+    FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getResult().getType());
+    if (failed(rows))
+      return failure();
+    KernelPlan plan = mediaRowsKernel(*rows, static_cast<uint32_t>(dimOf(op.getRows(), 0)),
+                                      widthOf(op.getResult().getType()), adds, state, target);
+    return dispatch(op.getLoc(), plan,
+                    {range(op.getInput()), range(op.getRows()), stateRef(op.getLoc()), destination(op.getResult())});
+  }
+  LogicalResult lower(qwen::ReplaceRowsOp op) { return lowerRowsFrom(op, /*adds=*/false); }
+  LogicalResult lower(qwen::AddRowsOp op) { return lowerRowsFrom(op, /*adds=*/true); }
+
   LogicalResult lower(qwen::BeginChunkOp op) {
     return dispatch(op.getLoc(), beginChunkKernel(static_cast<uint32_t>(op.getRows()), state, target),
                     {stateRef(op.getLoc())});
@@ -824,6 +938,8 @@ private:
   llvm::StringSet<> storages, weights, kernels;
   DenseMap<Value, Value> ranges;              // tensor -> range
   DenseMap<Value, std::string> outputStorage; // returned tensor -> storage
+  llvm::StringMap<int64_t> extents;           // symbol -> element of the cell of extents
+  bool isComponent = false;                   // the entry in work is run with tensors, by the symbols of its inputs
 };
 
 struct ConvertQwenToPlanPass : PassWrapper<ConvertQwenToPlanPass, OperationPass<ModuleOp>> {

@@ -12,6 +12,20 @@ using namespace mlir;
 
 namespace qwenc {
 
+/// 1 - 2 / (exp(2x) + 1): right at both ends, where the exponential is 0 or infinite.
+static Val tanh(KernelBuilder &k, Val x) { return k.f32(1) - k.f32(2) / (k.exp(x * 2.0) + 1.0); }
+
+/// Abramowitz and Stegun 7.1.26, within 1.5e-7.
+static Val erf(KernelBuilder &k, Val x) {
+  Val magnitude = k.max(x, -x);
+  Val t = k.f32(1) / (magnitude * 0.3275911 + 1.0);
+  Val polynomial = k.f32(0);
+  for (double coefficient : {1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592})
+    polynomial = (polynomial + coefficient) * t;
+  Val result = k.f32(1) - polynomial * k.exp(-(x * x));
+  return k.select(x < k.f32(0), -result, result);
+}
+
 FailureOr<Val> emitBody(KernelBuilder &k, Region &body, ArrayRef<Val> arguments) {
   DenseMap<Value, Val> known;
   for (auto [argument, value] : llvm::zip_equal(body.getArguments(), arguments))
@@ -31,6 +45,8 @@ FailureOr<Val> emitBody(KernelBuilder &k, Region &body, ArrayRef<Val> arguments)
             .Case<arith::MaximumFOp>([&](auto) { return k.max(in(0), in(1)); })
             .Case<arith::MinimumFOp>([&](auto) { return k.min(in(0), in(1)); })
             .Case<math::ExpOp>([&](auto) { return k.exp(in(0)); })
+            .Case<math::TanhOp>([&](auto) { return tanh(k, in(0)); })
+            .Case<math::ErfOp>([&](auto) { return erf(k, in(0)); })
             .Case<math::RsqrtOp>([&](auto) { return k.inverseSqrt(in(0)); })
             .Default([](Operation *) { return Val(); });
     if (!result)
@@ -52,10 +68,12 @@ std::string bodyName(Region &body) {
       continue;
     name += (name.empty() ? "" : "_") + op.getName().stripDialect().str();
   }
-  // The one composition that has a name of its own in the literature.
-  for (StringRef silu : {"negf_exp_addf_divf"})
-    if (size_t at = name.find(silu.str()); at != std::string::npos)
-      name.replace(at, silu.size(), "silu");
+  // The compositions that have names of their own in the literature.
+  for (auto [operations, known] : {std::pair<StringRef, StringRef>{"negf_exp_addf_divf", "silu"},
+                                   {"mulf_erf_addf_mulf_mulf", "gelu"},
+                                   {"mulf_mulf_mulf_addf_mulf_tanh_addf_mulf_mulf", "gelu_tanh"}})
+    if (size_t at = name.find(operations.str()); at != std::string::npos)
+      name.replace(at, operations.size(), known);
   // Bodies of the same operations with other constants are other kernels; one, which silu has, needs no mention.
   if (llvm::any_of(constants, [](double constant) { return constant != 1; }))
     name += parameterTag(constants);

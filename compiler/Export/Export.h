@@ -7,7 +7,7 @@
 #pragma once
 
 #include "compiler/Target/TargetProfile.h"
-#include "models/Graph/Graph.h"
+#include "models/Graph/MediaLimits.h"
 #include "qwenrt/Status.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -25,6 +25,7 @@ struct ExportOptions {
   std::string graphFolder;           ///< absolute folder of model.json; a relative checkpoint path starts here
   uint32_t maxContext = 0;           ///< positions the caches hold
   KvFormat kvFormat = KvFormat::F32; ///< for reports
+  graph::MediaLimits mediaLimits;    ///< those that applyMediaLimits() has applied to the graph
 };
 
 /// The bytes of the plan file, trailer included. \p module has passed plan-verify; \p graph gives what no kernel needs:

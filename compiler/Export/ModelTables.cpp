@@ -20,6 +20,28 @@ flatbuffers::Offset<fb::Generation> writeGeneration(FlatBufferBuilder &builder, 
                               static_cast<float>(info.topP), static_cast<float>(info.repetitionPenalty));
 }
 
+flatbuffers::Offset<fb::Media> writeMedia(FlatBufferBuilder &builder, const graph::Graph &graph,
+                                          const ExportOptions &options) {
+  if (!graph.media)
+    return 0;
+  auto number = [](uint64_t value) { return static_cast<uint32_t>(std::min<uint64_t>(value, UINT32_MAX)); };
+  flatbuffers::Offset<fb::AudioEncoder> audio = 0;
+  flatbuffers::Offset<fb::VisionEncoder> vision = 0;
+  if (const auto &info = graph.media->audio)
+    audio = fb::CreateAudioEncoder(builder, builder.CreateString(info->encoder), number(info->melBins),
+                                   number(info->chunkFrames), number(info->windowChunks),
+                                   number(graph::maxRows(graph, info->encoder, "features")),
+                                   options.mediaLimits.audioSeconds);
+  if (const auto &info = graph.media->vision)
+    vision = fb::CreateVisionEncoder(builder, builder.CreateString(info->encoder), number(info->patchSize),
+                                     number(info->temporalPatchSize), number(info->mergeSize),
+                                     number(info->positionSide), number(info->deepstack), info->minPixels,
+                                     info->maxPixels, number(graph::maxRows(graph, info->encoder, "patches")),
+                                     options.mediaLimits.imagePixels, options.mediaLimits.videoFrames);
+  uint64_t rows = graph.generate ? graph::maxRows(graph, graph.generate->decoder, "media") : 0;
+  return fb::CreateMedia(builder, audio, vision, std::min(number(rows), options.maxContext));
+}
+
 /// Folder of the checkpoint as model.json means it.
 static std::string checkpointFolder(const graph::Graph &graph, const ExportOptions &options) {
   const std::string &path = graph.checkpoint.path;

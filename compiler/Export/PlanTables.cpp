@@ -172,7 +172,8 @@ private:
       barrierBefore_ = true;
     if (auto symbol = dyn_cast<SymbolOp>(op))
       symbols_.push_back(fb::CreateSymbolCell(builder_, writeString(builder_, symbol.getName()),
-                                              *symbolizeCellKind(symbol.getCell()), symbol.getMax()));
+                                              *symbolizeCellKind(symbol.getCell()), symbol.getMax(),
+                                              static_cast<uint32_t>(symbol.getIndex().value_or(0))));
     if (auto tensor = dyn_cast<TensorOp>(op))
       return add(tensor);
     if (auto dispatch = dyn_cast<DispatchOp>(op))
@@ -184,11 +185,10 @@ private:
     fb::DType dtype = *symbolizeDType(tensor.getDtype());
     int64_t sizeBytes = elementBytes(dtype);
     Offsets<fb::Dim> dims;
-    for (auto [extent, symbol] :
-         llvm::zip_equal(tensor.getShape(), tensor.getSymbols().getAsValueRange<StringAttr>())) {
-      sizeBytes *= extent;
+    for (auto [i, symbol] : llvm::enumerate(tensor.getSymbols().getAsValueRange<StringAttr>())) {
+      sizeBytes *= tensor.getShape()[i];
       flatbuffers::Offset<flatbuffers::String> name = symbol.empty() ? 0 : writeString(builder_, symbol);
-      dims.push_back(fb::CreateDim(builder_, name, extent));
+      dims.push_back(fb::CreateDim(builder_, name, tensor.getShape()[i], tensor.getFactor(i)));
     }
     FailureOr<Place> place = lookup_.placeIn(tensor.getStorageAttr(), tensor.getOffset(), sizeBytes);
     if (failed(place))
@@ -197,7 +197,7 @@ private:
     auto dimTable = builder_.CreateVector(dims);
     (tensor.getDirection() == "input" ? inputs_ : outputs_)
         .push_back(fb::CreateEntryTensor(builder_, name, dtype, dimTable, ordinals_.buffers.at(place->buffer),
-                                         place->offset, sizeBytes));
+                                         place->offset, sizeBytes, tensor.getOptional()));
     return success();
   }
 

@@ -42,6 +42,7 @@ private:
   Status expose(const doc::Op &op, ResultRange results);
   Status checkPatterns() const;
   std::string exampleName() const;
+  void importSymbols();
   Status importWeights();
   Status importStates();
   Status importFunction(const doc::Function &function);
@@ -58,6 +59,7 @@ private:
   Status claimSymbol(StringRef name, StringRef what);
   Location location(StringRef name) { return NameLoc::get(builder.getStringAttr(name)); }
   FloatAttr number(const doc::Op &op, const char *name) { return builder.getF64FloatAttr(op.attr<double>(name)); }
+  DenseI64ArrayAttr sectionsOf(const doc::Op &op);
 
   const doc::Graph &graph;
   OpBuilder builder;
@@ -75,6 +77,7 @@ Result<OwningOpRef<ModuleOp>> Importer::run() {
   OwningOpRef<ModuleOp> owner = ModuleOp::create(builder, location(graph.model.name));
   module = *owner;
   builder.setInsertionPointToEnd(module.getBody());
+  importSymbols();
   QWENRT_RETURN_IF_ERROR(importWeights());
   QWENRT_RETURN_IF_ERROR(importStates());
   for (const doc::Function &function : graph.functions)
@@ -118,7 +121,8 @@ Result<RankedTensorType> Importer::rowsType(const doc::ValueType &type) {
   QWENRT_ASSIGN_OR_RETURN(SmallVector<int64_t> sizes, shape(type));
   Attribute rows;
   if (!type.dims.empty() && type.dims[0].isSymbol())
-    rows = RowsAttr::get(builder.getContext(), builder.getStringAttr(type.dims[0].symbol));
+    rows = RowsAttr::get(builder.getContext(), builder.getStringAttr(type.dims[0].symbol),
+                         static_cast<int64_t>(type.dims[0].size));
   return RankedTensorType::get(sizes, elementType(type.dtype), rows);
 }
 
@@ -138,6 +142,13 @@ Status Importer::claimSymbol(StringRef name, StringRef what) {
 //===------------------------------------------------------------------------------------------------------------===//
 // What the module holds
 //===------------------------------------------------------------------------------------------------------------===//
+
+void Importer::importSymbols() {
+  SmallVector<NamedAttribute> maxima;
+  for (const doc::Symbol &symbol : graph.symbols)
+    maxima.push_back(builder.getNamedAttr(symbol.name, builder.getI64IntegerAttr(static_cast<int64_t>(symbol.max))));
+  module->setAttr(attrs::symbols, builder.getDictionaryAttr(maxima));
+}
 
 Status Importer::importWeights() {
   for (const doc::WeightStack &stack : graph.stacks)
@@ -181,6 +192,10 @@ Status Importer::importFunction(const doc::Function &function) {
   for (auto [input, argument] : llvm::zip(function.inputs, body->getArguments())) {
     argument.setLoc(location(input.name));
     values[input.name] = argument;
+    funcOp.setArgAttr(argument.getArgNumber(), attrs::name, builder.getStringAttr(input.name));
+    if (input.binding != doc::Binding::None)
+      funcOp.setArgAttr(argument.getArgNumber(), attrs::binding,
+                        builder.getStringAttr(doc::bindingName(input.binding)));
   }
   for (const doc::Op &op : function.ops)
     QWENRT_RETURN_IF_ERROR(
@@ -192,6 +207,8 @@ Status Importer::importFunction(const doc::Function &function) {
   }
   func::ReturnOp::create(builder, funcOp.getLoc(), results);
   funcOp.setFunctionType(builder.getFunctionType(inputTypes, resultTypes));
+  for (auto [i, output] : llvm::enumerate(function.outputs))
+    funcOp.setResultAttr(i, attrs::name, builder.getStringAttr(output));
   return Status::ok();
 }
 
@@ -234,6 +251,13 @@ Result<Value> Importer::operand(const doc::Op &op, size_t index) {
   else
     return invalid("operand '" + name.str() + "' is not defined, expected a value defined before, correct the graph");
   return value;
+}
+
+DenseI64ArrayAttr Importer::sectionsOf(const doc::Op &op) {
+  SmallVector<int64_t> sections;
+  for (const doc::Dim &section : op.attr<std::vector<doc::Dim>>("sections"))
+    sections.push_back(static_cast<int64_t>(section.size));
+  return builder.getDenseI64ArrayAttr(sections);
 }
 
 Status Importer::importOp(const doc::Op &op) {
@@ -285,6 +309,28 @@ Status Importer::importOp(const doc::Op &op) {
       return ExpertLinearOp::create(builder, loc, type, operands[0], operands[1], operands[2]);
     case doc::OpKind::WeightedSum:
       return WeightedSumOp::create(builder, loc, type, operands[0], operands[1]);
+    case doc::OpKind::LayerNorm:
+      return LayerNormOp::create(builder, loc, type, operands[0], operands[1], operands[2], number(op, "eps"));
+    case doc::OpKind::Gelu:
+      return GeluOp::create(builder, loc, type, operands[0],
+                            op.attr<bool>("tanh") ? builder.getUnitAttr() : UnitAttr());
+    case doc::OpKind::SegmentAttention:
+      return SegmentAttentionOp::create(builder, loc, type, operands[0], operands[1], operands[2], operands[3],
+                                        number(op, "scale"));
+    case doc::OpKind::AxialRope:
+      return AxialRopeOp::create(builder, loc, type, operands[0], operands[1], number(op, "theta"));
+    case doc::OpKind::MRope:
+      return MRopeOp::create(builder, loc, type, operands[0], operands[1], number(op, "theta"), sectionsOf(op));
+    case doc::OpKind::ReplaceRows:
+      return ReplaceRowsOp::create(builder, loc, type, operands[0], operands[1], operands[2]);
+    case doc::OpKind::AddRows:
+      return AddRowsOp::create(builder, loc, type, operands[0], operands[1], operands[2]);
+    case doc::OpKind::TapConv:
+      return TapConvOp::create(builder, loc, type, operands[0], operands[1], operands[2], operands[3]);
+    case doc::OpKind::Sinusoid:
+      return SinusoidOp::create(builder, loc, type, operands[0], number(op, "theta"));
+    case doc::OpKind::SwapAxes:
+      return SwapAxesOp::create(builder, loc, type, operands[0]);
     }
     llvm_unreachable("every operation of the document is listed");
   };

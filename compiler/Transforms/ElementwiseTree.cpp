@@ -5,10 +5,13 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
+#include <cmath>
+#include <numbers>
+
 using namespace mlir;
 using namespace mlir::qwen;
 
-bool mlir::qwen::isElementwise(Operation *op) { return isa_and_present<SiluOp, MulOp, AddOp>(op); }
+bool mlir::qwen::isElementwise(Operation *op) { return isa_and_present<SiluOp, GeluOp, MulOp, AddOp>(op); }
 
 bool ElementwiseTree::isOnlyReaderOf(Value value) const {
   return llvm::all_of(value.getUsers(), [&](Operation *user) { return llvm::is_contained(ops, user); });
@@ -84,12 +87,33 @@ SmallVector<ElementwiseTree> mlir::qwen::collectElementwiseTrees(Block &block, s
   return trees;
 }
 
+/// x / 2 (1 + erf(x / sqrt 2)), or x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))
+static Value buildGelu(OpBuilder &builder, GeluOp op, Value x) {
+  Location loc = op.getLoc();
+  auto constant = [&](double value) -> Value {
+    return arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(static_cast<float>(value)));
+  };
+  auto mul = [&](Value a, Value b) -> Value { return arith::MulFOp::create(builder, loc, a, b); };
+  Value inner;
+  if (op.getTanh()) {
+    Value cube = mul(mul(x, x), mul(x, constant(0.044715)));
+    Value sum = arith::AddFOp::create(builder, loc, x, cube);
+    inner = math::TanhOp::create(builder, loc, mul(sum, constant(std::sqrt(2 / std::numbers::pi))));
+  } else {
+    inner = math::ErfOp::create(builder, loc, mul(x, constant(std::sqrt(0.5))));
+  }
+  Value factor = arith::AddFOp::create(builder, loc, inner, constant(1));
+  return mul(mul(x, constant(0.5)), factor);
+}
+
 static Value buildScalar(OpBuilder &builder, Operation *op, ValueRange operands) {
   Location loc = op->getLoc();
   if (isa<MulOp>(op))
     return arith::MulFOp::create(builder, loc, operands[0], operands[1]);
   if (isa<AddOp>(op))
     return arith::AddFOp::create(builder, loc, operands[0], operands[1]);
+  if (auto gelu = dyn_cast<GeluOp>(op))
+    return buildGelu(builder, gelu, operands[0]);
   // silu: x / (1 + exp(-x))
   Value one = arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(1.0f));
   Value negated = arith::NegFOp::create(builder, loc, operands[0]);

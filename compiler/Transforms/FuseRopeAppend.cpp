@@ -15,12 +15,33 @@ using namespace mlir::qwen;
 
 namespace {
 
+/// A rotation by positions that kernels find by themselves: counted ones, or those that the history has of each row.
+struct Rotation {
+  Operation *op = nullptr;
+  Value positions;
+  FloatAttr theta;
+  DenseI64ArrayAttr sections; ///< null for counted positions
+
+  explicit operator bool() const { return op != nullptr; }
+  bool isSame(const Rotation &other) const {
+    return op && other.op && positions == other.positions && theta == other.theta && sections == other.sections;
+  }
+  bool hasKnownPositions() const {
+    if (!sections)
+      return positions.getDefiningOp<PositionIdsOp>() != nullptr;
+    auto argument = dyn_cast<BlockArgument>(positions);
+    auto entry = argument ? dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp()) : func::FuncOp();
+    auto binding = entry ? entry.getArgAttrOfType<StringAttr>(argument.getArgNumber(), attrs::binding) : StringAttr();
+    return binding && binding.getValue() == "positions";
+  }
+};
+
 /// Heads cut out of a merged row: slice, reshape, and perhaps norm and rotation.
 struct Heads {
   Value row;
   int64_t offset = 0, count = 0, dim = 0;
   RmsNormOp norm;
-  RopeOp rope;
+  Rotation rotation;
 
   int64_t end() const { return offset + count * dim; }
 };
@@ -32,8 +53,13 @@ template <typename OpTy> OpTy getOnlyUseOf(Value value) {
 
 FailureOr<Heads> matchHeads(Value value) {
   Heads heads;
-  if ((heads.rope = getOnlyUseOf<RopeOp>(value)))
-    value = heads.rope.getInput();
+  if (auto rope = getOnlyUseOf<RopeOp>(value)) {
+    heads.rotation = {rope, rope.getPositions(), rope.getThetaAttr(), {}};
+    value = rope.getInput();
+  } else if (auto rope = getOnlyUseOf<MRopeOp>(value)) {
+    heads.rotation = {rope, rope.getPositions(), rope.getThetaAttr(), rope.getSectionsAttr()};
+    value = rope.getInput();
+  }
   if ((heads.norm = getOnlyUseOf<RmsNormOp>(value)))
     value = heads.norm.getInput();
   auto reshape = getOnlyUseOf<ReshapeOp>(value);
@@ -56,11 +82,6 @@ KvAppendOp matchAppend(Value cache) {
   if (!append || !append.getCache().hasOneUse() || !append.getCache().getDefiningOp<ReadStateOp>())
     return {};
   return append;
-}
-
-bool haveSameRotation(RopeOp a, RopeOp b) {
-  return a && b && a.getPositions() == b.getPositions() && a.getThetaAttr() == b.getThetaAttr() &&
-         a.getPositions().getDefiningOp<PositionIdsOp>();
 }
 
 bool haveSameNorm(RmsNormOp a, RmsNormOp b) { return a && b ? a.getEpsAttr() == b.getEpsAttr() : !a && !b; }
@@ -112,7 +133,8 @@ public:
       return rewriter.notifyMatchFailure(op, "query, keys and values do not fill one row");
     if (q->dim != k->dim || k->dim != v->dim || k->count != v->count)
       return rewriter.notifyMatchFailure(op, "heads differ in size or number");
-    if (!haveSameRotation(q->rope, k->rope) || v->rope || v->norm || !haveSameNorm(q->norm, k->norm))
+    if (!q->rotation.isSame(k->rotation) || !q->rotation.hasKnownPositions() || v->rotation || v->norm ||
+        !haveSameNorm(q->norm, k->norm))
       return rewriter.notifyMatchFailure(op, "norms or rotations differ");
     if (q->offset != 0 || k->offset != q->end()) {
       FailureOr<SmallVector<Value>> weights = sortWeights(*q, *k, *v);
@@ -128,7 +150,7 @@ public:
     auto fused = RopeAppendOp::create(rewriter, loc, op.getQuery().getType(), keys.getType(), values.getType(), q->row,
                                       qNorm, kNorm, keys.getCache(), values.getCache(),
                                       rewriter.getI64IntegerAttr(q->count), rewriter.getI64IntegerAttr(k->count),
-                                      rewriter.getI64IntegerAttr(q->dim), q->rope.getThetaAttr(), eps);
+                                      rewriter.getI64IntegerAttr(q->dim), q->rotation.theta, eps, q->rotation.sections);
     rewriter.modifyOpInPlace(op, [&] { op->setOperands(fused.getResults()); });
     rewriter.eraseOp(keys);
     rewriter.eraseOp(values);

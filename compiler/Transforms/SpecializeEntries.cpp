@@ -24,19 +24,47 @@ struct RowBound {
 
   RankedTensorType apply(RankedTensorType type) const {
     SmallVector<int64_t> shape(type.getShape());
-    shape[0] = count;
-    return RankedTensorType::get(shape, type.getElementType(), symbol);
+    RowsAttr rows = getRows(type);
+    int64_t factor = rows ? rows.getFactor() : 1;
+    // A product that leaves the numbers of types is refused with the entry.
+    if (llvm::MulOverflow(count, factor, shape[0]))
+      shape[0] = std::numeric_limits<int64_t>::max();
+    RowsAttr counted = symbol ? RowsAttr::get(type.getContext(), symbol.getSymbol(), factor) : RowsAttr();
+    return RankedTensorType::get(shape, type.getElementType(), counted);
   }
 };
 
-/// Clones a function's body behind the builder's insertion point with rows bounded by \p bound. Returns its result.
-FailureOr<Value> inlineFunction(OpBuilder &builder, const SymbolTable &symbols, func::FuncOp function, Value argument,
-                                RowBound bound) {
-  auto inputRows = getRows(cast<RankedTensorType>(function.getFunctionType().getInput(0)));
+/// How many rows each symbol counts, by its name.
+using RowBounds = llvm::StringMap<RowBound>;
+
+/// \p type with the rows of its symbol, null if its rows are not bounded.
+RankedTensorType boundType(RankedTensorType type, const RowBounds &bounds) {
+  RowsAttr rows = getRows(type);
+  if (!rows)
+    return type.hasStaticShape() ? type : RankedTensorType();
+  auto bound = bounds.find(rows.getSymbol());
+  return bound == bounds.end() ? RankedTensorType() : bound->second.apply(type);
+}
+
+/// Clones a function's body behind the builder's insertion point with rows bounded by \p bounds. Arguments without a
+/// value are media that a row of decode never meets. Returns the results.
+FailureOr<SmallVector<Value>> inlineFunction(OpBuilder &builder, const SymbolTable &symbols, func::FuncOp function,
+                                             ArrayRef<Value> arguments, const RowBounds &bounds) {
   IRMapping mapping;
-  mapping.map(function.getArgument(0), argument);
+  for (auto [argument, value] : llvm::zip_equal(function.getArguments(), arguments))
+    if (value)
+      mapping.map(argument, value);
   Block &body = function.getBody().front();
   for (Operation &op : body.without_terminator()) {
+    if (isa<ReplaceRowsOp, AddRowsOp>(op) && !mapping.lookupOrNull(op.getOperand(1))) {
+      mapping.map(op.getResult(0), mapping.lookup(op.getOperand(0)));
+      continue;
+    }
+    for (Value operand : op.getOperands())
+      if (!mapping.lookupOrNull(operand)) {
+        op.emitOpError() << "reads media in decode, expected that only qwen.replace_rows and qwen.add_rows do";
+        return failure();
+      }
     Operation *clone = builder.clone(op, mapping);
     for (Value result : clone->getResults()) {
       auto type = cast<RankedTensorType>(result.getType());
@@ -44,21 +72,26 @@ FailureOr<Value> inlineFunction(OpBuilder &builder, const SymbolTable &symbols, 
         result.setType(symbols.lookup<StateOp>(read.getState()).getType());
       } else if (auto append = dyn_cast<KvAppendOp>(clone)) {
         result.setType(append.getCache().getType());
-      } else if (getRows(type) == inputRows) {
-        result.setType(bound.apply(type));
-      } else if (!type.hasStaticShape() || getRows(type)) {
-        op.emitOpError() << "has type " << type << ", expected rows counted by " << inputRows << " or a static shape";
+      } else if (RankedTensorType bounded = boundType(type, bounds)) {
+        result.setType(bounded);
+      } else {
+        op.emitOpError() << "has type " << type
+                         << ", expected rows counted by a symbol of the inputs or a static shape";
         return failure();
       }
     }
   }
-  return mapping.lookup(cast<func::ReturnOp>(body.getTerminator()).getOperand(0));
+  return llvm::map_to_vector(cast<func::ReturnOp>(body.getTerminator()).getOperands(),
+                             [&](Value value) { return mapping.lookup(value); });
 }
 
 class EntryBuilder {
 public:
-  EntryBuilder(ModuleOp module, Generator generator, int64_t chunk, int64_t logitsRows)
-      : module(module), generator(generator), builder(module.getContext()), symbols(module), logitsRows(logitsRows) {
+  EntryBuilder(ModuleOp module, Generator generator, int64_t context, int64_t chunk, int64_t logitsRows)
+      : module(module), generator(generator), builder(module.getContext()), symbols(module), context(context),
+        logitsRows(logitsRows) {
+    if (!generator.decoder)
+      return;
     auto ids = cast<RankedTensorType>(generator.decoder.getFunctionType().getInput(0));
     auto hidden = cast<RankedTensorType>(generator.decoder.getFunctionType().getResult(0));
     chunkRows = {chunk, getRows(ids)};
@@ -67,73 +100,176 @@ public:
 
   LogicalResult buildPrefill() {
     Location loc = generator.decoder.getLoc();
-    Value tokens = beginEntry("prefill", chunkRows.count, "tokens", idsType(chunkRows), loc);
+    beginEntry("prefill", "prefill", chunkRows.count, loc);
+    SmallVector<Value> arguments;
+    RowBounds bounds = {{idsSymbol(), chunkRows}};
+    if (failed(addDecoderArguments(bounds, arguments)))
+      return failure();
     BeginChunkOp::create(builder, loc, chunkRows.count);
-    FailureOr<Value> hidden = inlineFunction(builder, symbols, generator.decoder, tokens, chunkRows);
+    FailureOr<SmallVector<Value>> hidden = inlineFunction(builder, symbols, generator.decoder, arguments, bounds);
     if (failed(hidden))
       return failure();
     // Every row's position counts from the chunk's start, so Position moves when all of them are done.
     AdvanceOp::create(builder, loc);
-    endEntry("hidden", *hidden);
+    endEntry({"hidden"}, *hidden);
+    return success();
+  }
+
+  /// A function that is run with tensors becomes an entry as it is.
+  LogicalResult buildComponent(func::FuncOp function) {
+    FailureOr<RowBounds> bounds = componentBounds(function);
+    if (failed(bounds))
+      return failure();
+    int64_t rows = 1;
+    for (auto &bound : *bounds)
+      rows = std::max(rows, bound.second.count);
+    std::string name = function.getSymName().str();
+    symbols.remove(function); // the entry takes its name over
+    beginEntry(name, "other", rows, function.getLoc());
+    SmallVector<Value> arguments;
+    for (BlockArgument argument : function.getArguments())
+      arguments.push_back(addArgument("tensor", boundType(cast<RankedTensorType>(argument.getType()), *bounds),
+                                      function.getArgAttrOfType<StringAttr>(argument.getArgNumber(), attrs::name),
+                                      argument.getLoc()));
+    FailureOr<SmallVector<Value>> results = inlineFunction(builder, symbols, function, arguments, *bounds);
+    if (failed(results))
+      return failure();
+    SmallVector<StringRef> names;
+    for (unsigned i = 0; i < function.getNumResults(); ++i)
+      names.push_back(function.getResultAttrOfType<StringAttr>(i, attrs::name).getValue());
+    endEntry(names, *results);
     return success();
   }
 
   LogicalResult buildNext(StringRef name, Sampling sampling) {
     Location loc = generator.head.getLoc();
-    Value hidden = beginEntry(name, 1, "hidden", hiddenType, loc);
+    beginEntry(name, name, 1, loc);
+    Value hidden = addArgument("hidden", hiddenType, {}, loc);
     auto rowType = RankedTensorType::get({1, hiddenType.getDimSize(1)}, hiddenType.getElementType());
     Value row = LastRowOp::create(builder, loc, rowType, hidden);
     return buildHead(row, oneRow, sampling, /*advances=*/false);
   }
 
   LogicalResult buildDecode(StringRef name, Sampling sampling) {
-    Value tokens = beginEntry(name, 1, "tokens", idsType(oneRow), generator.decoder.getLoc());
-    FailureOr<Value> hidden = inlineFunction(builder, symbols, generator.decoder, tokens, oneRow);
+    beginEntry(name, name, 1, generator.decoder.getLoc());
+    SmallVector<Value> arguments;
+    RowBounds bounds = {{idsSymbol(), oneRow}};
+    if (failed(addDecoderArguments(bounds, arguments)))
+      return failure();
+    FailureOr<SmallVector<Value>> hidden = inlineFunction(builder, symbols, generator.decoder, arguments, bounds);
     if (failed(hidden))
       return failure();
-    return buildHead(*hidden, oneRow, sampling, /*advances=*/true);
+    return buildHead(hidden->front(), oneRow, sampling, /*advances=*/true);
   }
 
   LogicalResult buildLogits() {
     Location loc = generator.head.getLoc();
-    Value hidden = beginEntry("logits", logitsRows, "hidden", hiddenType, loc);
+    beginEntry("logits", "logits", logitsRows, loc);
+    Value hidden = addArgument("hidden", hiddenType, {}, loc);
     RowBound rows = {logitsRows, RowsAttr::get(module.getContext(), builder.getStringAttr("R"))};
     Value taken = HeadRowsOp::create(builder, loc, rows.apply(hiddenType), hidden);
     return buildHead(taken, rows, std::nullopt, /*advances=*/false);
   }
 
 private:
-  RankedTensorType idsType(RowBound rows) {
-    return rows.apply(cast<RankedTensorType>(generator.decoder.getFunctionType().getInput(0)));
+  StringRef idsSymbol() {
+    return getRows(cast<RankedTensorType>(generator.decoder.getFunctionType().getInput(0))).getSymbol();
   }
 
-  /// Opens an entry of one argument; its result types follow in endEntry.
-  Value beginEntry(StringRef role, int64_t rows, StringRef binding, RankedTensorType argument, Location loc) {
-    builder.setInsertionPoint(generator.decoder);
-    entry = func::FuncOp::create(builder, loc, role, builder.getFunctionType({argument}, {}));
+  /// The arguments of the decoder as those of the entry. Media are there where \p bounds has more than one row: sampled
+  /// tokens are text. Their bounds are added.
+  LogicalResult addDecoderArguments(RowBounds &bounds, SmallVectorImpl<Value> &arguments) {
+    for (BlockArgument argument : generator.decoder.getArguments()) {
+      auto type = cast<RankedTensorType>(argument.getType());
+      auto binding = generator.decoder.getArgAttrOfType<StringAttr>(argument.getArgNumber(), attrs::binding);
+      auto name = generator.decoder.getArgAttrOfType<StringAttr>(argument.getArgNumber(), attrs::name);
+      StringRef what = argument.getArgNumber() == 0 ? "tokens" : binding.getValue();
+      if (what.starts_with("media") && !bounds.lookup(idsSymbol()).symbol) {
+        arguments.push_back({});
+        continue;
+      }
+      if (what == "media" && failed(addMediaBound(getRows(type), bounds)))
+        return failure();
+      RankedTensorType bounded = boundType(type, bounds);
+      if (!bounded)
+        return generator.decoder.emitError() << "argument " << argument.getArgNumber() << " has type " << type
+                                             << ", expected rows counted by " << idsSymbol();
+      arguments.push_back(addArgument(what, bounded, what == "media" ? name : StringAttr(), argument.getLoc()));
+    }
+    return success();
+  }
+
+  /// Media tokens of a turn stand in the context.
+  LogicalResult addMediaBound(RowsAttr rows, RowBounds &bounds) {
+    FailureOr<int64_t> max = symbolMax(generator.decoder, rows);
+    if (failed(max))
+      return failure();
+    // Not all rows have to be there, but all may be read: media have no encoding in the entry.
+    bounds[rows.getSymbol()] = {std::min(*max, context), {}};
+    return success();
+  }
+
+  FailureOr<int64_t> symbolMax(func::FuncOp function, RowsAttr rows) {
+    auto maxima = module->getAttrOfType<DictionaryAttr>(attrs::symbols);
+    auto max = maxima ? maxima.getAs<IntegerAttr>(rows.getSymbol()) : IntegerAttr();
+    if (max && max.getInt() > 0)
+      return max.getInt();
+    return function.emitError() << "module has no '" << attrs::symbols << "' for " << rows
+                                << ", expected the greatest extent of each symbol",
+           failure();
+  }
+
+  FailureOr<RowBounds> componentBounds(func::FuncOp function) {
+    RowBounds bounds;
+    for (Type type : function.getArgumentTypes()) {
+      RowsAttr rows = getRows(cast<RankedTensorType>(type));
+      if (!rows || bounds.contains(rows.getSymbol()))
+        continue;
+      FailureOr<int64_t> max = symbolMax(function, rows);
+      if (failed(max))
+        return failure();
+      bounds[rows.getSymbol()] = {*max, rows};
+    }
+    return bounds;
+  }
+
+  /// Opens an entry; its arguments follow in addArgument, its result types in endEntry.
+  void beginEntry(StringRef name, StringRef role, int64_t rows, Location loc) {
+    builder.setInsertionPointToEnd(module.getBody());
+    entry = func::FuncOp::create(builder, loc, name, builder.getFunctionType({}, {}));
     entry->setAttr(attrs::role, builder.getStringAttr(role));
     entry->setAttr(attrs::rows, builder.getI64IntegerAttr(rows));
-    Block *body = entry.addEntryBlock();
-    entry.setArgAttr(0, attrs::binding, builder.getStringAttr(binding));
-    builder.setInsertionPointToStart(body);
-    return body->getArgument(0);
+    builder.setInsertionPointToStart(entry.addEntryBlock());
   }
 
-  void endEntry(StringRef resultName, Value result) {
-    func::ReturnOp::create(builder, entry.getLoc(), result);
-    entry.setFunctionType(builder.getFunctionType(entry.getArgumentTypes(), {result.getType()}));
-    entry.setResultAttr(0, attrs::name, builder.getStringAttr(resultName));
+  Value addArgument(StringRef binding, RankedTensorType type, StringAttr name, Location loc) {
+    Value argument = entry.getBody().front().addArgument(type, loc);
+    unsigned i = entry.getBody().getNumArguments() - 1;
+    entry.setFunctionType(builder.getFunctionType(entry.getBody().getArgumentTypes(), {}));
+    entry.setArgAttr(i, attrs::binding, builder.getStringAttr(binding));
+    if (name)
+      entry.setArgAttr(i, attrs::name, name);
+    return argument;
+  }
+
+  void endEntry(ArrayRef<StringRef> names, ValueRange results) {
+    func::ReturnOp::create(builder, entry.getLoc(), results);
+    entry.setFunctionType(builder.getFunctionType(entry.getArgumentTypes(), results.getTypes()));
+    for (auto [i, name] : llvm::enumerate(names))
+      entry.setResultAttr(i, attrs::name, builder.getStringAttr(name));
     // A weight may be called "prefill": the entry then gets another symbol, its role stays.
     symbols.insert(entry);
   }
 
   LogicalResult buildHead(Value hidden, RowBound rows, std::optional<Sampling> sampling, bool advances) {
-    FailureOr<Value> logits = inlineFunction(builder, symbols, generator.head, hidden, rows);
+    auto symbol = getRows(cast<RankedTensorType>(generator.head.getFunctionType().getInput(0))).getSymbol();
+    FailureOr<SmallVector<Value>> logits =
+        inlineFunction(builder, symbols, generator.head, hidden, {{symbol.getValue(), rows}});
     if (failed(logits))
       return failure();
     if (sampling)
-      NextTokenOp::create(builder, generator.head.getLoc(), *logits, *sampling, advances);
-    endEntry("logits", *logits);
+      NextTokenOp::create(builder, generator.head.getLoc(), logits->front(), *sampling, advances);
+    endEntry({"logits"}, *logits);
     return success();
   }
 
@@ -143,7 +279,7 @@ private:
   Generator generator;
   OpBuilder builder;
   SymbolTable symbols;
-  int64_t logitsRows;
+  int64_t context, logitsRows;
   RowBound chunkRows;
   RankedTensorType hiddenType;
   func::FuncOp entry;
@@ -157,17 +293,32 @@ struct SpecializeEntries : qwen::impl::SpecializeEntriesPassBase<SpecializeEntri
     FailureOr<Generator> generator = findGenerator(module);
     if (failed(generator) || failed(checkOptions()) || failed(specializeStates()))
       return signalPassFailure();
-    EntryBuilder entries(module, *generator, chunk, logitsRows);
+    module->setAttr(attrs::maxContext, Builder(&getContext()).getI64IntegerAttr(context));
+    EntryBuilder entries(module, *generator, context, chunk, logitsRows);
+    SmallVector<func::FuncOp> components(module.getOps<func::FuncOp>());
+    if (generator->decoder && failed(buildGenerator(entries)))
+      return signalPassFailure();
+    for (func::FuncOp function : components) {
+      if (function != generator->decoder && function != generator->head) {
+        if (failed(entries.buildComponent(function)))
+          return signalPassFailure();
+        ++entryCount;
+      }
+      function.erase();
+    }
+    module->removeAttr(attrs::decoder);
+    module->removeAttr(attrs::head);
+    module->removeAttr(attrs::symbols);
+  }
+
+  LogicalResult buildGenerator(EntryBuilder &entries) {
     if (failed(entries.buildPrefill()) || failed(entries.buildNext("next_greedy", Sampling::Greedy)) ||
         failed(entries.buildNext("next_sample", Sampling::Sample)) ||
         failed(entries.buildDecode("decode_greedy", Sampling::Greedy)) ||
         failed(entries.buildDecode("decode_sample", Sampling::Sample)) || failed(entries.buildLogits()))
-      return signalPassFailure();
+      return failure();
     entryCount += 6;
-    generator->decoder.erase();
-    generator->head.erase();
-    module->removeAttr(attrs::decoder);
-    module->removeAttr(attrs::head);
+    return success();
   }
 
   LogicalResult checkOptions() {

@@ -38,8 +38,8 @@ public:
         rewriter, op.getLoc(), RankedTensorType::get({heads, splits, headDim + 2}, element),
         append.getKResult().getType(), append.getVResult().getType(), append.getQkv(), append.getQNorm(),
         append.getKNorm(), append.getKCache(), append.getVCache(), append.getNumHeadsAttr(), append.getNumKvHeadsAttr(),
-        append.getHeadDimAttr(), append.getThetaAttr(), append.getEpsAttr(), op.getScaleAttr(),
-        rewriter.getI64IntegerAttr(splits));
+        append.getHeadDimAttr(), append.getThetaAttr(), append.getEpsAttr(), append.getSectionsAttr(),
+        op.getScaleAttr(), rewriter.getI64IntegerAttr(splits));
     Value combined = CombineSplitsOp::create(
         rewriter, op.getLoc(), RankedTensorType::get({1, heads * headDim}, element), decode.getPartials());
     rewriter.replaceOpWithNewOp<ReshapeOp>(op, op.getResult().getType(), combined);

@@ -36,15 +36,17 @@ LogicalResult verifyType(Location loc, Type type) {
 }
 
 LogicalResult verifySignature(func::FuncOp entry) {
-  static const llvm::StringSet<> roles = {"prefill",       "next_greedy",   "next_sample",
+  static const llvm::StringSet<> roles = {"other",         "prefill",       "next_greedy", "next_sample",
                                           "decode_greedy", "decode_sample", "logits"};
+  static const llvm::StringSet<> bindings = {"tokens", "hidden", "positions", "media_rows", "media", "tensor"};
   auto role = entry->getAttrOfType<StringAttr>(attrs::role);
   if (!role)
     return entry.emitError() << "function has no attribute '" << attrs::role
                              << "', expected an entry, run qwen-specialize-entries first";
   if (!roles.contains(role.getValue()))
-    return entry.emitError() << "entry has role " << role
-                             << ", expected prefill, next_greedy, next_sample, decode_greedy, decode_sample or logits";
+    return entry.emitError()
+           << "entry has role " << role
+           << ", expected other, prefill, next_greedy, next_sample, decode_greedy, decode_sample or logits";
   auto rows = entry->getAttrOfType<IntegerAttr>(attrs::rows);
   if (!rows || rows.getInt() < 1)
     return entry.emitError() << "entry has no positive '" << attrs::rows << "', expected the rows of one run";
@@ -52,9 +54,12 @@ LogicalResult verifySignature(func::FuncOp entry) {
     return entry.emitError() << "entry has no single block, expected a body without control flow";
   for (unsigned i = 0; i < entry.getNumArguments(); ++i) {
     auto binding = entry.getArgAttrOfType<StringAttr>(i, attrs::binding);
-    if (!binding || (binding.getValue() != "tokens" && binding.getValue() != "hidden"))
+    if (!binding || !bindings.contains(binding.getValue()))
       return entry.emitError() << "argument " << i << " has no known '" << attrs::binding
-                               << "', expected \"tokens\" or \"hidden\"";
+                               << "', expected tokens, hidden, positions, media_rows, media or tensor";
+    bool isNamed = binding.getValue() == "media" || binding.getValue() == "tensor";
+    if (isNamed && !entry.getArgAttrOfType<StringAttr>(i, attrs::name))
+      return entry.emitError() << "argument " << i << " has no '" << attrs::name << "', expected a name for callers";
   }
   for (unsigned i = 0; i < entry.getNumResults(); ++i)
     if (!entry.getResultAttrOfType<StringAttr>(i, attrs::name))

@@ -3,6 +3,8 @@
 #include "compiler/Transforms/Generator.h"
 #include "compiler/Transforms/Passes.h"
 
+#include "llvm/ADT/StringSet.h"
+
 namespace mlir::qwen {
 #define GEN_PASS_DEF_VERIFYMODELPASS
 #include "compiler/Transforms/Passes.h.inc"
@@ -24,14 +26,32 @@ static func::FuncOp findFunction(ModuleOp module, StringRef attribute, StringRef
   return function;
 }
 
+/// Arguments behind the first: what a decoder takes beside ids has a binding.
+static LogicalResult verifyFurtherArguments(func::FuncOp function) {
+  static const llvm::StringSet<> bindings = {"positions", "media_rows", "media"};
+  for (unsigned i = 1; i < function.getNumArguments(); ++i) {
+    auto binding = function.getArgAttrOfType<StringAttr>(i, attrs::binding);
+    auto name = function.getArgAttrOfType<StringAttr>(i, attrs::name);
+    auto type = dyn_cast<RankedTensorType>(function.getArgument(i).getType());
+    if (!binding || !bindings.contains(binding.getValue()) || !name || !type || !getRows(type))
+      return function.emitError() << "argument " << i << " has no known '" << attrs::binding
+                                  << "', expected \"positions\", \"media_rows\" or \"media\" on counted rows with a '"
+                                  << attrs::name << "'";
+  }
+  return success();
+}
+
 /// \p function maps one tensor of rows of rank \p inputRank to one of rank 2 that counts the same rows.
 static LogicalResult verifySignature(func::FuncOp function, int64_t inputRank, Type inputElement) {
   FunctionType type = function.getFunctionType();
   if (function.isExternal() || !function.getBody().hasOneBlock())
     return function.emitError() << "function has no single block, expected a body without control flow";
-  if (type.getNumInputs() != 1 || type.getNumResults() != 1)
+  bool takesMedia = inputRank == 1;
+  if (type.getNumInputs() < 1 || (type.getNumInputs() > 1 && !takesMedia) || type.getNumResults() != 1)
     return function.emitError() << "function has " << type.getNumInputs() << " inputs and " << type.getNumResults()
                                 << " results, expected one of each";
+  if (failed(verifyFurtherArguments(function)))
+    return failure();
   auto input = dyn_cast<RankedTensorType>(type.getInput(0)), result = dyn_cast<RankedTensorType>(type.getResult(0));
   if (!input || !getRows(input) || !input.isDynamicDim(0) || input.getRank() != inputRank ||
       input.getElementType() != inputElement)
@@ -46,6 +66,9 @@ static LogicalResult verifySignature(func::FuncOp function, int64_t inputRank, T
 
 FailureOr<Generator> mlir::qwen::findGenerator(ModuleOp module) {
   Generator generator;
+  bool hasDecoder = module->hasAttr(attrs::decoder), hasFunctions = !module.getOps<func::FuncOp>().empty();
+  if (!hasDecoder && !module->hasAttr(attrs::head) && hasFunctions)
+    return generator;
   generator.decoder = findFunction(module, attrs::decoder, "maps ids to hidden rows");
   if (!generator.decoder)
     return failure();
@@ -75,7 +98,8 @@ namespace {
 bool isPrimitive(Operation *op) {
   return isa<ParameterOp, StateOp, WeightOp, ReadStateOp, EmbeddingOp, PositionIdsOp, RmsNormOp, LinearOp, ReshapeOp,
              RopeOp, KvAppendOp, AttentionOp, SiluOp, MulOp, AddOp, WeightStackOp, SoftmaxOp, TopKOp, SumNormalizeOp,
-             ExpertLinearOp, WeightedSumOp, ExposeOp, func::FuncOp, func::ReturnOp>(op);
+             ExpertLinearOp, WeightedSumOp, LayerNormOp, GeluOp, SegmentAttentionOp, AxialRopeOp, MRopeOp,
+             ReplaceRowsOp, AddRowsOp, TapConvOp, SinusoidOp, SwapAxesOp, ExposeOp, func::FuncOp, func::ReturnOp>(op);
 }
 
 /// The product that \p value is heads of, behind what attention does to queries and keys.
@@ -102,6 +126,29 @@ LogicalResult verifyProjections(AttentionOp attention) {
   return success();
 }
 
+/// A function that is run with tensors: its tensors count rows or are static, and all have names.
+LogicalResult verifyComponent(func::FuncOp function) {
+  if (function.isExternal() || !function.getBody().hasOneBlock())
+    return function.emitError() << "function has no single block, expected a body without control flow";
+  auto verify = [&](StringRef what, unsigned i, Type type, StringAttr name) -> LogicalResult {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    if (!tensor || tensor.getRank() == 0 || (!tensor.hasStaticShape() && !getRows(tensor)))
+      return function.emitError() << what << " " << i << " has type " << type
+                                  << ", expected a tensor with a static shape or counted rows";
+    if (!name)
+      return function.emitError() << what << " " << i << " has no '" << attrs::name << "', expected a name for callers";
+    return success();
+  };
+  for (BlockArgument argument : function.getArguments())
+    if (unsigned i = argument.getArgNumber();
+        failed(verify("argument", i, argument.getType(), function.getArgAttrOfType<StringAttr>(i, attrs::name))))
+      return failure();
+  for (auto [i, type] : llvm::enumerate(function.getFunctionType().getResults()))
+    if (failed(verify("result", i, type, function.getResultAttrOfType<StringAttr>(i, attrs::name))))
+      return failure();
+  return success();
+}
+
 struct VerifyModel : qwen::impl::VerifyModelPassBase<VerifyModel> {
   void runOnOperation() override {
     WalkResult walk = getOperation()->walk([&](Operation *op) {
@@ -116,10 +163,8 @@ struct VerifyModel : qwen::impl::VerifyModelPassBase<VerifyModel> {
     if (failed(generator))
       return signalPassFailure();
     for (auto function : getOperation().getOps<func::FuncOp>())
-      if (function != generator->decoder && function != generator->head) {
-        function.emitError() << "function is neither decoder nor head, expected only these two, remove it";
+      if (function != generator->decoder && function != generator->head && failed(verifyComponent(function)))
         return signalPassFailure();
-      }
     walk = getOperation()->walk([](AttentionOp op) { return WalkResult(verifyProjections(op)); });
     if (walk.wasInterrupted())
       return signalPassFailure();

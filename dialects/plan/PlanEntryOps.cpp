@@ -42,14 +42,15 @@ static std::optional<int64_t> tensorBytes(TensorOp tensor) {
   return bytes;
 }
 
-/// (C23) A symbolic dimension has a plan.symbol in the entry whose maximum is the dimension's extent.
-static LogicalResult verifyDimension(TensorOp tensor, int64_t extent, StringRef name) {
+/// (C23) A symbolic dimension has a plan.symbol in the entry whose maximum, times the factor, is the dimension's
+/// extent.
+static LogicalResult verifyDimension(TensorOp tensor, int64_t extent, StringRef name, int64_t factor) {
   if (name.empty())
     return success();
   for (auto symbol : tensor->getParentOfType<EntryOp>().getBody().getOps<SymbolOp>())
     if (symbol.getName() == name) {
       int64_t max = symbol.getMax();
-      if (max != extent)
+      if (llvm::MulOverflow(max, factor, max) || max != extent)
         return tensor.emitOpError("has a dimension '")
                << name << "' of " << extent << ", the symbol's maximum is " << max;
       return success();
@@ -67,14 +68,17 @@ LogicalResult TensorOp::verify() {
   if (getSymbols().size() != getShape().size())
     return emitOpError("has ") << getSymbols().size() << " symbols for " << getShape().size()
                                << " dimensions, expected one each (empty for a fixed dimension)";
+  if (getFactors() && (getFactors()->size() != getShape().size() ||
+                       llvm::any_of(*getFactors(), [](int64_t factor) { return factor <= 0; })))
+    return emitOpError("has factors [") << *getFactors() << "], expected a positive one for each dimension";
   if (!tensorBytes(*this))
     return emitOpError("has more than 2^63 bytes, expected a size that fits 63 bits");
   return verifyOffset(*this, getOffset());
 }
 
 LogicalResult TensorOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  for (auto [extent, symbol] : llvm::zip_equal(getShape(), getSymbols().getAsValueRange<StringAttr>()))
-    if (failed(verifyDimension(*this, extent, symbol)))
+  for (auto [dim, symbol] : llvm::enumerate(getSymbols().getAsValueRange<StringAttr>()))
+    if (failed(verifyDimension(*this, getShape()[dim], symbol, getFactor(dim))))
       return failure();
   return verifyInsideStorage(*this, symbols, getStorageAttr(), getOffset(), *tensorBytes(*this));
 }
@@ -90,8 +94,12 @@ LogicalResult SymbolOp::verify() {
 
 LogicalResult SymbolOp::verifySymbolUses(SymbolTableCollection &) {
   for (auto cell : (*this)->getParentOfType<ModuleOp>().getOps<CellOp>()) // (C25)
-    if (cell.getKind() == getCell())
-      return success();
+    if (cell.getKind() == getCell()) {
+      int64_t index = getIndex().value_or(0);
+      if (index >= 0 && index < static_cast<int64_t>(cell.getCount()))
+        return success();
+      return emitOpError("is element ") << index << " of cell '" << getCell() << "', which has " << cell.getCount();
+    }
   return emitOpError("names cell '") << getCell() << "', expected a plan.cell of that kind in the module";
 }
 

@@ -112,24 +112,32 @@ def Plan_TensorOp : Plan_Op<"tensor", [HasParent<"EntryOp">, DeclareOpInterfaceM
   let summary = "an input or output of the entry for callers: name, element type, shape, place";
   let description = [{
     `symbols[i]` names what bounds dimension i at run time, empty for a fixed one; a plan.symbol of the entry says which
-    cell holds its value.
+    cell holds its value. `factors[i]` of each extent make the dimension, 1 where there are none. An `optional` input may be
+    left out.
 
     ```mlir
     plan.tensor output "hidden" in @hidden at 0 f32 [64, 192] symbols ["S", ""]
     ```
   }];
   let arguments = (ins StrAttr:$direction, StrAttr:$name, FlatSymbolRefAttr:$storage, I64Attr:$offset, StrAttr:$dtype,
-                       DenseI64ArrayAttr:$shape, StrArrayAttr:$symbols);
+                       DenseI64ArrayAttr:$shape, StrArrayAttr:$symbols, OptionalAttr<DenseI64ArrayAttr>:$factors,
+                       UnitAttr:$optional);
   let assemblyFormat = [{
-    custom<Word>($direction) $name `in` $storage `at` $offset custom<Word>($dtype) $shape `symbols` $symbols attr-dict
+    custom<Word>($direction) $name `in` $storage `at` $offset custom<Word>($dtype) $shape `symbols` $symbols
+    (`factors` $factors^)? (`optional` $optional^)? attr-dict
+  }];
+  let extraClassDeclaration = [{
+    /// How many of a dimension one extent of its symbol makes.
+    int64_t getFactor(unsigned dim) { return getFactors() ? (*getFactors())[dim] : 1; }
   }];
   let hasVerifier = 1;
 }
 
 def Plan_SymbolOp : Plan_Op<"symbol", [HasParent<"EntryOp">, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "the cell that tells the entry how large a symbol is";
-  let arguments = (ins StrAttr:$name, StrAttr:$cell, I64Attr:$max);
-  let assemblyFormat = "$name `cell` custom<Word>($cell) `max` $max attr-dict";
+  let description = "`index` is the element of a cell of several.";
+  let arguments = (ins StrAttr:$name, StrAttr:$cell, OptionalAttr<I64Attr>:$index, I64Attr:$max);
+  let assemblyFormat = "$name `cell` custom<Word>($cell) (`[` $index^ `]`)? `max` $max attr-dict";
   let hasVerifier = 1;
 }
 

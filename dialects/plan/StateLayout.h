@@ -4,8 +4,9 @@
 // place. The runtime does not use this header: it reads the cells of the plan.
 //
 //   state:    0 position   4 length   8 rows   12 head_row   16 head_rows   20 step   24 seed   28 temperature
-//             32 top_k   36 top_p   40 repetition_penalty   44..63 unused   64 tokens[max_context + 1]
-//             behind them, 64-byte aligned: arrivals[1024]
+//             32 top_k   36 top_p   40 repetition_penalty   44 position_delta   48..63 unused   64 tokens[max_context + 1]
+//             behind them, each 64-byte aligned: arrivals[1024], extents[32], rotary_positions[max_context + 1][3],
+//             media_rows[max_context + 1]
 //   mailbox:  0 sampled[1024]
 //
 //===------------------------------------------------------------------------------------------------------------===//
@@ -27,6 +28,7 @@ inline constexpr int64_t kTemperature = 28;       ///< f32
 inline constexpr int64_t kTopK = 32;              ///< u32, 0 = off
 inline constexpr int64_t kTopP = 36;              ///< f32, 1 = off
 inline constexpr int64_t kRepetitionPenalty = 40; ///< f32, 1 = off
+inline constexpr int64_t kPositionDelta = 44;     ///< f32
 inline constexpr int64_t kTokens = 64;            ///< i32[maxContext + 1], token history
 
 /// Byte offset and element count of the ring of sampled tokens in the storage of purpose `mailbox`.
@@ -37,8 +39,18 @@ inline constexpr int64_t kSampledCount = 1024;
 inline constexpr int64_t tokenCount(int64_t maxContext) { return maxContext + 1; }
 /// u32[kArrivalCount], workgroups of one dispatch that have arrived at a common point; zero between dispatches.
 inline constexpr int64_t kArrivalCount = 1024;
-inline constexpr int64_t arrivals(int64_t maxContext) { return (kTokens + 4 * tokenCount(maxContext) + 63) / 64 * 64; }
-inline constexpr int64_t stateBytes(int64_t maxContext) { return arrivals(maxContext) + 4 * kArrivalCount; }
+inline constexpr int64_t align64(int64_t offset) { return (offset + 63) / 64 * 64; }
+inline constexpr int64_t arrivals(int64_t maxContext) { return align64(kTokens + 4 * tokenCount(maxContext)); }
+/// u32[kExtentCount], extents of the symbols of entries that are run with tensors.
+inline constexpr int64_t kExtentCount = 32;
+inline constexpr int64_t extents(int64_t maxContext) { return arrivals(maxContext) + 4 * kArrivalCount; }
+/// f32[maxContext + 1][3], time, height and width of each token.
+inline constexpr int64_t rotaryPositions(int64_t maxContext) { return extents(maxContext) + 4 * kExtentCount; }
+/// i32[maxContext + 1]
+inline constexpr int64_t mediaRows(int64_t maxContext) {
+  return align64(rotaryPositions(maxContext) + 12 * tokenCount(maxContext));
+}
+inline constexpr int64_t stateBytes(int64_t maxContext) { return mediaRows(maxContext) + 4 * tokenCount(maxContext); }
 inline constexpr int64_t mailboxBytes() { return kSampled + 4 * kSampledCount; }
 
 } // namespace mlir::plan::layout

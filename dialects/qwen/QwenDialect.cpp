@@ -46,6 +46,9 @@ LogicalResult RowsAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType
     return emitError() << "rows encoding stands on a tensor of rank 0, expected a dimension 0 to count";
   if (getSymbol().getValue().empty())
     return emitError() << "rows encoding has an empty symbol name, expected a name";
+  if (getFactor() < 1 || (!ShapedType::isDynamic(shape[0]) && shape[0] % getFactor() != 0))
+    return emitError() << "rows encoding has factor " << getFactor()
+                       << ", expected a positive number that divides dimension 0";
   return success();
 }
 
@@ -60,7 +63,8 @@ LogicalResult PackedAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementTy
   // [E, N, K]: a stack of such matrices.
   if (shape.size() < 2 || shape.size() > 3 || !elementType.isBF16() || ShapedType::isDynamicShape(shape) ||
       shape.back() % qwenrt::kBlockWeights != 0)
-    return emitError() << "packed encoding stands on another tensor than [N, K] or [E, N, K] of bf16 with K a multiple of "
-                       << qwenrt::kBlockWeights << ", expected such a weight";
+    return emitError()
+           << "packed encoding stands on another tensor than [N, K] or [E, N, K] of bf16 with K a multiple of "
+           << qwenrt::kBlockWeights << ", expected such a weight";
   return success();
 }

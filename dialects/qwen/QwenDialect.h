@@ -29,8 +29,13 @@ inline constexpr StringLiteral head = "qwen.head";
 inline constexpr StringLiteral role = "qwen.role";
 /// Function: rows one run can process.
 inline constexpr StringLiteral rows = "qwen.rows";
-/// Argument: what the value is at run time, "tokens" or "hidden".
+/// Argument: what the value is at run time: "tokens" and "hidden", "positions", "media_rows" and "media" of a decoder,
+/// or "tensor", which the caller gives.
 inline constexpr StringLiteral binding = "qwen.binding";
+/// Module: positions that the caches hold.
+inline constexpr StringLiteral maxContext = "qwen.max_context";
+/// Module: the greatest extent of each symbol, by name.
+inline constexpr StringLiteral symbols = "qwen.symbols";
 /// Argument or result: its name for callers.
 inline constexpr StringLiteral name = "qwen.name";
 } // namespace attrs

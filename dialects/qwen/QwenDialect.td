@@ -32,10 +32,12 @@ def Qwen_RowsAttr : Qwen_Attr<"Rows", "rows", [DeclareAttrInterfaceMethods<Verif
   let description = [{
     ```mlir
     tensor<64x192xf32, #qwen.rows<S>>   // at most 64 rows, S of them meaningful
+    tensor<64x192xf32, #qwen.rows<V * 4>>   // 4 V of them
     ```
   }];
-  let parameters = (ins "::mlir::StringAttr":$symbol);
-  let assemblyFormat = "`<` custom<SymbolName>($symbol) `>`";
+  let parameters = (ins "::mlir::StringAttr":$symbol, DefaultValuedParameter<"int64_t", "1">:$factor);
+  let assemblyFormat = "`<` custom<SymbolName>($symbol) (`*` $factor^)? `>`";
+  let builders = [AttrBuilder<(ins "::mlir::StringAttr":$symbol), [{ return $_get($_ctxt, symbol, 1); }]>];
 }
 
 def Qwen_WeightFormatEnum : I32EnumAttr<"WeightFormat", "how a weight is stored; the numbers are those of plan.fbs", [

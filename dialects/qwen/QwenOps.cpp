@@ -81,6 +81,15 @@ static FailureOr<int64_t> elementsPerRow(RankedTensorType type) {
   return count;
 }
 
+/// Elements for each extent of the symbol that counts the rows, or of a row.
+static FailureOr<int64_t> elementsPerSymbol(RankedTensorType type) {
+  FailureOr<int64_t> count = elementsPerRow(type);
+  RowsAttr rows = getRows(type);
+  if (failed(count) || (rows && llvm::MulOverflow(*count, rows.getFactor(), *count)))
+    return failure();
+  return count;
+}
+
 /// (C4): the table or weight of a parameter is dense and static.
 static LogicalResult verifyWeight(Operation *op, StringRef name, RankedTensorType type, int64_t rank) {
   if (failed(verifyRank(op, name, type, rank)))
@@ -161,10 +170,14 @@ LogicalResult ReadStateOp::verifySymbolUses(SymbolTableCollection &tables) {
 
 LogicalResult EmbeddingOp::verify() { // (C5)
   RankedTensorType ids = typeOf(getIds()), table = typeOf(getTable()), result = getResult().getType();
-  if (failed(verifyRank(*this, "ids", ids, 1)) || failed(verifyWeight(*this, "table", table, 2)) ||
-      failed(verifyRank(*this, "result", result, 2)) || failed(verifySameRows(*this, "result", result, ids)))
+  if (ids.getRank() != 1 && ids.getRank() != 2)
+    return emitOpError() << "ids has rank " << ids.getRank() << ", expected rows or rows and columns";
+  if (failed(verifyWeight(*this, "table", table, 2)) ||
+      failed(verifyRank(*this, "result", result, ids.getRank() + 1)) ||
+      failed(verifySameRows(*this, "result", result, ids)) ||
+      (ids.getRank() == 2 && failed(verifyDim(*this, "result", result, 1, ids.getDimSize(1)))))
     return failure();
-  return verifyDim(*this, "result", result, 1, table.getDimSize(1));
+  return verifyDim(*this, "result", result, ids.getRank(), table.getDimSize(1));
 }
 
 // (C22)
@@ -201,11 +214,19 @@ LogicalResult ReshapeOp::verify() { // (C8)
   RankedTensorType input = typeOf(getInput()), result = getResult().getType();
   if (input.getRank() == 0)
     return emitOpError() << "input has rank 0, expected rows in dimension 0";
-  if (failed(verifySameRows(*this, "result", result, input)))
+  RowsAttr rows = getRows(input), resultRows = getRows(result);
+  // Only rows that are counted can be cut or joined: their number stays a multiple of the symbol.
+  if (rows && resultRows && result.getRank() > 0 && rows.getSymbol() == resultRows.getSymbol() && rows != resultRows) {
+    bool isDynamic = input.isDynamicDim(0);
+    if (isDynamic != result.isDynamicDim(0) ||
+        (!isDynamic && input.getDimSize(0) / rows.getFactor() != result.getDimSize(0) / resultRows.getFactor()))
+      return emitOpError() << "turns " << input << " into " << result << ", expected the same extent of the symbol";
+  } else if (failed(verifySameRows(*this, "result", result, input))) {
     return failure();
+  }
   if (input.getElementType() != result.getElementType())
     return emitOpError() << "result has type " << result << ", expected the element type of the input " << input;
-  FailureOr<int64_t> from = elementsPerRow(input), to = elementsPerRow(result);
+  FailureOr<int64_t> from = elementsPerSymbol(input), to = elementsPerSymbol(result);
   if (failed(from) || failed(to))
     return emitOpError() << "turns " << input << " into " << result << ", expected static sizes behind dimension 0";
   if (*from != *to)
@@ -292,6 +313,146 @@ LogicalResult AttentionOp::verify() { // (C12)
     return emitOpError() << "has " << heads << " query heads over " << kvHeads
                          << " key heads, expected a static multiple of them";
   return success();
+}
+
+static LogicalResult verifySameShape(Operation *op, RankedTensorType result, RankedTensorType input) {
+  if (input.getShape() == result.getShape() && input.getEncoding() == result.getEncoding())
+    return success();
+  return op->emitOpError() << "result has type " << result << ", expected the shape of the input " << input;
+}
+
+LogicalResult LayerNormOp::verify() { // (C32)
+  RankedTensorType input = typeOf(getInput()), weight = typeOf(getWeight()), bias = typeOf(getBias());
+  if (failed(verifyWeight(*this, "weight", weight, 1)) || failed(verifyWeight(*this, "bias", bias, 1)) ||
+      failed(verifyEps(*this, getEps())))
+    return failure();
+  if (input.getRank() < 2)
+    return emitOpError() << "input has rank " << input.getRank() << ", expected rows and columns";
+  if (failed(verifySameShape(*this, getResult().getType(), input)) ||
+      failed(verifyDim(*this, "weight", weight, 0, input.getShape().back())))
+    return failure();
+  return verifyDim(*this, "bias", bias, 0, input.getShape().back());
+}
+
+/// A tensor of numbers [R, columns] for the rows of \p input.
+static LogicalResult verifyNumbers(Operation *op, StringRef name, RankedTensorType numbers, RankedTensorType input,
+                                   int64_t columns) {
+  if (failed(verifyRank(op, name, numbers, 2)) || failed(verifySameRows(op, name, numbers, input)))
+    return failure();
+  return verifyDim(op, name, numbers, 1, columns);
+}
+
+LogicalResult SegmentAttentionOp::verify() { // (C33)
+  RankedTensorType query = typeOf(getQuery()), keys = typeOf(getKeys()), values = typeOf(getValues());
+  if (failed(verifyRank(*this, "query", query, 3)) || failed(verifyPositive(*this, "scale", getScale())) ||
+      failed(verifySameShape(*this, getResult().getType(), query)))
+    return failure();
+  if (keys.getShape() != query.getShape() || keys.getEncoding() != query.getEncoding() || values != keys)
+    return emitOpError() << "keys have type " << keys << " and values " << values
+                         << ", expected the shape of the query " << query;
+  return verifyNumbers(*this, "segments", typeOf(getSegments()), query, 2);
+}
+
+/// (C34): heads of pairs that turn.
+static LogicalResult verifyRotation(Operation *op, RankedTensorType input, RankedTensorType result,
+                                    const APFloat &theta, int64_t divisor) {
+  if (failed(verifyRank(op, "input", input, 3)) || failed(verifyPositive(op, "theta", theta)))
+    return failure();
+  if (ShapedType::isDynamic(input.getDimSize(2)) || input.getDimSize(2) % divisor != 0)
+    return op->emitOpError() << "rotates " << input << ", expected a static last dimension divisible by " << divisor;
+  return verifySameShape(op, result, input);
+}
+
+LogicalResult AxialRopeOp::verify() { // (C34)
+  RankedTensorType input = typeOf(getInput());
+  if (failed(verifyRotation(*this, input, getResult().getType(), getTheta(), 4)))
+    return failure();
+  return verifyNumbers(*this, "places", typeOf(getPlaces()), input, 2);
+}
+
+/// (C34): three numbers of pairs that are half of \p headDim together.
+static LogicalResult verifySections(Operation *op, ArrayRef<int64_t> sections, int64_t headDim) {
+  int64_t pairs = 0;
+  for (int64_t section : sections)
+    if (section < 0 || llvm::AddOverflow(pairs, section, pairs))
+      pairs = std::numeric_limits<int64_t>::max();
+  if (sections.size() == 3 && pairs == headDim / 2)
+    return success();
+  return op->emitOpError() << "has " << sections.size() << " sections of " << pairs << " pairs, expected three of "
+                           << headDim / 2 << " pairs together";
+}
+
+LogicalResult MRopeOp::verify() { // (C34)
+  RankedTensorType input = typeOf(getInput());
+  if (failed(verifyRotation(*this, input, getResult().getType(), getTheta(), 2)) ||
+      failed(verifySections(*this, getSections(), input.getDimSize(2))))
+    return failure();
+  return verifyNumbers(*this, "positions", typeOf(getPositions()), input, 3);
+}
+
+/// (C35): rows of another tensor, found by index.
+static LogicalResult verifyRowsFrom(Operation *op, RankedTensorType input, RankedTensorType rows,
+                                    RankedTensorType index, RankedTensorType result) {
+  if (failed(verifyRank(op, "input", input, 2)) || failed(verifyRank(op, "rows", rows, 2)) ||
+      failed(verifyRank(op, "index", index, 1)) || failed(verifySameShape(op, result, input)) ||
+      failed(verifySameRows(op, "index", index, input)))
+    return failure();
+  return verifyDim(op, "rows", rows, 1, input.getDimSize(1));
+}
+
+LogicalResult ReplaceRowsOp::verify() {
+  return verifyRowsFrom(*this, typeOf(getInput()), typeOf(getRows()), typeOf(getIndex()), getResult().getType());
+}
+
+LogicalResult AddRowsOp::verify() {
+  return verifyRowsFrom(*this, typeOf(getInput()), typeOf(getRows()), typeOf(getIndex()), getResult().getType());
+}
+
+LogicalResult TapConvOp::verify() { // (C36)
+  RankedTensorType input = typeOf(getInput()), taps = typeOf(getTaps()), weight = typeOf(getWeight());
+  RankedTensorType bias = typeOf(getBias()), result = getResult().getType();
+  if (failed(verifyRank(*this, "input", input, 3)) || failed(verifyRank(*this, "taps", taps, 2)) ||
+      failed(verifyWeight(*this, "weight", weight, 4)) || failed(verifyWeight(*this, "bias", bias, 1)) ||
+      failed(verifyRank(*this, "result", result, 3)) || failed(verifyDim(*this, "taps", taps, 1, 3)) ||
+      failed(verifyDim(*this, "weight", weight, 1, input.getDimSize(2))) ||
+      failed(verifyDim(*this, "weight", weight, 2, 3)) || failed(verifyDim(*this, "weight", weight, 3, 3)) ||
+      failed(verifyDim(*this, "bias", bias, 0, weight.getDimSize(0))) ||
+      failed(verifySameRows(*this, "result", result, taps)) ||
+      failed(verifyDim(*this, "result", result, 2, weight.getDimSize(0))))
+    return failure();
+  if (input.getDimSize(1) < 1)
+    return emitOpError() << "input has type " << input << ", expected static dimensions behind the rows";
+  return verifyDim(*this, "result", result, 1, (input.getDimSize(1) - 1) / 2 + 1);
+}
+
+LogicalResult SinusoidOp::verify() { // (C37)
+  RankedTensorType positions = typeOf(getPositions()), result = getResult().getType();
+  if (failed(verifyRank(*this, "positions", positions, 1)) || failed(verifyRank(*this, "result", result, 2)) ||
+      failed(verifySameRows(*this, "result", result, positions)) || failed(verifyPositive(*this, "theta", getTheta())))
+    return failure();
+  if (result.getDimSize(1) < 4 || result.getDimSize(1) % 2 != 0)
+    return emitOpError() << "result has type " << result << ", expected an even number of at least 4 columns";
+  return success();
+}
+
+LogicalResult SwapAxesOp::verify() { // (C38)
+  RankedTensorType input = typeOf(getInput()), result = getResult().getType();
+  if (failed(verifyRank(*this, "input", input, 3)) || failed(verifyRank(*this, "result", result, 3)) ||
+      failed(verifySameRows(*this, "result", result, input)) ||
+      failed(verifyDim(*this, "result", result, 1, input.getDimSize(2))))
+    return failure();
+  return verifyDim(*this, "result", result, 2, input.getDimSize(1));
+}
+
+LogicalResult GatherSumOp::verify() { // (C39)
+  RankedTensorType ids = typeOf(getIds()), weights = typeOf(getWeights()), table = typeOf(getTable());
+  RankedTensorType result = getResult().getType();
+  if (failed(verifyRank(*this, "ids", ids, 2)) ||
+      failed(verifyNumbers(*this, "weights", weights, ids, ids.getDimSize(1))) ||
+      failed(verifyWeight(*this, "table", table, 2)) || failed(verifyRank(*this, "result", result, 2)) ||
+      failed(verifySameRows(*this, "result", result, ids)))
+    return failure();
+  return verifyDim(*this, "result", result, 1, table.getDimSize(1));
 }
 
 /// (C26): a value and the number of an expert for each of k choices of a row.
@@ -513,6 +674,8 @@ template <typename OpTy> static LogicalResult verifyQkv(OpTy op) {
                             << ", expected one type for both and for their results";
   if (failed(verifyRank(op, "cache", keys, 3)) || failed(verifyDim(op, "cache", keys, 1, kvHeads)) ||
       failed(verifyDim(op, "cache", keys, 2, headDim)))
+    return failure();
+  if (op.getSections() && failed(verifySections(op, *op.getSections(), headDim)))
     return failure();
   bool hasNorm = op.getEps().has_value();
   if (hasNorm != (op.getQNorm() != nullptr) || hasNorm != (op.getKNorm() != nullptr))

@@ -83,7 +83,7 @@ def Qwen_ReadStateOp : Qwen_Op<"read_state", [Pure, DeclareOpInterfaceMethods<Sy
 //===----------------------------------------------------------------------------------------------------===//
 
 def Qwen_EmbeddingOp : Qwen_Op<"embedding", [Pure]> {
-  let summary = "row gather: y[r] = table[ids[r]]";
+  let summary = "row gather: y[r, ..] = table[ids[r, ..]]";
   let arguments = (ins IdTensor:$ids, WeightTensor:$table);
   let results = (outs Activation:$result);
   let assemblyFormat = "$ids `,` $table attr-dict `:` functional-type(operands, results)";
@@ -221,6 +221,108 @@ def Qwen_WeightedSumOp : Qwen_Op<"weighted_sum", [Pure]> {
   let hasVerifier = 1;
 }
 
+//===----------------------------------------------------------------------------------------------------===//
+// Primitive operations of encoders and of prompts with media
+//===----------------------------------------------------------------------------------------------------===//
+
+def Qwen_LayerNormOp : Qwen_Op<"layer_norm", [Pure]> {
+  let summary = "(x - mean(x)) * rsqrt(var(x) + eps) * weight + bias over the last axis, statistics in f32";
+  let arguments = (ins Activation:$input, WeightTensor:$weight, WeightTensor:$bias, F64Attr:$eps);
+  let results = (outs Activation:$result);
+  let assemblyFormat = "$input `,` $weight `,` $bias `eps` $eps attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Qwen_GeluOp : Qwen_Op<"gelu", [Pure, SameOperandsAndResultType]> {
+  let summary = "x / 2 (1 + erf(x / sqrt 2)), or its approximation by tanh";
+  let description = "With `tanh`: `x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`. Hendrycks and Gimpel 2016.";
+  let arguments = (ins Activation:$input, UnitAttr:$tanh);
+  let results = (outs Activation:$result);
+  let assemblyFormat = "(`tanh` $tanh^)? $input attr-dict `:` type($result)";
+}
+
+def Qwen_SegmentAttentionOp : Qwen_Op<"segment_attention", [Pure]> {
+  let summary = "attention in which row r sees the keys segments[r, 0] .. segments[r, 1] - 1, softmax in f32";
+  let description = [{
+    Windows of sound, frames of a video, blocks behind a causal window: whatever a row sees is one stretch of rows. A row
+    whose stretch is empty or leaves the rows that are there sees what is left of it; of nothing it makes 0.
+  }];
+  let arguments = (ins Activation:$query, Activation:$keys, Activation:$values, IdTensor:$segments, F64Attr:$scale);
+  let results = (outs Activation:$result);
+  let assemblyFormat = [{
+    $query `,` $keys `,` $values `segments` $segments `scale` $scale attr-dict `:` functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+}
+
+def Qwen_AxialRopeOp : Qwen_Op<"axial_rope", [Pure]> {
+  let summary = "rotary embedding in a plane, half-split pairs; the first half of the pairs turns with the row, the other with the column";
+  let description = [{
+    With n = D / 4: pair i < n turns by `places[r, 0] * theta^(-2i / (2n))`, pair n + i by `places[r, 1]` times the same.
+  }];
+  let arguments = (ins Activation:$input, IdTensor:$places, F64Attr:$theta);
+  let results = (outs Activation:$result);
+  let assemblyFormat = "$input `,` $places `theta` $theta attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Qwen_MRopeOp : Qwen_Op<"mrope", [Pure]> {
+  let summary = "rotary embedding of positions in time, height and width, interleaved; half-split pairs";
+  let description = [{
+    Pair i turns by `theta^(-2i/D)` times the height if `i % 3 == 1` and `i < 3 sections[1]`, the width if `i % 3 == 2` and
+    `i < 3 sections[2]`, else the time. Qwen3-VL, M-RoPE interleaved.
+  }];
+  let arguments = (ins Activation:$input, RankedTensorOf<[F32]>:$positions, F64Attr:$theta, DenseI64ArrayAttr:$sections);
+  let results = (outs Activation:$result);
+  let assemblyFormat = [{
+    $input `,` $positions `theta` $theta `sections` $sections attr-dict `:` functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+}
+
+class Qwen_RowsFromOp<string mnemonic> : Qwen_Op<mnemonic, [Pure]> {
+  let arguments = (ins Activation:$input, Activation:$rows, IdTensor:$index);
+  let results = (outs Activation:$result);
+  let assemblyFormat = "$input `,` $rows `at` $index attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Qwen_ReplaceRowsOp : Qwen_RowsFromOp<"replace_rows"> {
+  let summary = "y[r] = rows[index[r]], or x[r] where the index is below 0";
+}
+
+def Qwen_AddRowsOp : Qwen_RowsFromOp<"add_rows"> {
+  let summary = "y[r] = x[r] + rows[index[r]], or x[r] where the index is below 0";
+}
+
+def Qwen_TapConvOp : Qwen_Op<"tap_conv", [Pure]> {
+  let summary = "3 x 3 convolution of stride 2 over [rows, M], whose rows are found by index";
+  let description = [{
+    `y[r, m, o] = bias[o] + sum over i, j, c of weight[o, c, j, i] * x[taps[r, i], 2 m + j - 1, c]`; what lies beyond M, and
+    a tap below 0, counts as 0. So chunks of any length lie one behind the other without padding between them.
+  }];
+  let arguments = (ins Activation:$input, IdTensor:$taps, WeightTensor:$weight, WeightTensor:$bias);
+  let results = (outs Activation:$result);
+  let assemblyFormat = "$input `taps` $taps `,` $weight `,` $bias attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Qwen_SinusoidOp : Qwen_Op<"sinusoid", [Pure]> {
+  let summary = "sines, then cosines of position * theta^(-i / (N / 2 - 1)), i = 0 .. N / 2 - 1";
+  let arguments = (ins IdTensor:$positions, F64Attr:$theta);
+  let results = (outs Activation:$result);
+  let assemblyFormat = "$positions `theta` $theta attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Qwen_SwapAxesOp : Qwen_Op<"swap_axes", [Pure]> {
+  let summary = "y[r, a, b] = x[r, b, a]";
+  let arguments = (ins Activation:$input);
+  let results = (outs Activation:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+}
+
 def Qwen_ExposeOp : Qwen_Op<"expose", [MemoryEffects<[MemWrite]>]> {
   let summary = "makes a value an output of every entry that computes it";
   let description = [{
@@ -348,9 +450,11 @@ def Qwen_ElementwiseOp : Qwen_Op<"elementwise", [Pure, IsolatedFromAbove, Single
 class Qwen_QkvOp<string mnemonic> : Qwen_Op<mnemonic, [
     AttrSizedOperandSegments, MemoryEffects<[MemRead, MemWrite]>]> {
   // qkv is [R, (Hq + 2 Hkv) * D]: query heads, key heads, value heads.
+  // With sections the rows turn by their rotary positions in the history (qwen.mrope), else by their index.
   dag qkvArguments = (ins Activation:$qkv, Optional<WeightTensor>:$q_norm, Optional<WeightTensor>:$k_norm,
                           StateTensor:$k_cache, StateTensor:$v_cache, I64Attr:$num_heads, I64Attr:$num_kv_heads,
-                          I64Attr:$head_dim, F64Attr:$theta, OptionalAttr<F64Attr>:$eps);
+                          I64Attr:$head_dim, F64Attr:$theta, OptionalAttr<F64Attr>:$eps,
+                          OptionalAttr<DenseI64ArrayAttr>:$sections);
 }
 
 def Qwen_RopeAppendOp : Qwen_QkvOp<"rope_append"> {
@@ -385,6 +489,14 @@ def Qwen_CombineSplitsOp : Qwen_Op<"combine_splits", [Pure]> {
   let arguments = (ins Activation:$partials);
   let results = (outs Activation:$result);
   let assemblyFormat = "$partials attr-dict `:` type($partials) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Qwen_GatherSumOp : Qwen_Op<"gather_sum", [Pure]> {
+  let summary = "weighted sum of rows of a table: y[r] = sum over j of weights[r, j] table[ids[r, j]], in order of j";
+  let arguments = (ins IdTensor:$ids, Activation:$weights, WeightTensor:$table);
+  let results = (outs Activation:$result);
+  let assemblyFormat = "$ids `,` $weights `,` $table attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 

@@ -17,6 +17,18 @@ struct DTypeInfo {
 };
 constexpr std::array<DTypeInfo, 3> dtypeTable = {{{"f32", 4}, {"bf16", 2}, {"i32", 4}}};
 
+constexpr std::array<std::string_view, 3> limitTable = {"", "audio_seconds", "image_pixels"};
+constexpr std::array<std::string_view, 4> bindingTable = {"", "positions", "media_rows", "media"};
+
+/// The enumerator whose name is \p name; the first one, None, has none.
+template <typename Enum, size_t n>
+std::optional<Enum> findName(const std::array<std::string_view, n> &table, std::string_view name) {
+  for (size_t i = 1; i < n; ++i)
+    if (table[i] == name)
+      return static_cast<Enum>(i);
+  return std::nullopt;
+}
+
 bool isIdentifier(std::string_view text) {
   auto isLetter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
   if (text.empty() || !isLetter(text[0]))
@@ -27,14 +39,12 @@ bool isIdentifier(std::string_view text) {
   return true;
 }
 
-std::optional<Dim> parseDim(std::string_view text) {
-  if (isIdentifier(text))
-    return Dim(std::string(text));
+std::optional<uint64_t> parseNumber(std::string_view text) {
   uint64_t size = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), size);
   if (error != std::errc() || end != text.data() + text.size() || (text.size() > 1 && text[0] == '0'))
     return std::nullopt;
-  return Dim(size);
+  return size;
 }
 
 std::string joinDims(const std::vector<Dim> &dims) {
@@ -57,7 +67,37 @@ std::optional<DType> qwenc::graph::dtypeFromName(std::string_view name) {
 
 uint64_t qwenc::graph::dtypeSizeBytes(DType dtype) { return dtypeTable[static_cast<size_t>(dtype)].sizeBytes; }
 
-std::string qwenc::graph::toString(const Dim &dim) { return dim.isSymbol() ? dim.symbol : std::to_string(dim.size); }
+std::string_view qwenc::graph::limitName(SymbolLimit limit) { return limitTable[static_cast<size_t>(limit)]; }
+
+std::optional<SymbolLimit> qwenc::graph::limitFromName(std::string_view name) {
+  return findName<SymbolLimit>(limitTable, name);
+}
+
+std::string_view qwenc::graph::bindingName(Binding binding) { return bindingTable[static_cast<size_t>(binding)]; }
+
+std::optional<Binding> qwenc::graph::bindingFromName(std::string_view name) {
+  return findName<Binding>(bindingTable, name);
+}
+
+std::optional<Dim> qwenc::graph::parseDim(std::string_view text) {
+  size_t star = text.find('*');
+  if (!isIdentifier(text.substr(0, star))) {
+    std::optional<uint64_t> size = parseNumber(text);
+    return size ? std::optional<Dim>(*size) : std::nullopt;
+  }
+  if (star == std::string_view::npos)
+    return Dim(std::string(text));
+  std::optional<uint64_t> factor = parseNumber(text.substr(star + 1));
+  if (!factor || *factor < 2 || *factor > maxDimSize)
+    return std::nullopt;
+  return Dim(std::string(text.substr(0, star)), *factor);
+}
+
+std::string qwenc::graph::toString(const Dim &dim) {
+  if (!dim.isSymbol())
+    return std::to_string(dim.size);
+  return dim.size == 1 ? dim.symbol : dim.symbol + "*" + std::to_string(dim.size);
+}
 
 std::string qwenc::graph::toString(const ValueType &type) {
   return std::string(dtypeName(type.dtype)) + "[" + joinDims(type.dims) + "]";

@@ -36,20 +36,22 @@ std::string_view dtypeName(DType dtype); ///< "f32"
 std::optional<DType> dtypeFromName(std::string_view name);
 uint64_t dtypeSizeBytes(DType dtype);
 
-/// One extent: a number, or a symbol when `symbol` is not empty.
+/// One extent: a number, or a multiple of a symbol when `symbol` is not empty.
 struct Dim {
   std::string symbol;
-  uint64_t size = 0;
+  uint64_t size = 0; ///< the number, or the factor of the symbol
 
   Dim(uint64_t size) : size(size) {}
-  Dim(std::string symbol) : symbol(std::move(symbol)) {}
-  Dim(const char *symbol) : symbol(symbol) {}
+  Dim(std::string symbol, uint64_t factor = 1) : symbol(std::move(symbol)), size(factor) {}
+  Dim(const char *symbol) : Dim(std::string(symbol)) {}
   bool isSymbol() const { return !symbol.empty(); }
   bool operator==(const Dim &) const = default;
 };
 std::string toString(const Dim &dim);
+/// Parses "192", "S" or "S*4".
+std::optional<Dim> parseDim(std::string_view text);
 
-/// For example f32[S,192]; no dims = scalar.
+/// For example f32[S,192] or f32[V*4,1152]; no dims = scalar.
 struct ValueType {
   DType dtype = DType::F32;
   std::vector<Dim> dims;
@@ -95,10 +97,22 @@ struct GenerationInfo {
   double repetitionPenalty = 1.0;
 };
 
+/// What bounds a symbol beside its own maximum.
+enum class SymbolLimit : uint8_t {
+  None,
+  AudioSeconds, ///< seconds of sound in one run of an encoder
+  ImagePixels,  ///< pixels of one image
+};
+
+std::string_view limitName(SymbolLimit limit); ///< "audio_seconds"; "" for None
+std::optional<SymbolLimit> limitFromName(std::string_view name);
+
 /// An extent that is known only when the graph runs: 1 .. max.
 struct Symbol {
   std::string name, meaning;
   uint64_t max = 0;
+  SymbolLimit limit = SymbolLimit::None;
+  double perUnit = 0; ///< the symbol's extent for one unit of the limit
 };
 
 struct Weight {
@@ -141,6 +155,16 @@ enum class OpKind : uint8_t {
   SumNormalize,
   ExpertLinear,
   WeightedSum,
+  LayerNorm,
+  Gelu,
+  SegmentAttention,
+  AxialRope,
+  MRope,
+  ReplaceRows,
+  AddRows,
+  TapConv,
+  Sinusoid,
+  SwapAxes,
 };
 
 using AttrValue = std::variant<int64_t, double, bool, std::string, std::vector<Dim>>;
@@ -156,9 +180,21 @@ struct Op {
   template <typename T> const T &attr(const std::string &name) const { return std::get<T>(attrs.at(name)); }
 };
 
+/// What an input of a text decoder is, beside the ids, which come first.
+enum class Binding : uint8_t {
+  None,
+  Positions, ///< f32[S,3]: time, height and width of each row
+  MediaRows, ///< i32[S]: the row of `Media` that belongs to each row, or -1
+  Media,     ///< f32[M,H]: rows that encoders made
+};
+
+std::string_view bindingName(Binding binding); ///< "media_rows"; "" for None
+std::optional<Binding> bindingFromName(std::string_view name);
+
 struct TypedName {
   std::string name;
   ValueType type;
+  Binding binding = Binding::None;
 };
 
 struct Function {
@@ -171,6 +207,31 @@ struct Function {
 /// Which functions make a text generator.
 struct GenerateInfo {
   std::string decoder, head;
+};
+
+/// The encoder of sound (README.md lists the inputs and outputs of its function).
+struct AudioInfo {
+  std::string encoder; ///< function
+  uint64_t melBins = 0;
+  uint64_t chunkFrames = 0;  ///< mel frames that meet the convolutions together
+  uint64_t windowChunks = 0; ///< chunks that see each other
+};
+
+/// The encoder of images and videos.
+struct VisionInfo {
+  std::string encoder;                   ///< function
+  uint64_t patchSize = 0;                ///< pixels along a side
+  uint64_t temporalPatchSize = 0;        ///< frames
+  uint64_t mergeSize = 0;                ///< patches along a side of a token
+  uint64_t positionSide = 0;             ///< cells along a side of the table of positions
+  uint64_t deepstack = 0;                ///< outputs beside the first
+  uint64_t minPixels = 0, maxPixels = 0; ///< the preprocessor's bounds of images
+};
+
+/// What media become before they meet the decoder's inputs of binding `Media`.
+struct MediaInfo {
+  std::optional<AudioInfo> audio;
+  std::optional<VisionInfo> vision;
 };
 
 struct Graph {
@@ -186,6 +247,7 @@ struct Graph {
   std::vector<State> states;
   std::vector<Function> functions;
   std::optional<GenerateInfo> generate;
+  std::optional<MediaInfo> media;
 };
 
 /// Finds the named parts of a graph in constant time. Keeps pointers into the graph: rebuild it when vectors change.

@@ -10,9 +10,9 @@ FunctionBuilder::FunctionBuilder(const Graph &graph, std::string name) : index_(
   function_.name = std::move(name);
 }
 
-Value FunctionBuilder::input(std::string name, ValueType type) {
+Value FunctionBuilder::input(std::string name, ValueType type, Binding binding) {
   types_.emplace(name, type);
-  function_.inputs.push_back({name, std::move(type)});
+  function_.inputs.push_back({name, std::move(type), binding});
   return {std::move(name)};
 }
 
@@ -126,6 +126,52 @@ Value FunctionBuilder::expertLinear(std::string name, const Value &x, const Valu
 
 Value FunctionBuilder::weightedSum(std::string name, const Value &x, const Value &weights) {
   return append(OpKind::WeightedSum, std::move(name), {x.name, weights.name});
+}
+
+Value FunctionBuilder::layerNorm(std::string name, const Value &x, const WeightName &weight, const WeightName &bias,
+                                 double eps) {
+  return append(OpKind::LayerNorm, std::move(name), {x.name, "@" + weight.name, "@" + bias.name}, {{"eps", eps}});
+}
+
+Value FunctionBuilder::gelu(std::string name, const Value &x, bool tanh) {
+  return append(OpKind::Gelu, std::move(name), {x.name}, {{"tanh", tanh}});
+}
+
+Value FunctionBuilder::segmentAttention(std::string name, const Value &q, const Value &k, const Value &v,
+                                        const Value &segments, double scale) {
+  return append(OpKind::SegmentAttention, std::move(name), {q.name, k.name, v.name, segments.name}, {{"scale", scale}});
+}
+
+Value FunctionBuilder::axialRope(std::string name, const Value &x, const Value &places, double theta) {
+  return append(OpKind::AxialRope, std::move(name), {x.name, places.name}, {{"theta", theta}});
+}
+
+Value FunctionBuilder::mrope(std::string name, const Value &x, const Value &positions, double theta,
+                             const std::vector<uint64_t> &sections) {
+  return append(OpKind::MRope, std::move(name), {x.name, positions.name},
+                {{"theta", theta}, {"sections", std::vector<Dim>(sections.begin(), sections.end())}});
+}
+
+Value FunctionBuilder::replaceRows(std::string name, const Value &x, const Value &rows, const Value &index) {
+  return append(OpKind::ReplaceRows, std::move(name), {x.name, rows.name, index.name});
+}
+
+Value FunctionBuilder::addRows(std::string name, const Value &x, const Value &rows, const Value &index) {
+  return append(OpKind::AddRows, std::move(name), {x.name, rows.name, index.name});
+}
+
+Value FunctionBuilder::tapConv(std::string name, const Value &x, const Value &taps, const WeightName &weight,
+                               const WeightName &bias) {
+  return append(OpKind::TapConv, std::move(name), {x.name, taps.name, "@" + weight.name, "@" + bias.name});
+}
+
+Value FunctionBuilder::sinusoid(std::string name, const Value &positions, uint64_t width, double theta) {
+  return append(OpKind::Sinusoid, std::move(name), {positions.name},
+                {{"width", static_cast<int64_t>(width)}, {"theta", theta}});
+}
+
+Value FunctionBuilder::swapAxes(std::string name, const Value &x) {
+  return append(OpKind::SwapAxes, std::move(name), {x.name});
 }
 
 Result<Function> FunctionBuilder::finish(const std::vector<Value> &outputs) {

@@ -22,7 +22,7 @@ class FunctionBuilder {
 public:
   FunctionBuilder(const Graph &graph, std::string name);
 
-  Value input(std::string name, ValueType type);
+  Value input(std::string name, ValueType type, Binding binding = Binding::None);
   Value embedding(std::string name, const Value &ids, const WeightName &table);
   Value positionIds(std::string name, const std::string &symbol);
   Value rmsNorm(std::string name, const Value &x, const WeightName &weight, double eps);
@@ -41,6 +41,18 @@ public:
   Value sumNormalize(std::string name, const Value &x);
   Value expertLinear(std::string name, const Value &x, const Value &experts, const WeightName &stack);
   Value weightedSum(std::string name, const Value &x, const Value &weights);
+  Value layerNorm(std::string name, const Value &x, const WeightName &weight, const WeightName &bias, double eps);
+  Value gelu(std::string name, const Value &x, bool tanh);
+  Value segmentAttention(std::string name, const Value &q, const Value &k, const Value &v, const Value &segments,
+                         double scale);
+  Value axialRope(std::string name, const Value &x, const Value &places, double theta);
+  Value mrope(std::string name, const Value &x, const Value &positions, double theta,
+              const std::vector<uint64_t> &sections);
+  Value replaceRows(std::string name, const Value &x, const Value &rows, const Value &index);
+  Value addRows(std::string name, const Value &x, const Value &rows, const Value &index);
+  Value tapConv(std::string name, const Value &x, const Value &taps, const WeightName &weight, const WeightName &bias);
+  Value sinusoid(std::string name, const Value &positions, uint64_t width, double theta);
+  Value swapAxes(std::string name, const Value &x);
 
   /// The finished function, or the first mistake.
   Result<Function> finish(const std::vector<Value> &outputs);

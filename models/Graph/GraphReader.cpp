@@ -55,8 +55,9 @@ std::optional<std::vector<Dim>> readDims(const json &array) {
     return std::nullopt;
   std::vector<Dim> dims;
   for (const json &element : array) {
-    if (const std::string *symbol = asString(element); symbol && !symbol->empty())
-      dims.push_back(Dim(*symbol));
+    const std::string *symbol = asString(element);
+    if (std::optional<Dim> dim = symbol ? parseDim(*symbol) : std::nullopt; dim && dim->isSymbol())
+      dims.push_back(*dim);
     else if (std::optional<uint64_t> size = asUnsigned(element); size && *size <= maxDimSize)
       dims.push_back(Dim(*size));
     else
@@ -85,6 +86,17 @@ Status readCheckpoint(const json &object, CheckpointInfo &checkpoint) {
   return Status::ok();
 }
 
+void readMedia(const json &object, MediaInfo &media) {
+  if (const json &audio = at(object, "audio"); audio.is_object())
+    media.audio = AudioInfo{text(audio, "encoder"), integer(audio, "mel_bins"), integer(audio, "chunk_frames"),
+                            integer(audio, "window_chunks")};
+  if (const json &vision = at(object, "vision"); vision.is_object())
+    media.vision = VisionInfo{
+        text(vision, "encoder"),       integer(vision, "patch_size"),    integer(vision, "temporal_patch_size"),
+        integer(vision, "merge_size"), integer(vision, "position_side"), integer(vision, "deepstack"),
+        integer(vision, "min_pixels"), integer(vision, "max_pixels")};
+}
+
 void readTextInfo(const json &document, Graph &graph) {
   if (const json &object = at(document, "tokenizer"); object.is_object())
     graph.tokenizer = TokenizerInfo{text(object, "kind"), texts(object, "files")};
@@ -102,6 +114,8 @@ void readTextInfo(const json &document, Graph &graph) {
   }
   if (const json &object = at(document, "generate"); object.is_object())
     graph.generate = GenerateInfo{text(object, "decoder"), text(object, "head")};
+  if (const json &object = at(document, "media"); object.is_object())
+    readMedia(object, graph.media.emplace());
 }
 
 Status readWeights(const json &array, std::vector<Weight> &weights) {
@@ -121,6 +135,22 @@ Status readWeights(const json &array, std::vector<Weight> &weights) {
     for (const json &dim : at(element, "shape"))
       weight.shape.push_back(asUnsigned(dim).value_or(0));
     weights.push_back(std::move(weight));
+  }
+  return Status::ok();
+}
+
+Status readSymbols(const json &array, std::vector<Symbol> &symbols) {
+  for (const json &element : array) {
+    Symbol symbol{text(element, "name"), text(element, "meaning"), integer(element, "max")};
+    if (const json &limit = at(element, "limit"); !limit.is_null()) {
+      std::optional<SymbolLimit> known = limitFromName(text(element, "limit"));
+      if (!known)
+        return invalid("symbol " + inQuotes(symbol.name) + " with limit " + inQuotes(text(element, "limit")) +
+                       ", expected audio_seconds or image_pixels, update qwenc or correct the document");
+      symbol.limit = *known;
+      symbol.perUnit = number(element, "per_unit", 0);
+    }
+    symbols.push_back(std::move(symbol));
   }
   return Status::ok();
 }
@@ -181,6 +211,17 @@ Status readOp(const json &object, Op &op) {
   return Status::ok();
 }
 
+Result<Binding> readBinding(const json &input) {
+  const json &found = at(input, "binding");
+  if (found.is_null())
+    return Binding::None;
+  std::optional<Binding> binding = bindingFromName(text(input, "binding"));
+  if (!binding)
+    return invalid("input " + inQuotes(text(input, "name")) + " with binding " + inQuotes(text(input, "binding")) +
+                   ", expected positions, media_rows or media, update qwenc or correct the document");
+  return *binding;
+}
+
 Status readFunction(const json &object, Function &function) {
   function.name = text(object, "name");
   std::string context = "function " + inQuotes(function.name);
@@ -188,7 +229,8 @@ Status readFunction(const json &object, Function &function) {
     Result<ValueType> type = parseValueType(text(element, "type"));
     if (!type)
       return type.status().withContext(context + ": input " + inQuotes(text(element, "name")));
-    function.inputs.push_back({text(element, "name"), std::move(*type)});
+    QWENRT_ASSIGN_OR_RETURN(Binding binding, readBinding(element));
+    function.inputs.push_back({text(element, "name"), std::move(*type), binding});
   }
   const json &ops = at(object, "ops");
   function.ops.reserve(ops.size());
@@ -231,8 +273,7 @@ Result<Graph> qwenc::graph::readGraph(std::string_view source) {
                  integer(model, "vocab_size")};
   QWENRT_RETURN_IF_ERROR(readCheckpoint(at(document, "checkpoint"), graph.checkpoint));
   readTextInfo(document, graph);
-  for (const json &element : at(document, "symbols"))
-    graph.symbols.push_back({text(element, "name"), text(element, "meaning"), integer(element, "max")});
+  QWENRT_RETURN_IF_ERROR(readSymbols(at(document, "symbols"), graph.symbols));
   QWENRT_RETURN_IF_ERROR(readWeights(at(document, "weights"), graph.weights));
   graph.stacks = readStacks(at(document, "weight_stacks"));
   QWENRT_RETURN_IF_ERROR(readStates(at(document, "states"), graph.states));

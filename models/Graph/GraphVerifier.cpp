@@ -55,6 +55,7 @@ public:
       if (!status)
         return std::move(status).withContext("function " + inQuotes(function.name));
     }
+    QWENRT_RETURN_IF_ERROR(checkMedia());
     return checkGenerate();
   }
 
@@ -71,6 +72,7 @@ private:
   Status checkFunction(const Function &function) const;
   Status checkOp(const Op &op, Values &values, std::unordered_set<std::string_view> &appended) const;
   Result<ValueType> resolve(const std::string &input, OperandKind kind, const Values &values) const;
+  Status checkMedia() const;
   Status checkGenerate() const;
 
   const Graph &graph_;
@@ -111,6 +113,10 @@ Status Verifier::checkSymbols() const {
     if (symbol.max == 0 || symbol.max > maxDimSize)
       return invalid("symbol " + inQuotes(symbol.name) + " with max " + std::to_string(symbol.max) +
                      ", expected 1 to 2^31, correct the symbol");
+    bool limited = symbol.limit != SymbolLimit::None;
+    if (limited && !(std::isfinite(symbol.perUnit) && symbol.perUnit > 0))
+      return invalid("symbol " + inQuotes(symbol.name) + " with per_unit " + std::to_string(symbol.perUnit) +
+                     ", expected a number above zero beside a limit, correct the symbol");
   }
   return Status::ok();
 }
@@ -142,7 +148,8 @@ Status Verifier::checkType(const std::string &what, const ValueType &type) const
       if (!symbol)
         return invalid(what + " uses symbol " + inQuotes(dim.symbol) +
                        ", expected one of the document's symbols, declare it");
-      size = symbol->max;
+      if (__builtin_mul_overflow(symbol->max, dim.size, &size))
+        size = UINT64_MAX;
     }
     if (size == 0 || size > maxDimSize)
       return invalid(what + " with a dim of " + std::to_string(size) + ", expected 1 to 2^31, correct the type");
@@ -311,6 +318,76 @@ const ValueType *typeOfOutput(const Function &function) {
   return nullptr;
 }
 
+/// The type that goes with the input's binding; \p ids are those of the decoder.
+Status checkBinding(const TypedName &input, const ValueType &ids) {
+  const ValueType &type = input.type;
+  bool isOk = false;
+  std::string expected;
+  switch (input.binding) {
+  case Binding::Positions:
+    isOk = !ids.dims.empty() && type == ValueType{DType::F32, {ids.dims[0], Dim(3)}};
+    expected = "f32[S,3]";
+    break;
+  case Binding::MediaRows:
+    isOk = type == ids;
+    expected = "i32[S]";
+    break;
+  case Binding::Media:
+    isOk = type.dtype == DType::F32 && type.dims.size() == 2 && type.dims[0].isSymbol() && type.dims[0] != ids.dims[0];
+    expected = "f32[M,H] with another symbol M";
+    break;
+  case Binding::None:
+    break;
+  }
+  if (isOk)
+    return Status::ok();
+  return invalid("decoder input " + inQuotes(input.name) + " of type " + toString(type) + ", expected " + expected +
+                 " for its binding " + inQuotes(bindingName(input.binding)) + ", correct the function");
+}
+
+/// Inputs behind the first that have a binding.
+size_t countBound(const Function &function) {
+  size_t count = 0;
+  for (size_t i = 1; i < function.inputs.size(); ++i)
+    count += function.inputs[i].binding != Binding::None;
+  return count;
+}
+
+Status Verifier::checkMedia() const {
+  if (!graph_.media)
+    return Status::ok();
+  auto checkEncoder = [&](const std::string &name) -> Status {
+    if (index_.function(name))
+      return Status::ok();
+    return invalid("media names encoder " + inQuotes(name) + ", expected a function of the document, correct the name");
+  };
+  auto checkNumber = [](const char *what, uint64_t number) -> Status {
+    if (number > 0 && number <= maxDimSize)
+      return Status::ok();
+    return invalid("media with " + std::string(what) + " " + std::to_string(number) +
+                   ", expected 1 to 2^31, correct the document");
+  };
+  if (const std::optional<AudioInfo> &audio = graph_.media->audio) {
+    QWENRT_RETURN_IF_ERROR(checkEncoder(audio->encoder));
+    QWENRT_RETURN_IF_ERROR(checkNumber("mel_bins", audio->melBins));
+    QWENRT_RETURN_IF_ERROR(checkNumber("chunk_frames", audio->chunkFrames));
+    QWENRT_RETURN_IF_ERROR(checkNumber("window_chunks", audio->windowChunks));
+  }
+  if (const std::optional<VisionInfo> &vision = graph_.media->vision) {
+    QWENRT_RETURN_IF_ERROR(checkEncoder(vision->encoder));
+    QWENRT_RETURN_IF_ERROR(checkNumber("patch_size", vision->patchSize));
+    QWENRT_RETURN_IF_ERROR(checkNumber("temporal_patch_size", vision->temporalPatchSize));
+    QWENRT_RETURN_IF_ERROR(checkNumber("merge_size", vision->mergeSize));
+    QWENRT_RETURN_IF_ERROR(checkNumber("position_side", vision->positionSide));
+    QWENRT_RETURN_IF_ERROR(checkNumber("max_pixels", vision->maxPixels));
+    if (vision->minPixels > vision->maxPixels || vision->deepstack > 16)
+      return invalid("media with min_pixels " + std::to_string(vision->minPixels) + ", max_pixels " +
+                     std::to_string(vision->maxPixels) + " and deepstack " + std::to_string(vision->deepstack) +
+                     ", expected min_pixels up to max_pixels and at most 16 deepstack outputs, correct the document");
+  }
+  return Status::ok();
+}
+
 Status Verifier::checkGenerate() const {
   if (!graph_.generate)
     return Status::ok();
@@ -320,12 +397,15 @@ Status Verifier::checkGenerate() const {
     if (!functions[i])
       return invalid("generate names function " + inQuotes(*names[i]) +
                      ", expected a function of the document, correct the name");
-    if (functions[i]->inputs.size() != 1 || functions[i]->outputs.size() != 1)
+    size_t bound = i == 0 ? countBound(*functions[i]) : 0;
+    if (functions[i]->inputs.size() != 1 + bound || functions[i]->outputs.size() != 1)
       return invalid("generate function " + inQuotes(*names[i]) + " with " +
                      std::to_string(functions[i]->inputs.size()) + " inputs and " +
                      std::to_string(functions[i]->outputs.size()) +
-                     " outputs, expected one of each, correct the function");
+                     " outputs, expected one of each beside the inputs with a binding, correct the function");
   }
+  for (size_t i = 1; i < functions[0]->inputs.size(); ++i)
+    QWENRT_RETURN_IF_ERROR(checkBinding(functions[0]->inputs[i], functions[0]->inputs[0].type));
   const ValueType &ids = functions[0]->inputs[0].type, &hidden = *typeOfOutput(*functions[0]);
   const ValueType &rows = functions[1]->inputs[0].type, &logits = *typeOfOutput(*functions[1]);
   if (ids.dtype != DType::I32 || ids.dims.size() != 1 || hidden.dtype != DType::F32 || hidden.dims.size() != 2)

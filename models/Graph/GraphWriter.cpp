@@ -30,7 +30,7 @@ const char *boolean(bool value) { return value ? "true" : "false"; }
 std::string dims(const std::vector<Dim> &shape) {
   std::string text = "[";
   for (const Dim &dim : shape)
-    text += (text.size() == 1 ? "" : ", ") + (dim.isSymbol() ? quote(dim.symbol) : std::to_string(dim.size));
+    text += (text.size() == 1 ? "" : ", ") + (dim.isSymbol() ? quote(toString(dim)) : toString(dim));
   return text + "]";
 }
 
@@ -75,6 +75,40 @@ std::string writeWeight(const Weight &weight) {
          "\", \"shape\": " + inlineArray(weight.shape, [](uint64_t dim) { return std::to_string(dim); }) + "}";
 }
 
+std::string writeSymbol(const Symbol &symbol) {
+  std::string limit;
+  if (symbol.limit != SymbolLimit::None)
+    limit = ", \"limit\": " + quote(std::string(limitName(symbol.limit))) + ", \"per_unit\": " + number(symbol.perUnit);
+  return "{\"name\": " + quote(symbol.name) + ", \"meaning\": " + quote(symbol.meaning) +
+         ", \"max\": " + std::to_string(symbol.max) + limit + "}";
+}
+
+std::string writeMedia(const MediaInfo &media) {
+  std::string text;
+  auto field = [&](const char *name, uint64_t value) {
+    text += std::string(", \"") + name + "\": " + std::to_string(value);
+  };
+  if (media.audio) {
+    text += "\"audio\": {\"encoder\": " + quote(media.audio->encoder);
+    field("mel_bins", media.audio->melBins);
+    field("chunk_frames", media.audio->chunkFrames);
+    field("window_chunks", media.audio->windowChunks);
+    text += "}";
+  }
+  if (media.vision) {
+    text += std::string(media.audio ? ",\n    " : "") + "\"vision\": {\"encoder\": " + quote(media.vision->encoder);
+    field("patch_size", media.vision->patchSize);
+    field("temporal_patch_size", media.vision->temporalPatchSize);
+    field("merge_size", media.vision->mergeSize);
+    field("position_side", media.vision->positionSide);
+    field("deepstack", media.vision->deepstack);
+    field("min_pixels", media.vision->minPixels);
+    field("max_pixels", media.vision->maxPixels);
+    text += "}";
+  }
+  return "{" + text + "}";
+}
+
 std::string writeStack(const WeightStack &stack) {
   return "{\"name\": " + quote(stack.name) + ", \"weights\": " + inlineArray(stack.weights, quote) + "}";
 }
@@ -106,7 +140,11 @@ std::string writeFunction(const Function &function) {
   return "{\"name\": " + quote(function.name) + ",\n     \"inputs\": " +
          inlineArray(function.inputs,
                      [](const TypedName &input) {
-                       return "{\"name\": " + quote(input.name) + ", \"type\": " + quote(toString(input.type)) + "}";
+                       return "{\"name\": " + quote(input.name) + ", \"type\": " + quote(toString(input.type)) +
+                              (input.binding == Binding::None
+                                   ? ""
+                                   : ", \"binding\": " + quote(std::string(bindingName(input.binding)))) +
+                              "}";
                      }) +
          ",\n     \"ops\": " + lineArray(function.ops, "       ", writeOp) +
          ",\n     \"outputs\": " + inlineArray(function.outputs, quote) + "}";
@@ -136,13 +174,7 @@ std::string qwenc::graph::writeGraph(const Graph &graph) {
   text += "  \"checkpoint\": {\"path\": " + quote(graph.checkpoint.path) +
           ",\n    \"files\": " + lineArray(graph.checkpoint.files, "      ", writeFile) + "},\n";
   text += writeTextInfo(graph);
-  text += "  \"symbols\": " +
-          lineArray(graph.symbols, "    ",
-                    [](const Symbol &symbol) {
-                      return "{\"name\": " + quote(symbol.name) + ", \"meaning\": " + quote(symbol.meaning) +
-                             ", \"max\": " + std::to_string(symbol.max) + "}";
-                    }) +
-          ",\n";
+  text += "  \"symbols\": " + lineArray(graph.symbols, "    ", writeSymbol) + ",\n";
   text += "  \"weights\": " + lineArray(graph.weights, "    ", writeWeight) + ",\n";
   if (!graph.stacks.empty())
     text += "  \"weight_stacks\": " + lineArray(graph.stacks, "    ", writeStack) + ",\n";
@@ -158,6 +190,8 @@ std::string qwenc::graph::writeGraph(const Graph &graph) {
   text += graph.generate
               ? "{\"decoder\": " + quote(graph.generate->decoder) + ", \"head\": " + quote(graph.generate->head) + "}"
               : "null";
+  if (graph.media)
+    text += ",\n  \"media\": " + writeMedia(*graph.media);
   return text + "\n}\n";
 }
 

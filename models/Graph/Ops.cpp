@@ -67,7 +67,8 @@ Inferred inferLinear(Types operands, const Op &) {
   return std::vector{withLastDim(x, weight.dims[0])};
 }
 
-/// Symbols in order and the product of the numbers: equal for two shapes exactly if they hold the same elements.
+/// Symbols in order and the product of numbers and factors: equal for two shapes exactly if they hold the same
+/// elements.
 struct ElementCount {
   std::vector<std::string> symbols;
   uint64_t product = 1;
@@ -79,7 +80,7 @@ ElementCount countElements(const std::vector<Dim> &dims) {
   for (const Dim &dim : dims) {
     if (dim.isSymbol())
       count.symbols.push_back(dim.symbol);
-    else if (__builtin_mul_overflow(count.product, dim.size, &count.product))
+    if (__builtin_mul_overflow(count.product, dim.size, &count.product))
       count.product = UINT64_MAX; // not reached by types within maxElementCount
   }
   std::sort(count.symbols.begin(), count.symbols.end());
@@ -177,6 +178,101 @@ Inferred inferWeightedSum(Types operands, const Op &) {
   return std::vector{ValueType{DType::F32, {x.dims[0], x.dims[2]}}};
 }
 
+Inferred inferLayerNorm(Types operands, const Op &op) {
+  const ValueType &x = operands[0];
+  if (!isF32(x, 1))
+    return wrongOperand("x", x, "f32 with at least one dim");
+  for (size_t i : {1, 2})
+    if (!isVector(operands[i], x.dims.back()))
+      return wrongOperand(opInfo(op.kind).operands[i].name, operands[i],
+                          "one value per element of the last dim of x " + toString(x));
+  return std::vector{x};
+}
+
+bool isPairs(const ValueType &type, DType dtype, const Dim &rows, uint64_t columns) {
+  return type == ValueType{dtype, {rows, Dim(columns)}};
+}
+
+Inferred inferSegmentAttention(Types operands, const Op &) {
+  const ValueType &q = operands[0], &segments = operands[3];
+  if (!isF32(q, 3) || q.dims.size() != 3 || q.dims[1].isSymbol() || q.dims[2].isSymbol())
+    return wrongOperand("q", q, "f32[R,heads,D] with numbers heads and D");
+  if (operands[1] != q)
+    return wrongOperand("k", operands[1], "the type of q " + toString(q));
+  if (operands[2] != q)
+    return wrongOperand("v", operands[2], "the type of q " + toString(q));
+  if (!isPairs(segments, DType::I32, q.dims[0], 2))
+    return wrongOperand("segments", segments, "i32[R,2] with R of q " + toString(q));
+  return std::vector{q};
+}
+
+Inferred inferAxialRope(Types operands, const Op &) {
+  const ValueType &x = operands[0];
+  if (!isF32(x, 3) || x.dims.size() != 3 || x.dims[2].isSymbol() || x.dims[2].size % 4 != 0)
+    return wrongOperand("x", x, "f32[R,heads,D] with a number D divisible by 4");
+  if (!isPairs(operands[1], DType::I32, x.dims[0], 2))
+    return wrongOperand("places", operands[1], "i32[R,2] with R of x " + toString(x));
+  return std::vector{x};
+}
+
+Inferred inferMRope(Types operands, const Op &op) {
+  const ValueType &x = operands[0];
+  if (!isF32(x, 3) || x.dims.size() != 3 || x.dims[2].isSymbol() || x.dims[2].size % 2 != 0)
+    return wrongOperand("x", x, "f32[S,heads,D] with an even number D");
+  if (!isPairs(operands[1], DType::F32, x.dims[0], 3))
+    return wrongOperand("positions", operands[1], "f32[S,3] with S of x " + toString(x));
+  const auto &sections = op.attr<std::vector<Dim>>("sections");
+  uint64_t pairs = 0;
+  for (const Dim &section : sections)
+    pairs += section.isSymbol() ? 0 : section.size; // each at most 2^31
+  if (sections.size() != 3 || pairs != x.dims[2].size / 2)
+    return mismatch("attribute 'sections' with " + std::to_string(sections.size()) + " numbers that add up to " +
+                        std::to_string(pairs),
+                    "three that add up to half of D of x " + toString(x));
+  return std::vector{x};
+}
+
+Inferred inferRowsFrom(Types operands, const Op &) {
+  const ValueType &x = operands[0], &rows = operands[1];
+  if (!isF32(x, 2) || x.dims.size() != 2)
+    return wrongOperand("x", x, "f32[S,H]");
+  if (!isF32(rows, 2) || rows.dims.size() != 2 || rows.dims[1] != x.dims[1])
+    return wrongOperand("rows", rows, "f32[M,H] with H of x " + toString(x));
+  if (operands[2] != ValueType{DType::I32, {x.dims[0]}})
+    return wrongOperand("index", operands[2], "i32[S] with S of x " + toString(x));
+  return std::vector{x};
+}
+
+Inferred inferTapConv(Types operands, const Op &) {
+  const ValueType &x = operands[0], &taps = operands[1], &weight = operands[2], &bias = operands[3];
+  if (!isF32(x, 3) || x.dims.size() != 3 || x.dims[1].isSymbol() || x.dims[2].isSymbol())
+    return wrongOperand("x", x, "f32[T,M,C] with numbers M and C");
+  if (taps.dtype != DType::I32 || taps.dims.size() != 2 || taps.dims[1] != Dim(3))
+    return wrongOperand("taps", taps, "i32[T2,3]");
+  if (weight.dims.size() != 4 || weight.dims[1] != x.dims[2] || weight.dims[2] != Dim(3) || weight.dims[3] != Dim(3))
+    return wrongOperand("weight", weight, "[N,C,3,3] with C of x " + toString(x));
+  if (!isVector(bias, weight.dims[0]))
+    return wrongOperand("bias", bias, "one value per row of weight " + toString(weight));
+  return std::vector{ValueType{DType::F32, {taps.dims[0], Dim((x.dims[1].size - 1) / 2 + 1), weight.dims[0]}}};
+}
+
+Inferred inferSinusoid(Types operands, const Op &op) {
+  const ValueType &positions = operands[0];
+  auto width = static_cast<uint64_t>(op.attr<int64_t>("width"));
+  if (positions.dtype != DType::I32 || positions.dims.size() != 1)
+    return wrongOperand("positions", positions, "i32[R]");
+  if (width % 2 != 0 || width < 4)
+    return mismatch("attribute 'width' of " + std::to_string(width), "an even number of at least 4");
+  return std::vector{ValueType{DType::F32, {positions.dims[0], Dim(width)}}};
+}
+
+Inferred inferSwapAxes(Types operands, const Op &) {
+  const ValueType &x = operands[0];
+  if (!isF32(x, 3) || x.dims.size() != 3)
+    return wrongOperand("x", x, "f32[R,A,B]");
+  return std::vector{ValueType{DType::F32, {x.dims[0], x.dims[2], x.dims[1]}}};
+}
+
 const std::vector<OpInfo> &opTable() {
   using enum OperandKind;
   using enum AttrKind;
@@ -206,6 +302,36 @@ const std::vector<OpInfo> &opTable() {
        {},
        inferExpertLinear},
       {OpKind::WeightedSum, "weighted_sum", {{"x", Value}, {"weights", Value}}, {}, inferWeightedSum},
+      {OpKind::LayerNorm,
+       "layer_norm",
+       {{"x", Value}, {"weight", Weight}, {"bias", Weight}},
+       {{"eps", PositiveNumber}},
+       inferLayerNorm},
+      {OpKind::Gelu, "gelu", {{"x", Value}}, {{"tanh", Bool}}, inferElementwiseUnary},
+      {OpKind::SegmentAttention,
+       "segment_attention",
+       {{"q", Value}, {"k", Value}, {"v", Value}, {"segments", Value}},
+       {{"scale", PositiveNumber}},
+       inferSegmentAttention},
+      {OpKind::AxialRope, "axial_rope", {{"x", Value}, {"places", Value}}, {{"theta", PositiveNumber}}, inferAxialRope},
+      {OpKind::MRope,
+       "mrope",
+       {{"x", Value}, {"positions", Value}},
+       {{"theta", PositiveNumber}, {"sections", Shape}},
+       inferMRope},
+      {OpKind::ReplaceRows, "replace_rows", {{"x", Value}, {"rows", Value}, {"index", Value}}, {}, inferRowsFrom},
+      {OpKind::AddRows, "add_rows", {{"x", Value}, {"rows", Value}, {"index", Value}}, {}, inferRowsFrom},
+      {OpKind::TapConv,
+       "tap_conv",
+       {{"x", Value}, {"taps", Value}, {"weight", Weight}, {"bias", Weight}},
+       {},
+       inferTapConv},
+      {OpKind::Sinusoid,
+       "sinusoid",
+       {{"positions", Value}},
+       {{"width", Count}, {"theta", PositiveNumber}},
+       inferSinusoid},
+      {OpKind::SwapAxes, "swap_axes", {{"x", Value}}, {}, inferSwapAxes},
   };
   return table;
 }

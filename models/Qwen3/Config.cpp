@@ -84,17 +84,19 @@ double readRope(ConfigReader &reader) {
 }
 
 /// M-RoPE turns pairs by one of three positions of a token. In text all three are equal, and it is plain RoPE.
-void readMropeSections(ConfigReader &reader, const json &rope, uint64_t headDim) {
+void readMropeSections(ConfigReader &reader, const json &rope, uint64_t headDim, std::vector<uint64_t> &result) {
   const json *sections = member(rope, "mrope_section");
   if (!sections)
     return;
   uint64_t sum = 0;
   bool ok = sections->is_array() && sections->size() == 3;
+  result.clear();
   if (ok)
     for (const json &section : *sections) {
       std::optional<uint64_t> pairs = asUnsigned(section);
       ok = ok && pairs && *pairs <= headDim;
       sum += pairs.value_or(0);
+      result.push_back(pairs.value_or(0));
     }
   if (!ok || sum != headDim / 2)
     reader.problem("rope_scaling.mrope_section", sections,
@@ -182,7 +184,7 @@ DecoderConfig qwenc::readDecoderConfig(const json &source, std::vector<std::stri
     config.intermediateSize = reader.size("intermediate_size", 1 << 22);
   for (const char *key : {"rope_parameters", "rope_scaling"})
     if (const json *rope = reader.find(key); rope && rope->is_object())
-      readMropeSections(reader, *rope, config.headDim);
+      readMropeSections(reader, *rope, config.headDim, config.mropeSections);
 
   if (config.kvHeads && config.queryHeads % config.kvHeads != 0)
     reader.problem("num_key_value_heads", reader.find("num_key_value_heads"),

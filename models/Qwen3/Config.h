@@ -33,6 +33,8 @@ struct DecoderConfig {
   double ropeTheta = 0;
   bool tieWordEmbeddings = false;
   bool attentionBias = false;
+  /// Pairs of a head that turn with time, height and width; empty: all turn with one position.
+  std::vector<uint64_t> mropeSections;
   std::optional<ExpertsConfig> experts;
   std::vector<bool> sparse; ///< for each layer: experts in place of the MLP
 

@@ -3,6 +3,7 @@
 
 #include "models/Graph/GraphVerifier.h"
 #include "models/Qwen3/Config.h"
+#include "models/Qwen3/Omni.h"
 #include "models/Qwen3/TextDecoder.h"
 
 #include <algorithm>
@@ -134,7 +135,7 @@ std::span<const Architecture> qwenc::architectures() {
   static const std::vector<Architecture> table = {
       {"Qwen3ForCausalLM", "qwen3", {"text"}, exportTextDecoder},
       {"Qwen3MoeForCausalLM", "qwen3_moe", {"text"}, exportTextDecoder},
-      {"Qwen3OmniMoeForConditionalGeneration", "qwen3_omni_moe", {"text"}, exportTextDecoder},
+      {"Qwen3OmniMoeForConditionalGeneration", "qwen3_omni_moe", {"text", "audio", "vision"}, exportOmni},
   };
   return table;
 }

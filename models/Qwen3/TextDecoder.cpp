@@ -43,8 +43,32 @@ private:
   std::string prefix_;
 };
 
-Value attentionBlock(FunctionBuilder &f, const DecoderConfig &config, const Layer &layer, const Value &x,
-                     const Value &positions) {
+/// The inputs of the decoder beside ids.
+struct MediaInputs {
+  Value rows, index;
+  std::vector<Value> deepstack;
+};
+
+MediaInputs addMediaInputs(FunctionBuilder &f, const DecoderConfig &config, const DecoderMedia &media) {
+  ValueType rows{DType::F32, {"M", config.hiddenSize}};
+  MediaInputs inputs;
+  inputs.index = f.input("media_rows", {DType::I32, {"S"}}, Binding::MediaRows);
+  inputs.rows = f.input("media", rows, Binding::Media);
+  for (uint64_t i = 0; i < media.deepstack; ++i)
+    inputs.deepstack.push_back(f.input("deepstack." + std::to_string(i), rows, Binding::Media));
+  return inputs;
+}
+
+/// Rotates by three positions where the decoder has them, else by one.
+Value rotate(FunctionBuilder &f, std::string name, const DecoderConfig &config, const DecoderMedia &media,
+             const Value &x, const Value &positions) {
+  if (media.isUsed)
+    return f.mrope(std::move(name), x, positions, config.ropeTheta, config.mropeSections);
+  return f.rope(std::move(name), x, positions, config.ropeTheta);
+}
+
+Value attentionBlock(FunctionBuilder &f, const DecoderConfig &config, const DecoderMedia &media, const Layer &layer,
+                     const Value &x, const Value &positions) {
   const uint64_t D = config.headDim, Hq = config.queryHeads, Hkv = config.kvHeads;
   auto project = [&](const char *name, const char *module, const Value &input) {
     return f.linear(layer(name), input, layer.weight(module), layer.bias(module));
@@ -57,8 +81,8 @@ Value attentionBlock(FunctionBuilder &f, const DecoderConfig &config, const Laye
   Value vHeads = f.reshape(layer("v_heads"), v, {"S", Hkv, D}); // [S, Hkv, D]
   Value qNorm = f.rmsNorm(layer("q_norm"), qHeads, layer.weight("self_attn.q_norm"), config.rmsNormEps);
   Value kNorm = f.rmsNorm(layer("k_norm"), kHeads, layer.weight("self_attn.k_norm"), config.rmsNormEps);
-  Value qRope = f.rope(layer("q_rope"), qNorm, positions, config.ropeTheta);
-  Value kRope = f.rope(layer("k_rope"), kNorm, positions, config.ropeTheta);
+  Value qRope = rotate(f, layer("q_rope"), config, media, qNorm, positions);
+  Value kRope = rotate(f, layer("k_rope"), config, media, kNorm, positions);
   Value keys = f.kvAppend(layer("keys"), layer("k"), kRope);      // [C, Hkv, D]
   Value values = f.kvAppend(layer("values"), layer("v"), vHeads); // [C, Hkv, D]
   Value context = f.attention(layer("attention"), qRope, keys, values, 1.0 / std::sqrt(double(D)), /*causal=*/true);
@@ -97,20 +121,31 @@ Value expertsBlock(FunctionBuilder &f, const DecoderConfig &config, uint64_t ind
   return f.weightedSum(layer("mlp"), down, weights);                                     // [S, H]
 }
 
-Result<Function> buildDecoder(const Graph &graph, const DecoderConfig &config) {
+Result<Function> buildDecoder(const Graph &graph, const DecoderConfig &config, const DecoderMedia &media) {
   FunctionBuilder f(graph, "text.decoder");
   GraphIndex index(graph);
   Value ids = f.input("input_ids", {DType::I32, {"S"}});
-  Value x = f.embedding("embeddings", ids, {config.embeddingName()}); // [S, H]
-  Value positions = f.positionIds("positions", "S");                  // [S]
+  Value x, positions;
+  MediaInputs inputs;
+  if (media.isUsed) {
+    positions = f.input("positions", {DType::F32, {"S", 3}}, Binding::Positions);
+    inputs = addMediaInputs(f, config, media);
+    Value embeddings = f.embedding("token_embeddings", ids, {config.embeddingName()}); // [S, H]
+    x = f.replaceRows("embeddings", embeddings, inputs.rows, inputs.index);
+  } else {
+    x = f.embedding("embeddings", ids, {config.embeddingName()});
+    positions = f.positionIds("positions", "S"); // [S]
+  }
   for (uint64_t l = 0; l < config.layers; ++l) {
     Layer layer(index, config, l);
     Value attentionInput = f.rmsNorm(layer("input_norm"), x, layer.weight("input_layernorm"), config.rmsNormEps);
-    x = f.add(layer("attention_residual"), x, attentionBlock(f, config, layer, attentionInput, positions));
+    x = f.add(layer("attention_residual"), x, attentionBlock(f, config, media, layer, attentionInput, positions));
     Value mlpInput =
         f.rmsNorm(layer("post_attention_norm"), x, layer.weight("post_attention_layernorm"), config.rmsNormEps);
     Value mlp = config.sparse[l] ? expertsBlock(f, config, l, layer, mlpInput) : mlpBlock(f, layer, mlpInput);
     x = f.add(layer("output"), x, mlp);
+    if (l < inputs.deepstack.size())
+      x = f.addRows(layer("deepstack_output"), x, inputs.deepstack[l], inputs.index);
   }
   return f.finish({x});
 }
@@ -124,10 +159,12 @@ Result<Function> buildHead(const Graph &graph, const DecoderConfig &config) {
   return f.finish({logits});
 }
 
-void addSymbolsAndStates(const DecoderConfig &config, Graph &graph) {
-  graph.symbols = {{"S", "rows processed in one call", config.maxPositions},
-                   {"C", "positions the cache can hold", config.maxPositions},
-                   {"R", "rows the head computes in one call", config.maxPositions}};
+void addSymbolsAndStates(const DecoderConfig &config, const DecoderMedia &media, Graph &graph) {
+  graph.symbols.push_back({"S", "rows processed in one call", config.maxPositions});
+  graph.symbols.push_back({"C", "positions the cache can hold", config.maxPositions});
+  graph.symbols.push_back({"R", "rows the head computes in one call", config.maxPositions});
+  if (media.isUsed)
+    graph.symbols.push_back({"M", "media tokens of one turn", config.maxPositions});
   for (uint64_t l = 0; l < config.layers; ++l)
     for (const char *name : {"k", "v"})
       graph.states.push_back(
@@ -152,10 +189,20 @@ constexpr std::string_view kOtherComponents[] = {"thinker.audio_tower.", "thinke
 } // namespace
 
 Status qwenc::exportTextDecoder(const Checkpoint &source, const std::vector<std::string> &, Graph &graph) {
+  return exportThinkerDecoder(source, {}, graph);
+}
+
+Status qwenc::exportThinkerDecoder(const Checkpoint &source, const DecoderMedia &media, Graph &graph) {
   std::vector<std::string> problems;
   DecoderConfig config = readTextConfig(source.config, problems);
   bool isOmni = member(source.config, "thinker_config") != nullptr;
   Checkpoint checkpoint = source;
+  if (media.isUsed && config.mropeSections.empty())
+    problems.push_back("text_config has no rope_scaling.mrope_section, expected the sections of M-RoPE, correct "
+                       "config.json");
+  if (media.deepstack > config.layers)
+    problems.push_back("vision_config has " + std::to_string(media.deepstack) + " deepstack_visual_indexes, expected " +
+                       "at most the decoder's " + std::to_string(config.layers) + " layers, correct config.json");
   // Shapes that follow from wrong numbers would only bury the cause.
   if (problems.empty()) {
     splitStackedExperts(config, checkpoint);
@@ -169,8 +216,8 @@ Status qwenc::exportTextDecoder(const Checkpoint &source, const std::vector<std:
   graph.model.vocabSize = config.vocabSize;
   addWeights(checkpoint, decoderTensors(config), graph);
   addExpertStacks(config, graph);
-  addSymbolsAndStates(config, graph);
-  QWENRT_ASSIGN_OR_RETURN(Function decoder, buildDecoder(graph, config));
+  addSymbolsAndStates(config, media, graph);
+  QWENRT_ASSIGN_OR_RETURN(Function decoder, buildDecoder(graph, config, media));
   QWENRT_ASSIGN_OR_RETURN(Function head, buildHead(graph, config));
   graph.functions.push_back(std::move(decoder));
   graph.functions.push_back(std::move(head));

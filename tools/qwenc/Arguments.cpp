@@ -15,6 +15,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cmath>
 #include <limits>
 
 using namespace qwenc;
@@ -49,25 +50,24 @@ std::string targetHelp() {
 }
 
 /// Limits of inputs that text models do not have.
-constexpr struct {
-  const char *name, *type, *help;
-} mediaLimits[] = {
-    {"--max-audio-seconds", "S", "Longest audio input, in seconds (default: the model's; text models have none)"},
-    {"--max-image-pixels", "N", "Largest image input, in pixels (default: the model's; text models have none)"},
-    {"--max-video-frames", "N", "Longest video input, in frames (default: the model's; text models have none)"},
-};
-
 void declareMediaLimits(CLI::App &app, Arguments &arguments) {
-  for (const auto &limit : mediaLimits)
+  constexpr double maxLimit = 1 << 30;
+  auto declare = [&](const char *name, auto &limit, const char *type, const std::string &help) {
     app.add_option_function<double>(
-           limit.name,
-           [&arguments, name = limit.name](double) {
+           name,
+           [&arguments, &limit, name](double value) {
+             limit = static_cast<std::remove_reference_t<decltype(limit)>>(std::ceil(value));
              if (arguments.mediaLimit.empty())
                arguments.mediaLimit = name;
            },
-           limit.help)
-        ->type_name(limit.type)
-        ->check(CLI::PositiveNumber.description(""));
+           help + " (default: " + std::to_string(limit) + "; text models have none)")
+        ->type_name(type)
+        ->check(CLI::Range(1e-3, maxLimit).description(""));
+  };
+  declare("--max-audio-seconds", arguments.mediaLimits.audioSeconds, "S", "Longest clip, in seconds");
+  declare("--max-image-pixels", arguments.mediaLimits.imagePixels, "N",
+          "Largest image behind the preprocessor's resizing, in pixels");
+  declare("--max-video-frames", arguments.mediaLimits.videoFrames, "N", "Longest video, in frames that are taken");
 }
 
 void declareOptions(CLI::App &app, Arguments &arguments) {
@@ -165,10 +165,10 @@ Result<std::optional<Arguments>> qwenc::parseArguments(int argc, char **argv) {
   return std::optional(std::move(arguments));
 }
 
-Status qwenc::checkMediaLimits(const Arguments &arguments, const std::string &architecture) {
-  if (arguments.mediaLimit.empty())
+Status qwenc::checkMediaLimits(const Arguments &arguments, const graph::Graph &graph) {
+  if (arguments.mediaLimit.empty() || graph.media)
     return Status::ok();
-  return Status(StatusCode::Unsupported, "model of " + architecture +
+  return Status(StatusCode::Unsupported, "model of " + graph.model.architecture +
                                              " has text inputs only, expected media inputs for " +
                                              arguments.mediaLimit + ", leave the option out");
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "compiler/Pipelines/Phases.h"
-#include "models/Graph/Graph.h"
+#include "models/Graph/MediaLimits.h"
 #include "qwenrt/Status.h"
 
 #include <cstdint>
@@ -23,7 +23,8 @@ struct Arguments {
   std::string compileTo; ///< name of a phase; empty: a plan file
   std::string dumpFolder;
   std::vector<std::string> expose; ///< globs over names of values
-  std::string mediaLimit;          ///< the first limit of media inputs that was given; empty: none
+  graph::MediaLimits mediaLimits;
+  std::string mediaLimit; ///< the first limit of media inputs that was given; empty: none
 };
 
 /// Reads the command line; options that start with --mlir- go to MLIR. Empty when a help or version text was printed.
@@ -31,7 +32,7 @@ struct Arguments {
 qwenrt::Result<std::optional<Arguments>> parseArguments(int argc, char **argv);
 
 /// Refuses limits of media inputs for a model that has none. Errors: Unsupported.
-qwenrt::Status checkMediaLimits(const Arguments &arguments, const std::string &architecture);
+qwenrt::Status checkMediaLimits(const Arguments &arguments, const graph::Graph &graph);
 
 /// What the passes need, from the arguments, the target and the model: its limit of positions (0: none), and whether it
 /// has experts. Errors: InvalidUsage, those of loadTargetProfile().

@@ -48,7 +48,8 @@ std::string absoluteFolderOf(const std::string &path) {
 
 Status compile(const Arguments &arguments) {
   QWENRT_ASSIGN_OR_RETURN(graph::Graph graph, graph::readGraphFile(arguments.graphPath));
-  QWENRT_RETURN_IF_ERROR(checkMediaLimits(arguments, graph.model.architecture));
+  QWENRT_RETURN_IF_ERROR(checkMediaLimits(arguments, graph));
+  graph::applyMediaLimits(graph, arguments.mediaLimits);
   QWENRT_ASSIGN_OR_RETURN(CompileOptions options, compileOptions(arguments, graph));
   QWENRT_RETURN_IF_ERROR(createDumpFolder(arguments.dumpFolder));
 
@@ -75,6 +76,7 @@ Status compile(const Arguments &arguments) {
   exportOptions.graphFolder = absoluteFolderOf(arguments.graphPath);
   exportOptions.maxContext = static_cast<uint32_t>(options.maxContext);
   exportOptions.kvFormat = options.target.kvFormat;
+  exportOptions.mediaLimits = arguments.mediaLimits;
   return exportPlan(*module, graph, exportOptions, arguments.outputPath);
 }
 

@@ -29,7 +29,7 @@ constexpr uint32_t kHeadsEach = 4; // of a subgroup, at most: they share cosines
 class RopeAppend {
 public:
   RopeAppend(KernelBuilder &k, const RowBound &rows, const Heads &heads, const Rotary &rotary, const StateBlock &state)
-      : k(k), rows(rows), heads(heads), rotary(rotary) {
+      : k(k), rows(rows), heads(heads), rotary(rotary), state(state) {
     qkv = k.operand("qkv", Access::Read, uint64_t(rows.max) * heads.qkvWidth() * 4);
     if (rotary.normalise) {
       qNorm = k.operand("q_norm", Access::Read, weightBytes(1, heads.dim));
@@ -53,8 +53,9 @@ public:
       Val first = k.workgroupId(0) * each + k.subgroupIndex();
       Val last = k.min(k.workgroupId(0) * each + each, k.u32(rotatedHeads(heads)));
       RotaryTable table(k, rotary, heads.dim);
+      auto positionOf = [&](Val pair) { return rotaryPosition(k, rotary, state, cells, position, pair); };
       if (!k.target().subgroupSize) {
-        table.fill(position);
+        table.fill(positionOf);
         k.barrier();
         k.forLoop(first, last, k.subgroupCount(), [&](Val head) {
           HeadPairs pairs = headPairs(head);
@@ -66,7 +67,7 @@ public:
         SmallVector<HeadPairs> loaded;
         for (uint32_t turn = 0; turn < llvm::divideCeil(each, subgroups); ++turn)
           loaded.push_back(headPairs(k.min(first + turn * subgroups, last - 1)));
-        table.fill(position);
+        table.fill(positionOf);
         for (HeadPairs &pairs : loaded)
           pairs.normalise();
         k.barrier();
@@ -123,6 +124,7 @@ private:
   const RowBound &rows;
   const Heads &heads;
   const Rotary &rotary;
+  const StateBlock &state;
   Buffer qkv, qNorm, kNorm, cells, keys, values, q;
   Val row, cacheSlot;
 };
@@ -133,7 +135,7 @@ KernelPlan ropeAppendKernel(const RowBound &rows, const Heads &heads, const Rota
                             const TargetProfile &target) {
   KernelPlan plan;
   plan.name = std::string("rope_append") + (rotary.normalise ? "_norm" : "") + heads.suffix() + "_r" +
-              std::to_string(rows.max) + parameterTag({rotary.theta, rotary.eps});
+              std::to_string(rows.max) + rotary.suffix() + parameterTag({rotary.theta, rotary.eps});
   const uint32_t invocations = std::min<uint32_t>(256, target.maxWorkgroupInvocations);
   const uint32_t subgroups = std::max<uint32_t>(1, invocations / (target.subgroupSize ? target.subgroupSize : 32));
   const uint32_t workgroups = llvm::divideCeil(RopeAppend::rotatedHeads(heads), subgroups * kHeadsEach);

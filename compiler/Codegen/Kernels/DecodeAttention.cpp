@@ -36,9 +36,8 @@ namespace qwenc {
 using plan::Access;
 
 namespace {
-constexpr uint32_t kKeyBlock = 64; // a split has a multiple of them: fewer cost as much, and combining costs more
-constexpr uint32_t kLeastKeys =
-    128; // of a split that is not the last: to read a second tile costs less than to combine
+constexpr uint32_t kKeyBlock = 64;    // a split has a multiple of them: fewer cost as much, and combining costs more
+constexpr uint32_t kLeastKeys = 128;  // of a split that is not the last: to combine costs more than to read as many
 constexpr uint32_t kSplitsAhead = 16; // splits whose parts are on their way at the same time
 constexpr uint32_t kMostHeads = 2;    // of a workgroup: each lengthens its chain; the others find the keys in the cache
 constexpr uint32_t kKeysEach = 4;     // keys of a tile that one invocation reads
@@ -162,6 +161,7 @@ public:
     Vals newValue = loadNewValue();
     RotaryTable table(k, rotary, d.dim);
     table.prepare();
+    rotation = sampledPosition(k, rotary, cells, newestPosition);
     position = k.min(newestPosition, k.u32(heads.context - 1));
     Val visible = position + 1;
     const uint32_t turn = splits * kKeyBlock;
@@ -279,7 +279,7 @@ private:
         k.store(rotated, row * d.rowPitch() + place(i + d.dim / 2), {y2 * factor});
       });
     };
-    table.fill(position);
+    table.fill([&](Val) { return rotation; });
     for (HeadPairs &pairs : rows)
       pairs.normalise();
     k.barrier();
@@ -572,7 +572,7 @@ private:
   uint32_t arrivals = 0; // first counter, in words of the state block
   Shared rotated, probabilities, factors, weights, splitSums, arrived;
   Shared sums; // parts of the scores [head][key][piece], then numerators [slot][head][element]
-  Val t, slot, piece, kvHead, split, head0, position, active, lower, upper;
+  Val t, slot, piece, kvHead, split, head0, position, rotation, active, lower, upper;
   std::array<Value, 2> newest; // this invocation's piece of the newest key and value, as the caches hold them
 };
 
@@ -587,7 +587,8 @@ FailureOr<KernelPlan> decodeAttentionKernel(const Heads &heads, const Rotary &ro
     return failure();
   KernelPlan plan;
   plan.name = std::string("decode_attention") + (rotary.normalise ? "_norm" : "") + heads.suffix() + "_s" +
-              std::to_string(splits) + parameterTag({rotary.theta, rotary.eps, scale});
+              std::to_string(splits) + (rotary.sections.empty() ? "" : "_mrope") +
+              parameterTag({rotary.theta, rotary.eps, scale});
   plan.workgroup = {division.invocations, 1, 1};
   plan.groups = {heads.keyValue, splits, division.workgroups()};
   plan.emit = [=](KernelBuilder &k) {

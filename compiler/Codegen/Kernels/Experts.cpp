@@ -18,8 +18,6 @@ namespace {
 constexpr double kLowest = -3.0e38;
 constexpr uint32_t kMostWrittenOut = 64; // fours of logits
 
-std::string rowsSuffix(const RowBound &rows) { return rows.cellOffset ? "_r" + std::to_string(rows.max) : ""; }
-
 Buffer stateOperand(KernelBuilder &k, const RowBound &rows, const StateBlock &state) {
   return rows.cellOffset ? k.operand("state", Access::Read, state.bytes()) : Buffer();
 }
@@ -30,7 +28,7 @@ KernelPlan routeKernel(const RowBound &rows, uint32_t experts, uint32_t choices,
                        const StateBlock &state, const TargetProfile &target) {
   KernelPlan plan;
   plan.name = "route_e" + std::to_string(experts) + "_top" + std::to_string(choices) +
-              (normalize ? "_normalized" : "") + rowsSuffix(rows);
+              (normalize ? "_normalized" : "") + rows.suffix();
   plan.workgroup = {std::min<uint32_t>(128, target.maxWorkgroupInvocations), 1, 1};
   plan.groups = {rows.max, 1, 1};
   plan.emit = [=](KernelBuilder &k) {
@@ -131,7 +129,7 @@ KernelPlan groupExpertsKernel(const RowBound &rows, uint32_t experts, uint32_t c
                               uint32_t maxTiles, const StateBlock &state, const TargetProfile &target) {
   KernelPlan plan;
   plan.name = "group_experts_e" + std::to_string(experts) + "_top" + std::to_string(choices) + "_t" +
-              std::to_string(tile) + "_max" + std::to_string(rows.max) + rowsSuffix(rows);
+              std::to_string(tile) + "_max" + std::to_string(rows.max) + rows.suffix();
   plan.workgroup = {std::min<uint32_t>(256, target.maxWorkgroupInvocations), 1, 1};
   plan.emit = [=](KernelBuilder &k) {
     uint32_t total = rows.max * choices;
@@ -178,7 +176,7 @@ KernelPlan groupExpertsKernel(const RowBound &rows, uint32_t experts, uint32_t c
 KernelPlan weightedSumKernel(const RowBound &rows, uint32_t choices, uint32_t width, const StateBlock &state,
                              const TargetProfile &target) {
   KernelPlan plan;
-  plan.name = "weighted_sum_n" + std::to_string(width) + "_top" + std::to_string(choices) + rowsSuffix(rows);
+  plan.name = "weighted_sum_n" + std::to_string(width) + "_top" + std::to_string(choices) + rows.suffix();
   plan.workgroup = {std::min<uint32_t>(256, target.maxWorkgroupInvocations), 1, 1};
   plan.groups = {rows.max, 1, 1};
   plan.emit = [=](KernelBuilder &k) {

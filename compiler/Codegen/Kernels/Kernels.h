@@ -35,10 +35,14 @@ const char *elemName(Elem elem);
 /// "_p1a2b3c4d": tells kernels apart whose constants differ (eps, scale, theta) and that have the same shape.
 std::string parameterTag(llvm::ArrayRef<double> parameters);
 
-/// How many rows an activation has: at most `max`; the exact number stands in a cell of the state block, or is `max`.
+/// How many rows an activation has: at most `max`; the exact number is `factor` times a cell of the state block, or
+/// `max`.
 struct RowBound {
   uint32_t max = 1;
   std::optional<uint32_t> cellOffset;
+  uint32_t factor = 1;
+  /// "_r64": the part of a kernel's name; empty for exactly `max` rows, which operands say.
+  std::string suffix() const;
 };
 
 /// Bytes of a padded bf16 weight matrix.
@@ -65,6 +69,13 @@ Val rowCount(KernelBuilder &k, const RowBound &rows, Buffer state);
 /// Operands: state, table [v, h], y [rows, h]. Row r takes token history[position + r].
 KernelPlan embeddingKernel(const RowBound &rows, uint32_t vocab, uint32_t width, const StateBlock &state,
                            const TargetProfile &target);
+/// Operands: x [rows, n], weight [n], bias [n], (state,) y. Ba et al. 2016.
+KernelPlan layerNormKernel(const RowBound &rows, uint32_t width, double eps, Elem output, const StateBlock &state,
+                           const TargetProfile &target);
+/// Operands: x [rows, n], source [sourceRows, n], state, y. Rows of the source that the history's media rows name
+/// replace the row of x, or are added to it.
+KernelPlan mediaRowsKernel(const RowBound &rows, uint32_t sourceRows, uint32_t width, bool adds,
+                           const StateBlock &state, const TargetProfile &target);
 /// Operands: x [rows, n], weight [n], (state,) y. Zhang and Sennrich 2019, with the weight applied in f32.
 KernelPlan rmsNormKernel(const RowBound &rows, uint32_t width, double eps, Elem output, const StateBlock &state,
                          const TargetProfile &target);
@@ -241,6 +252,11 @@ struct Rotary {
   double theta = 0;
   bool normalise = false; ///< RMSNorm of each head of q and k before the rotation
   double eps = 0;
+  /// Pairs that turn with time, height and width (qwen.mrope); empty: all turn with the row's index.
+  llvm::SmallVector<uint32_t, 3> sections;
+
+  /// "_mrope24_20_20", or empty.
+  std::string suffix() const;
 };
 
 /// inv_freq[i] = 1 / theta^(2i / dim) in f32, as the reference rounds it.
@@ -254,8 +270,8 @@ public:
   RotaryTable(KernelBuilder &k, const Rotary &rotary, uint32_t dim);
   /// Does what does not depend on the position, where that has to be waited for.
   void prepare();
-  /// All invocations; a barrier stands between this and rotate().
-  void fill(Val position);
+  /// All invocations; a barrier stands between this and rotate(). \p position gives that of a pair, in f32.
+  void fill(llvm::function_ref<Val(Val pair)> position);
   /// The pair (x1, x2) = (x[i], x[i + dim/2]) rotated.
   std::pair<Val, Val> rotate(Val i, Val x1, Val x2) const;
 
@@ -265,6 +281,11 @@ private:
   Val prepared; // this invocation's frequency
   Shared cosines, sines;
 };
+
+/// The position by which pair \p pair of the token with \p index in the history turns.
+Val rotaryPosition(KernelBuilder &k, const Rotary &rotary, const StateBlock &state, Buffer cells, Val index, Val pair);
+/// The same for a token that was sampled, whose axes are equal.
+Val sampledPosition(KernelBuilder &k, const Rotary &rotary, Buffer cells, Val index);
 
 /// One head of queries or keys in the hands of a subgroup: its norm and rotation. Where the subgroup size is fixed, the
 /// constructor asks for everything and waits for nothing.

@@ -19,8 +19,7 @@ uint64_t Linear::inputBytes() const {
 std::string Linear::suffix() const {
   std::string name = "_n" + std::to_string(n) + (accumulators > 1 ? "x" + std::to_string(accumulators) : "") + "_k" +
                      std::to_string(k) + weights().suffix();
-  if (rows.cellOffset)
-    name += "_r" + std::to_string(rows.max);
+  name += rows.suffix();
   if (prologue == LinearPrologue::RmsNorm)
     name += "_rms_norm" + parameterTag({eps});
   if (prologue == LinearPrologue::CombineSplits)

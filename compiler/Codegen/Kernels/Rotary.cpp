@@ -2,6 +2,8 @@
 
 #include "compiler/Codegen/Kernels/Kernels.h"
 
+#include "dialects/plan/StateLayout.h"
+
 #include <cmath>
 
 using namespace mlir;
@@ -68,11 +70,35 @@ void RotaryTable::prepare() {
     prepared = k.lookup(frequencies, k.min(k.localIndex(), k.u32(frequencies.size() - 1)));
 }
 
-void RotaryTable::fill(Val position) {
+std::string Rotary::suffix() const {
+  std::string name;
+  for (uint32_t section : sections)
+    name += (name.empty() ? "_mrope" : "_") + std::to_string(section);
+  return name;
+}
+
+Val rotaryPosition(KernelBuilder &k, const Rotary &rotary, const StateBlock &state, Buffer cells, Val index, Val pair) {
+  if (rotary.sections.empty())
+    return k.toF32(index);
+  Val turn = pair % 3;
+  auto turnsWith = [&](uint32_t axis) { return (turn == axis) & (pair < 3 * rotary.sections[axis]); };
+  Val axis = k.select(turnsWith(1), k.u32(1), k.select(turnsWith(2), k.u32(2), k.u32(0)));
+  Val token = k.min(index, k.u32(state.maxContext));
+  return k.load(cells, Elem::F32, token * 3 + axis + plan::layout::rotaryPositions(state.maxContext) / 4);
+}
+
+Val sampledPosition(KernelBuilder &k, const Rotary &rotary, Buffer cells, Val index) {
+  Val position = k.toF32(index);
+  if (rotary.sections.empty())
+    return position;
+  return position + k.bitcastToF32(loadCell(k, cells, plan::layout::kPositionDelta));
+}
+
+void RotaryTable::fill(llvm::function_ref<Val(Val)> position) {
   auto fillOne = [&](Val i, Val frequency) {
     // The angle is one rounded product, as the reference computes it; contraction would move it by up to half an ulp of
     // the position.
-    auto [c, s] = cosSin(k, k.mulExact(k.toF32(position), frequency));
+    auto [c, s] = cosSin(k, k.mulExact(position(i), frequency));
     k.store(cosines, i, {c});
     k.store(sines, i, {s});
   };

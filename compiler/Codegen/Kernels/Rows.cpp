@@ -46,6 +46,16 @@ std::string parameterTag(ArrayRef<double> parameters) {
   return "_p" + llvm::utohexstr(hash, /*LowerCase=*/true);
 }
 
+std::string RowBound::suffix() const {
+  if (!cellOffset)
+    return "";
+  // Most kernels take the rows of a chunk; the others say which cell counts theirs.
+  std::string name = "_r" + std::to_string(max);
+  if (*cellOffset != plan::layout::kRows)
+    name += "c" + std::to_string(*cellOffset);
+  return factor == 1 ? name : name + "x" + std::to_string(factor);
+}
+
 uint64_t StateBlock::bytes() const { return plan::layout::stateBytes(maxContext); }
 
 Val loadCell(KernelBuilder &k, Buffer state, uint32_t offsetBytes) {
@@ -59,14 +69,18 @@ Val rowCount(KernelBuilder &k, const RowBound &rows, Buffer state) {
   if (!rows.cellOffset)
     return k.u32(rows.max);
   // The host writes cells; a kernel never trusts them beyond what its operands hold.
-  return k.min(loadCell(k, state, *rows.cellOffset), k.u32(rows.max));
+  Val count = k.min(loadCell(k, state, *rows.cellOffset), k.u32(rows.max / rows.factor));
+  return rows.factor == 1 ? count : count * rows.factor;
 }
 
 namespace {
 
 constexpr double kLargestF16 = 65504;
 
-std::string rowsName(const RowBound &rows) { return rows.cellOffset ? "_r" + std::to_string(rows.max) : ""; }
+/// Only absurd norm weights get beyond f16: sqrt(width) bounds the rest of the product.
+Val clampTo(KernelBuilder &k, Elem output, Val value) {
+  return output == Elem::F16 ? k.max(k.min(value, k.f32(kLargestF16)), k.f32(-kLargestF16)) : value;
+}
 
 /// Invocations for a kernel that walks along a row: a multiple of every subgroup size the target may have.
 uint32_t rowWorkgroup(const TargetProfile &target) { return std::min<uint32_t>(256, target.maxWorkgroupInvocations); }
@@ -85,7 +99,7 @@ void forEach(KernelBuilder &k, uint32_t n, llvm::function_ref<void(Val)> body) {
 KernelPlan embeddingKernel(const RowBound &rows, uint32_t vocab, uint32_t width, const StateBlock &state,
                            const TargetProfile &target) {
   KernelPlan plan;
-  plan.name = "embedding_v" + std::to_string(vocab) + "_n" + std::to_string(width) + rowsName(rows);
+  plan.name = "embedding_v" + std::to_string(vocab) + "_n" + std::to_string(width) + rows.suffix();
   plan.workgroup = {rowWorkgroup(target), 1, 1};
   plan.groups = {rows.max, 1, 1};
   plan.emit = [=](KernelBuilder &k) {
@@ -128,7 +142,7 @@ KernelPlan lastRowKernel(uint32_t inputRows, uint32_t width, const StateBlock &s
 KernelPlan headRowsKernel(uint32_t inputRows, const RowBound &rows, uint32_t width, const StateBlock &state,
                           const TargetProfile &target) {
   KernelPlan plan;
-  plan.name = "head_rows_of_" + std::to_string(inputRows) + "_n" + std::to_string(width) + rowsName(rows);
+  plan.name = "head_rows_of_" + std::to_string(inputRows) + "_n" + std::to_string(width) + rows.suffix();
   plan.workgroup = {rowWorkgroup(target), 1, 1};
   plan.groups = {rows.max, 1, 1};
   plan.emit = [=](KernelBuilder &k) {
@@ -152,7 +166,7 @@ KernelPlan headRowsKernel(uint32_t inputRows, const RowBound &rows, uint32_t wid
 KernelPlan rmsNormKernel(const RowBound &rows, uint32_t width, double eps, Elem output, const StateBlock &state,
                          const TargetProfile &target) {
   KernelPlan plan;
-  plan.name = "rms_norm_n" + std::to_string(width) + rowsName(rows) + "_" + elemName(output) + parameterTag({eps});
+  plan.name = "rms_norm_n" + std::to_string(width) + rows.suffix() + "_" + elemName(output) + parameterTag({eps});
   plan.workgroup = {rowWorkgroup(target), 1, 1};
   plan.groups = {rows.max, 1, 1};
   plan.emit = [=](KernelBuilder &k) {
@@ -176,13 +190,88 @@ KernelPlan rmsNormKernel(const RowBound &rows, uint32_t width, double eps, Elem 
         Vals w = k.load(weight, Elem::BF16, i * step, step);
         Vals result;
         for (auto [a, b] : llvm::zip_equal(v, w)) {
-          Val normed = a * scale * b;
-          // Only absurd norm weights get here: sqrt(width) bounds the rest of the product.
-          if (output == Elem::F16)
-            normed = k.max(k.min(normed, k.f32(kLargestF16)), k.f32(-kLargestF16));
-          result.push_back(normed);
+          result.push_back(clampTo(k, output, a * scale * b));
         }
         k.store(y, output, row * width + i * step, result);
+      });
+    });
+    return success();
+  };
+  return plan;
+}
+
+KernelPlan layerNormKernel(const RowBound &rows, uint32_t width, double eps, Elem output, const StateBlock &state,
+                           const TargetProfile &target) {
+  KernelPlan plan;
+  plan.name = "layer_norm_n" + std::to_string(width) + rows.suffix() + "_" + elemName(output) + parameterTag({eps});
+  plan.workgroup = {rowWorkgroup(target), 1, 1};
+  plan.groups = {rows.max, 1, 1};
+  plan.emit = [=](KernelBuilder &k) {
+    Buffer x = k.operand("x", Access::Read, uint64_t(rows.max) * width * 4);
+    Buffer weight = k.operand("weight", Access::Read, weightBytes(1, width));
+    Buffer bias = k.operand("bias", Access::Read, weightBytes(1, width));
+    Buffer cells;
+    if (rows.cellOffset)
+      cells = k.operand("state", Access::Read, state.bytes());
+    Buffer y = k.operand("y", Access::Write, uint64_t(rows.max) * width * elemBytes(output));
+    unsigned step = accessWidth(width, 4);
+    Val row = k.workgroupId(0);
+    k.ifThen(row < rowCount(k, rows, cells), [&] {
+      auto load = [&](Val i) { return k.load(x, Elem::F32, row * width + i * step, step); };
+      auto sum = [&](llvm::function_ref<Val(Val)> term) {
+        Val part = k.forLoop(k.localIndex(), k.u32(width / step), k.u32(k.invocations()), {k.f32(0)},
+                             [&](Val i, ArrayRef<Val> carried) -> Vals {
+                               Val total = carried[0];
+                               for (Val v : load(i))
+                                 total = total + term(v);
+                               return {total};
+                             })[0];
+        return k.workgroupAdd(part) / width;
+      };
+      // Two passes: the variance of values far from 0 would drown in the square of their mean.
+      Val mean = sum([](Val v) { return v; });
+      Val variance = sum([&](Val v) { return (v - mean) * (v - mean); });
+      Val scale = k.inverseSqrt(variance + eps);
+      forEach(k, width / step, [&](Val i) {
+        Vals v = load(i), w = k.load(weight, Elem::BF16, i * step, step), b = k.load(bias, Elem::BF16, i * step, step);
+        Vals result;
+        for (unsigned e = 0; e < step; ++e)
+          result.push_back(clampTo(k, output, (v[e] - mean) * scale * w[e] + b[e]));
+        k.store(y, output, row * width + i * step, result);
+      });
+    });
+    return success();
+  };
+  return plan;
+}
+
+KernelPlan mediaRowsKernel(const RowBound &rows, uint32_t sourceRows, uint32_t width, bool adds,
+                           const StateBlock &state, const TargetProfile &target) {
+  KernelPlan plan;
+  plan.name = std::string(adds ? "add" : "replace") + "_rows_of_" + std::to_string(sourceRows) + "_n" +
+              std::to_string(width) + rows.suffix();
+  plan.workgroup = {rowWorkgroup(target), 1, 1};
+  plan.groups = {rows.max, 1, 1};
+  plan.emit = [=](KernelBuilder &k) {
+    Buffer x = k.operand("x", Access::Read, uint64_t(rows.max) * width * 4);
+    Buffer source = k.operand("source", Access::Read, uint64_t(sourceRows) * width * 4);
+    Buffer cells = k.operand("state", Access::Read, state.bytes());
+    Buffer y = k.operand("y", Access::Write, uint64_t(rows.max) * width * 4);
+    unsigned step = accessWidth(width, 4);
+    Val row = k.workgroupId(0);
+    k.ifThen(row < rowCount(k, rows, cells), [&] {
+      Val position = k.min(loadCell(k, cells, plan::layout::kPosition) + row, k.u32(state.maxContext));
+      Val index = k.load(cells, Elem::U32, position + plan::layout::mediaRows(state.maxContext) / 4);
+      // -1 is the largest unsigned number, and no other is trusted either.
+      Val isMedia = index < sourceRows;
+      Val from = k.min(index, k.u32(sourceRows - 1));
+      forEach(k, width / step, [&](Val i) {
+        Vals own = k.load(x, Elem::F32, row * width + i * step, step);
+        Vals media = k.load(source, Elem::F32, from * width + i * step, step);
+        Vals result;
+        for (auto [a, b] : llvm::zip_equal(own, media))
+          result.push_back(k.select(isMedia, adds ? a + b : b, a));
+        k.store(y, Elem::F32, row * width + i * step, result);
       });
     });
     return success();
@@ -193,7 +282,7 @@ KernelPlan rmsNormKernel(const RowBound &rows, uint32_t width, double eps, Elem 
 KernelPlan elementwiseKernel(const RowBound &rows, uint32_t width, ArrayRef<Elem> inputs, Elem output, Region &body,
                              const StateBlock &state, const TargetProfile &target) {
   KernelPlan plan;
-  plan.name = "elementwise_" + bodyName(body) + "_n" + std::to_string(width) + rowsName(rows) + "_" + elemName(output);
+  plan.name = "elementwise_" + bodyName(body) + "_n" + std::to_string(width) + rows.suffix() + "_" + elemName(output);
   for (Elem elem : inputs)
     plan.name += std::string("_") + elemName(elem);
   plan.workgroup = {rowWorkgroup(target), 1, 1};

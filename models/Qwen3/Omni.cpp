@@ -1,0 +1,49 @@
+//===- Omni.cpp - The components of Qwen3-Omni ------------------------------------------------------------------===//
+#include "models/Qwen3/Omni.h"
+
+#include "models/Checkpoint/Json.h"
+#include "models/Qwen3/AudioEncoder.h"
+#include "models/Qwen3/TextDecoder.h"
+#include "models/Qwen3/VisionEncoder.h"
+
+#include <algorithm>
+
+using namespace qwenc;
+using namespace qwenc::graph;
+using nlohmann::json;
+
+namespace {
+
+/// Whether a component is wanted: named, or described by the config when none is named.
+class Selection {
+public:
+  Selection(const Checkpoint &checkpoint, const std::vector<std::string> &components)
+      : thinker_(member(checkpoint.config, "thinker_config")), components_(components) {}
+
+  bool has(std::string_view component, const char *configKey) const {
+    if (components_.empty())
+      return thinker_ && member(*thinker_, configKey);
+    return std::find(components_.begin(), components_.end(), component) != components_.end();
+  }
+
+private:
+  const json *thinker_;
+  const std::vector<std::string> &components_;
+};
+
+} // namespace
+
+Status qwenc::exportOmni(const Checkpoint &checkpoint, const std::vector<std::string> &components, Graph &graph) {
+  Selection selection(checkpoint, components);
+  bool hasAudio = selection.has("audio", "audio_config"), hasVision = selection.has("vision", "vision_config");
+  if (hasAudio) {
+    QWENRT_RETURN_IF_ERROR(exportAudioEncoder(checkpoint, graph));
+  }
+  if (hasVision) {
+    QWENRT_RETURN_IF_ERROR(exportVisionEncoder(checkpoint, graph));
+  }
+  if (!selection.has("text", "text_config"))
+    return Status::ok();
+  DecoderMedia media{hasAudio || hasVision, hasVision ? graph.media->vision->deepstack : 0};
+  return exportThinkerDecoder(checkpoint, media, graph);
+}
