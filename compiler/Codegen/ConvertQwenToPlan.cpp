@@ -1,6 +1,7 @@
 //===- ConvertQwenToPlan.cpp - Fused operations to kernels and dispatches ----------------------------------------===//
 
-#include "compiler/Codegen/Kernels/Kernels.h"
+#include "compiler/Codegen/Kernels/Encoders.h"
+#include "compiler/Codegen/Kernels/Vision.h"
 #include "compiler/Codegen/Passes.h"
 
 #include "dialects/plan/PlanDialect.h"
@@ -40,10 +41,17 @@ uint32_t widthOf(Type type) {
 }
 uint64_t bytesOf(Type type) { return cast<RankedTensorType>(type).getNumElements() * elemBytes(elemOf(type)); }
 
+/// Elements of a weight that lie in one row on the device. The filters of a convolution are rows each; other tensors of
+/// more than two dimensions are stacks of matrices.
+int64_t storedWidth(RankedTensorType type) {
+  if (type.getRank() > 3)
+    return type.getNumElements() / type.getDimSize(0);
+  return type.getRank() ? type.getShape().back() : 1;
+}
+
 /// How the rows of a weight lie on the device.
 WeightLayout layoutOf(RankedTensorType type) {
-  uint32_t width = type.getRank() ? static_cast<uint32_t>(type.getShape().back()) : 1;
-  return {static_cast<WeightFormat>(qwen::getFormat(type)), width};
+  return {static_cast<WeightFormat>(qwen::getFormat(type)), static_cast<uint32_t>(storedWidth(type))};
 }
 
 /// The innermost name of a location: the value of the graph that the operation stems from.
@@ -138,7 +146,8 @@ private:
     cell("top_p", kState, layout::kTopP);
     cell("repetition_penalty", kState, layout::kRepetitionPenalty);
     cell("tokens", kState, layout::kTokens, layout::tokenCount(state.maxContext));
-    cell("extents", kState, layout::extents(state.maxContext), layout::kExtentCount);
+    if (hasBinding("tensor"))
+      cell("extents", kState, layout::extents(state.maxContext), layout::kExtentCount);
     if (hasBinding("positions")) {
       cell("position_delta", kState, layout::kPositionDelta);
       cell("rotary_positions", kState, layout::rotaryPositions(state.maxContext),
@@ -176,7 +185,7 @@ private:
     std::string symbol = "weight." + name.str();
     if (weights.insert(symbol).second) {
       auto type = cast<RankedTensorType>(found->second.getType());
-      int64_t width = type.getRank() ? type.getShape().back() : 1;
+      int64_t width = storedWidth(type);
       int64_t rows = type.getNumElements() / width;
       std::optional<int64_t> layer = layerOf(name);
       WeightLayout layout = layoutOf(type);
@@ -425,7 +434,7 @@ private:
   FailureOr<Value> weightRange(Location loc, ValueRange values) {
     SmallVector<Attribute> names;
     int64_t bytes = 0;
-    for (Value value : values) {
+    for (Value value : llvm::map_range(values, sourceOf)) {
       SmallVector<StringRef> members;
       if (auto op = value.getDefiningOp<qwen::WeightOp>())
         members.push_back(op.getParameter());
@@ -441,7 +450,7 @@ private:
         names.push_back(*name);
       }
       auto type = cast<RankedTensorType>(value.getType());
-      bytes += layoutOf(type).bytes(type.getNumElements() / type.getShape().back());
+      bytes += layoutOf(type).bytes(type.getNumElements() / storedWidth(type));
     }
     return Value(plan::WeightsOp::create(b, loc, plan::RangeType::get(b.getContext(), bytes), b.getArrayAttr(names)));
   }
@@ -466,11 +475,13 @@ private:
         .Case<qwen::WeightOp, qwen::WeightStackOp, qwen::PositionIdsOp, qwen::ReshapeOp, qwen::ExposeOp,
               func::ReturnOp>([](auto) { return success(); })
         .Case<qwen::ReadStateOp>([&](auto op) { return convertReadState(op); })
+        .Case<qwen::TapPatchesOp>([&](auto op) { return checkPatches(op); })
         .Case<qwen::EmbeddingOp, qwen::RmsNormOp, qwen::FusedLinearOp, qwen::ElementwiseOp, qwen::RopeAppendOp,
               qwen::AttentionOp, qwen::DecodeAttentionOp, qwen::CombineSplitsOp, qwen::RouteOp, qwen::GroupExpertsOp,
               qwen::FusedExpertsOp, qwen::WeightedSumOp, qwen::LayerNormOp, qwen::ReplaceRowsOp, qwen::AddRowsOp,
-              qwen::BeginChunkOp, qwen::AdvanceOp, qwen::LastRowOp, qwen::HeadRowsOp, qwen::NextTokenOp>(
-            [&](auto op) { return lower(op); })
+              qwen::SinusoidOp, qwen::SwapAxesOp, qwen::SegmentAttentionOp, qwen::AxialRopeOp, qwen::SliceOp,
+              qwen::GatherSumOp, qwen::BeginChunkOp, qwen::AdvanceOp, qwen::LastRowOp, qwen::HeadRowsOp,
+              qwen::NextTokenOp>([&](auto op) { return lower(op); })
         .Default([](Operation *op) { return op->emitError("has no kernel; run the fusion passes first"); });
   }
 
@@ -513,6 +524,8 @@ private:
     if (failed(linear))
       return failure();
     SmallVector<Value> operands{range(op.getInput())};
+    if (auto patches = op.getInput().getDefiningOp<qwen::TapPatchesOp>())
+      operands = {range(patches.getInput()), range(patches.getTaps())};
     if (op.getNormWeight()) {
       FailureOr<Value> norm = weightRange(loc, op.getNormWeight());
       if (failed(norm))
@@ -526,13 +539,14 @@ private:
     for (unsigned i = 0; i < linear->accumulators; ++i)
       groups.push_back(stacked ? ValueRange(op.getWeights()) : ValueRange(op.getWeights().slice(i, 1)));
     for (ValueRange group : groups) {
-      FailureOr<Value> weight = weightRange(loc, group);
+      // A weight whose axes were swapped lies in the arena.
+      FailureOr<Value> weight = group.size() == 1 && range(group[0]) ? range(group[0]) : weightRange(loc, group);
       if (failed(weight))
         return failure();
       operands.push_back(*weight);
     }
     for (Value extra : op.getExtras()) {
-      if (extra.getDefiningOp<qwen::WeightOp>()) {
+      if (isa_and_present<qwen::WeightOp, qwen::WeightStackOp>(extra.getDefiningOp())) {
         FailureOr<Value> bias = weightRange(loc, extra);
         if (failed(bias))
           return failure();
@@ -696,7 +710,7 @@ private:
   }
 
   KernelPlan linearKernel(const Linear &linear) {
-    if (linear.rows.max == 1)
+    if (linear.rows.max == 1 && !linear.taps)
       return vectorLinearKernel(linear, target);
     FailureOr<KernelPlan> onMatrices = matrixLinearKernel(linear, target);
     return succeeded(onMatrices) ? *onMatrices : tileLinearKernel(linear, target);
@@ -731,6 +745,12 @@ private:
     }
     if (linear.prologue != LinearPrologue::None && linear.rows.max != 1)
       return op.emitError("prologues exist only for one row, found ") << linear.rows.max << " rows", failure();
+    if (auto patches = op.getInput().getDefiningOp<qwen::TapPatchesOp>()) {
+      linear.input = elemOf(patches.getInput().getType());
+      linear.taps = TapInput{static_cast<uint32_t>(dimOf(patches.getInput(), 0)),
+                             static_cast<uint32_t>(dimOf(patches.getInput(), 1)),
+                             static_cast<uint32_t>(dimOf(patches.getInput(), 2))};
+    }
     for (Value extra : op.getExtras())
       linear.extras.push_back({cast<RankedTensorType>(extra.getType()).getRank() == 1, elemOf(extra.getType())});
     return linear;
@@ -887,6 +907,154 @@ private:
   }
   LogicalResult lower(qwen::ReplaceRowsOp op) { return lowerRowsFrom(op, /*adds=*/false); }
   LogicalResult lower(qwen::AddRowsOp op) { return lowerRowsFrom(op, /*adds=*/true); }
+
+  /// Patches have no kernel: the products that read them do.
+  LogicalResult checkPatches(qwen::TapPatchesOp op) {
+    for (Operation *user : op->getUsers())
+      if (auto product = dyn_cast<qwen::FusedLinearOp>(user);
+          !product || product.getInput() != op.getResult() || product.getPrologue() != qwen::Prologue::None)
+        return op.emitError("patches are read by ")
+               << user->getName() << ", expected only products without a prologue; run qwen-fuse-linears first";
+    // Kernels count elements, and mark padding, in 32 bits.
+    auto input = cast<RankedTensorType>(op.getInput().getType());
+    if (input.getNumElements() >= std::numeric_limits<uint32_t>::max())
+      return op.emitError("convolves ") << input.getNumElements()
+                                        << " elements, expected fewer than 2^32; compile for shorter media";
+    return success();
+  }
+
+  LogicalResult lower(qwen::SwapAxesOp op) {
+    Location loc = op.getLoc();
+    auto type = cast<RankedTensorType>(op.getResult().getType());
+    FailureOr<RowBound> rows = rowsOf(loc, type);
+    if (failed(rows))
+      return failure();
+    auto a = static_cast<uint32_t>(dimOf(op.getInput(), 1)), b = static_cast<uint32_t>(dimOf(op.getInput(), 2));
+    bool isWeight = isa_and_present<qwen::WeightOp>(sourceOf(op.getInput()).getDefiningOp());
+    SmallVector<Value> operands;
+    uint32_t pitch = 0;
+    if (isWeight) {
+      FailureOr<Value> weight = weightRange(loc, op.getInput());
+      if (failed(weight))
+        return failure();
+      pitch = paddedWidth(a * b);
+      operands = {*weight, alloc(loc, labelOf(loc), weightBytes(rows->max, a * b))};
+      ranges[op.getResult()] = operands.back();
+    } else {
+      operands.push_back(range(op.getInput()));
+      if (rows->cellOffset)
+        operands.push_back(stateRef(loc));
+      operands.push_back(destination(op.getResult()));
+    }
+    return dispatch(loc, swapAxesKernel(*rows, a, b, elemOf(type), pitch, state, target), operands);
+  }
+
+  LogicalResult lower(qwen::SinusoidOp op) {
+    FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getResult().getType());
+    if (failed(rows))
+      return failure();
+    SmallVector<Value> operands = {range(op.getPositions())};
+    if (rows->cellOffset)
+      operands.push_back(stateRef(op.getLoc()));
+    operands.push_back(destination(op.getResult()));
+    KernelPlan plan =
+        sinusoidKernel(*rows, widthOf(op.getResult().getType()), op.getTheta().convertToDouble(), state, target);
+    return dispatch(op.getLoc(), plan, operands);
+  }
+
+  /// Where the heads of \p value lie: it may be a part of a merged row. Appends the range of that row.
+  HeadRows headRows(Value value, SmallVectorImpl<Value> &operands) {
+    Value source = sourceOf(value);
+    uint32_t column = 0;
+    if (auto slice = source.getDefiningOp<qwen::SliceOp>(); slice && !ranges.contains(source)) {
+      source = slice.getInput();
+      column = static_cast<uint32_t>(slice.getOffset());
+    }
+    operands.push_back(range(source));
+    return {elemOf(source.getType()), widthOf(source.getType()), column};
+  }
+
+  /// Whether \p value is only read by kernels that find heads in a merged row.
+  static bool isReadAsHeads(Value value) {
+    return llvm::all_of(value.getUsers(), [](Operation *user) {
+      if (auto view = dyn_cast<qwen::ReshapeOp>(user))
+        return isReadAsHeads(view.getResult());
+      return isa<qwen::SegmentAttentionOp, qwen::AxialRopeOp>(user);
+    });
+  }
+
+  LogicalResult lower(qwen::SliceOp op) {
+    if (isReadAsHeads(op.getResult()))
+      return success();
+    FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getResult().getType());
+    if (failed(rows))
+      return failure();
+    SmallVector<Value> operands;
+    HeadRows input = headRows(op.getResult(), operands);
+    if (rows->cellOffset)
+      operands.push_back(stateRef(op.getLoc()));
+    operands.push_back(destination(op.getResult()));
+    Type type = op.getResult().getType();
+    return dispatch(op.getLoc(), copyColumnsKernel(*rows, widthOf(type), input, elemOf(type), state, target), operands);
+  }
+
+  LogicalResult lower(qwen::AxialRopeOp op) {
+    FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getResult().getType());
+    if (failed(rows))
+      return failure();
+    SmallVector<Value> operands;
+    HeadRows input = headRows(op.getInput(), operands);
+    operands.push_back(range(op.getPlaces()));
+    if (rows->cellOffset)
+      operands.push_back(stateRef(op.getLoc()));
+    operands.push_back(destination(op.getResult()));
+    auto heads = static_cast<uint32_t>(dimOf(op.getResult(), 1)), dim = static_cast<uint32_t>(dimOf(op.getResult(), 2));
+    KernelPlan plan = axialRopeKernel(*rows, heads, dim, input, op.getTheta().convertToDouble(),
+                                      elemOf(op.getResult().getType()), state, target);
+    return dispatch(op.getLoc(), plan, operands);
+  }
+
+  LogicalResult lower(qwen::GatherSumOp op) {
+    FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getResult().getType());
+    FailureOr<Value> table = weightRange(op.getLoc(), op.getTable());
+    if (failed(rows) || failed(table))
+      return failure();
+    SmallVector<Value> operands{range(op.getIds()), range(op.getWeights()), *table};
+    if (rows->cellOffset)
+      operands.push_back(stateRef(op.getLoc()));
+    operands.push_back(destination(op.getResult()));
+    Type type = op.getResult().getType();
+    KernelPlan plan =
+        gatherSumKernel(*rows, widthOf(op.getIds().getType()), static_cast<uint32_t>(dimOf(op.getTable(), 0)),
+                        widthOf(type), elemOf(type), state, target);
+    return dispatch(op.getLoc(), plan, operands);
+  }
+
+  LogicalResult lower(qwen::SegmentAttentionOp op) {
+    FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getQuery().getType());
+    if (failed(rows))
+      return failure();
+    SmallVector<Value> operands;
+    SegmentHeads heads;
+    heads.heads = static_cast<uint32_t>(dimOf(op.getQuery(), 1));
+    heads.dim = static_cast<uint32_t>(dimOf(op.getQuery(), 2));
+    heads.query = headRows(op.getQuery(), operands);
+    heads.keys = headRows(op.getKeys(), operands);
+    heads.values = headRows(op.getValues(), operands);
+    operands.push_back(range(op.getSegments()));
+    if (rows->cellOffset)
+      operands.push_back(stateRef(op.getLoc()));
+    operands.push_back(destination(op.getResult()));
+    FailureOr<KernelPlan> plan = segmentAttentionKernel(*rows, heads, op.getScale().convertToDouble(),
+                                                        elemOf(op.getResult().getType()), state, target);
+    if (failed(plan))
+      return op.emitError("head dim ") << heads.dim << " does not fit the attention kernel of target " << target.name
+                                       << ", expected a multiple of 4 whose tiles fit " << target.maxSharedBytes
+                                       << " bytes of shared memory; choose another target";
+    // Every row meets all rows, where one segment holds them.
+    int64_t flops = 4 * int64_t(rows->max) * rows->max * heads.width();
+    return dispatch(op.getLoc(), *plan, operands, {.flops = flops});
+  }
 
   LogicalResult lower(qwen::BeginChunkOp op) {
     return dispatch(op.getLoc(), beginChunkKernel(static_cast<uint32_t>(op.getRows()), state, target),

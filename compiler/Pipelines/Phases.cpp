@@ -48,6 +48,8 @@ static void populateEntries(OpPassManager &passes, const CompileOptions &options
 }
 
 static void populateFusion(OpPassManager &passes, const CompileOptions &options) {
+  // Convolutions are products too, and there before anything looks for products.
+  passes.addNestedPass<func::FuncOp>(createLowerTapConvsPass());
   // Products first, because everything else joins a product. Merging goes before the parallel fusion: it takes the
   // linears whose results go separate ways and leaves those that meet.
   passes.addNestedPass<func::FuncOp>(createMergeLinearsPass());
@@ -70,6 +72,8 @@ static void populateFusion(OpPassManager &passes, const CompileOptions &options)
   passes.addNestedPass<func::FuncOp>(createJoinRoutePass());
   // Products of many rows need their choices sorted.
   passes.addNestedPass<func::FuncOp>(createGroupExpertsPass());
+  // Sums of gathered rows; those of experts are joined above.
+  passes.addNestedPass<func::FuncOp>(createFuseGatherSumPass());
   // Whatever found no product.
   passes.addNestedPass<func::FuncOp>(createFuseElementwisePass());
   // Last: it asks who reads a value, which the fusions above still change.

@@ -20,16 +20,30 @@ namespace {
 /// Whether \p linear can become a slice of a wider product. Views of a slice cost nothing; an elementwise reader would
 /// rather share a parallel product with the linear it meets.
 bool isMergeable(LinearOp linear) {
-  if (linear.getBias() || linear->use_empty())
+  if (linear->use_empty())
     return false;
   // A weight has to stand before the first linear of the group: only a parameter can be moved there freely.
   if (!linear.getWeight().getDefiningOp<WeightOp>())
     return false;
+  // Biases lie side by side in units of 16 bytes.
+  if (Value bias = linear.getBias())
+    if (!bias.getDefiningOp<WeightOp>() || cast<RankedTensorType>(bias.getType()).getDimSize(0) % 8 != 0)
+      return false;
   return llvm::all_of(linear->getUsers(), [](Operation *user) { return isa<ReshapeOp, SliceOp>(user); });
 }
 
 /// Where operations stand in the block. Kept here because moving one makes the block number all of them anew.
 using BlockOrder = DenseMap<Operation *, size_t>;
+
+/// The biases of \p group side by side.
+Value stackBiases(OpBuilder &builder, Location loc, ArrayRef<LinearOp> group, int64_t columns) {
+  SmallVector<Attribute> names;
+  for (LinearOp linear : group)
+    names.push_back(linear.getBias().getDefiningOp<WeightOp>().getParameterAttr());
+  LinearOp first = group.front();
+  auto type = RankedTensorType::get({columns}, cast<RankedTensorType>(first.getBias().getType()).getElementType());
+  return WeightStackOp::create(builder, loc, type, builder.getArrayAttr(names));
+}
 
 void mergeGroup(ArrayRef<LinearOp> group, BlockOrder &order) {
   LinearOp first = group.front();
@@ -50,9 +64,16 @@ void mergeGroup(ArrayRef<LinearOp> group, BlockOrder &order) {
   auto type = first.getResult().getType();
   auto mergedType = RankedTensorType::get({type.getDimSize(0), columns}, type.getElementType(), type.getEncoding());
   Location loc = FusedLoc::get(builder.getContext(), locations);
-  auto merged = FusedLinearOp::create(builder, loc, mergedType, first.getInput(), weights, Value(), ValueRange(),
+  SmallVector<Value> extras;
+  if (first.getBias())
+    extras.push_back(stackBiases(builder, loc, group, columns));
+  auto merged = FusedLinearOp::create(builder, loc, mergedType, first.getInput(), weights, Value(), extras,
                                       Prologue::None, Join::Concat, FloatAttr());
-  buildBody(builder, loc, merged.getEpilogue(), 1, [](OpBuilder &, Block &block) { return block.getArgument(0); });
+  buildBody(builder, loc, merged.getEpilogue(), 1 + extras.size(), [&](OpBuilder &inner, Block &block) -> Value {
+    if (extras.empty())
+      return block.getArgument(0);
+    return arith::AddFOp::create(inner, loc, block.getArgument(0), block.getArgument(1));
+  });
   int64_t offset = 0;
   for (LinearOp linear : group) {
     auto sliceType = linear.getResult().getType();
@@ -71,11 +92,11 @@ struct MergeLinears : qwen::impl::MergeLinearsPassBase<MergeLinears> {
       for (Operation &op : block)
         order[&op] = order.size();
       // Weights of one product have one format.
-      llvm::MapVector<std::tuple<Value, Type, Attribute>, SmallVector<LinearOp>> groups;
+      llvm::MapVector<std::tuple<Value, Type, Attribute, unsigned>, SmallVector<LinearOp>> groups;
       for (auto linear : block.getOps<LinearOp>())
         if (isMergeable(linear) && linear.getWeight().getDefiningOp()->getBlock() == &block)
           groups[{linear.getInput(), linear.getResult().getType().getElementType(),
-                  linear.getWeight().getType().getEncoding()}]
+                  linear.getWeight().getType().getEncoding(), unsigned(linear.getBias() != nullptr)}]
               .push_back(linear);
       for (auto &[key, group] : groups) {
         if (group.size() < 2)

@@ -51,7 +51,8 @@ void scaleAccumulators(Region &body, size_t accumulators) {
   OpBuilder builder = OpBuilder::atBlockBegin(&body.front());
   Location loc = body.getLoc();
   for (BlockArgument sum : body.getArguments().take_front(accumulators)) {
-    Value scale = arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(static_cast<float>(1 / kProductScale)));
+    Value scale =
+        arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(static_cast<float>(1 / kProductScale)));
     auto scaled = arith::MulFOp::create(builder, loc, sum, scale);
     sum.replaceAllUsesExcept(scaled, scaled);
   }
@@ -64,7 +65,8 @@ size_t accumulatorsOf(Operation *product) {
                                                     : cast<FusedExpertsOp>(product).getWeights().size();
 }
 
-/// Whether products alone read \p value, as their input, perhaps through views. Fills \p views with those, and
+/// Whether products alone read \p value, as their input, perhaps through operations that only move elements. Fills \p
+/// views with those, and
 /// \p products.
 bool feedsOnlyProducts(Value value, SmallVectorImpl<Value> &views, SetVector<Operation *> &products) {
   SmallVector<Value> work = {value};
@@ -74,11 +76,11 @@ bool feedsOnlyProducts(Value value, SmallVectorImpl<Value> &views, SetVector<Ope
         products.insert(use.getOwner());
         continue;
       }
-      auto view = dyn_cast<ReshapeOp>(use.getOwner());
-      if (!view)
+      if (!isa<ReshapeOp, TapPatchesOp, SwapAxesOp>(use.getOwner()))
         return false;
-      views.push_back(view.getResult());
-      work.push_back(view.getResult());
+      Value view = use.getOwner()->getResult(0);
+      views.push_back(view);
+      work.push_back(view);
     }
   }
   return true;
@@ -101,7 +103,9 @@ struct NarrowMatrixOperands : qwen::impl::NarrowMatrixOperandsPassBase<NarrowMat
     getOperation().walk([&](RouteOp) { precise = f16; });
     getOperation().walk([&](RmsNormOp norm) { splitNorm(norm); });
     getOperation().walk([&](Operation *op) {
-      if (!isa<RmsNormOp, AttentionOp, FusedLinearOp, FusedExpertsOp, ElementwiseOp>(op) || op->use_empty())
+      if (!isa<RmsNormOp, LayerNormOp, AttentionOp, SegmentAttentionOp, FusedLinearOp, FusedExpertsOp, ElementwiseOp>(
+              op) ||
+          op->use_empty())
         return;
       Value result = op->getResult(0);
       auto type = cast<RankedTensorType>(result.getType());

@@ -114,11 +114,35 @@ def SpecializeEntriesPass : Pass<"qwen-specialize-entries", "::mlir::ModuleOp"> 
 // Fusion
 //===----------------------------------------------------------------------------------------------------===//
 
+def LowerTapConvsPass : Pass<"qwen-lower-tap-convs", "::mlir::func::FuncOp"> {
+  let summary = "every tap convolution becomes a product of its patches";
+  let description = [{
+    The channels of a filter move behind its nine places, so that what a product reads of an input row lies together. An
+    activation that alone follows the convolution follows the product instead, whose epilogue it then joins.
+
+    ```mlir
+    %c = qwen.tap_conv %x taps %t, %w, %b : (tensor<9x128x24xf32, #qwen.rows<T>>, ...) -> tensor<5x64x24xf32, #qwen.rows<A>>
+    %g = qwen.gelu %c : tensor<5x64x24xf32, #qwen.rows<A>>
+    ```
+    ==>
+    ```mlir
+    %f = qwen.reshape %w : tensor<24x24x3x3xbf16> -> tensor<24x24x9xbf16>
+    %s = qwen.swap_axes %f : tensor<24x24x9xbf16> -> tensor<24x9x24xbf16>
+    %m = qwen.reshape %s : tensor<24x9x24xbf16> -> tensor<24x216xbf16>
+    %p = qwen.tap_patches %x taps %t : (...) -> tensor<320x216xf32, #qwen.rows<A * 64>>
+    %l = qwen.linear %p, %m, %b : (...) -> tensor<320x24xf32, #qwen.rows<A * 64>>
+    %h = qwen.gelu %l : tensor<320x24xf32, #qwen.rows<A * 64>>
+    %g = qwen.reshape %h : tensor<320x24xf32, #qwen.rows<A * 64>> -> tensor<5x64x24xf32, #qwen.rows<A>>
+    ```
+  }];
+  let statistics = [Statistic<"loweredCount", "lowered-convolutions", "convolutions rewritten">];
+}
+
 def MergeLinearsPass : Pass<"qwen-merge-linears", "::mlir::func::FuncOp"> {
   let summary = "one product over stacked weights for linears of one input whose results go separate ways";
   let description = [{
-    Takes linears without bias whose results are only viewed (reshape, slice): query, key and value projections. Linears
-    that meet in elementwise operations are left to `qwen-fuse-parallel-linears`.
+    Takes linears whose results are only viewed (reshape, slice), all with a bias or all without: query, key and value
+    projections. Linears that meet in elementwise operations are left to `qwen-fuse-parallel-linears`.
 
     ```mlir
     %q = qwen.linear %x, %wq : ... -> tensor<1x8xf32>
@@ -251,6 +275,23 @@ def FuseProloguePass : Pass<"qwen-fuse-prologue", "::mlir::func::FuncOp"> {
     ```
   }];
   let statistics = [Statistic<"fusedCount", "fused-prologues", "products that took a prologue">];
+}
+
+def FuseGatherSumPass : Pass<"qwen-fuse-gather-sum", "::mlir::func::FuncOp"> {
+  let summary = "weighted sums of rows of a table become one step";
+  let description = [{
+    The table of positions of an encoder, resampled to the grid of an image: the gathered rows need no place in memory.
+
+    ```mlir
+    %rows = qwen.embedding %ids, %table : (tensor<8x4xi32>, tensor<64x16xbf16>) -> tensor<8x4x16xf32>
+    %y = qwen.weighted_sum %rows, %weights : (tensor<8x4x16xf32>, tensor<8x4xf32>) -> tensor<8x16xf32>
+    ```
+    ==>
+    ```mlir
+    %y = qwen.gather_sum %ids, %weights, %table : (tensor<8x4xi32>, tensor<8x4xf32>, tensor<64x16xbf16>) -> tensor<8x16xf32>
+    ```
+  }];
+  let statistics = [Statistic<"fusedCount", "fused-sums", "weighted sums that gather their rows">];
 }
 
 def FuseElementwisePass : Pass<"qwen-fuse-elementwise", "::mlir::func::FuncOp"> {

@@ -17,19 +17,20 @@ namespace {
 bool isCodegenInput(Operation &op) {
   return isa<FusedLinearOp, ElementwiseOp, RopeAppendOp, DecodeAttentionOp, CombineSplitsOp, EmbeddingOp, RmsNormOp,
              AttentionOp, RouteOp, GroupExpertsOp, FusedExpertsOp, WeightedSumOp, LayerNormOp, SegmentAttentionOp,
-             AxialRopeOp, ReplaceRowsOp, AddRowsOp, TapConvOp, SinusoidOp, SwapAxesOp, GatherSumOp, ExposeOp, ReshapeOp,
-             WeightOp, WeightStackOp, ReadStateOp, BeginChunkOp, AdvanceOp, LastRowOp, HeadRowsOp, NextTokenOp,
-             func::ReturnOp>(op);
+             AxialRopeOp, SliceOp, ReplaceRowsOp, AddRowsOp, TapPatchesOp, SinusoidOp, SwapAxesOp, GatherSumOp,
+             ExposeOp, ReshapeOp, WeightOp, WeightStackOp, ReadStateOp, BeginChunkOp, AdvanceOp, LastRowOp, HeadRowsOp,
+             NextTokenOp, func::ReturnOp>(op);
 }
 
 /// The pass that removes operations like \p op, empty if there is none.
 StringRef removingPass(Operation &op) {
   return llvm::TypeSwitch<Operation *, StringRef>(&op)
+      .Case<TapConvOp>([](auto) { return "qwen-lower-tap-convs"; })
       .Case<LinearOp>([](auto) { return "qwen-fuse-linears"; })
       .Case<ExpertLinearOp>([](auto) { return "qwen-fuse-experts"; })
       .Case<SoftmaxOp, TopKOp, SumNormalizeOp>([](auto) { return "qwen-fuse-route"; })
       .Case<SiluOp, GeluOp, MulOp, AddOp>([](auto) { return "qwen-fuse-elementwise"; })
-      .Case<SliceOp, RopeOp, MRopeOp, KvAppendOp, PositionIdsOp>([](auto) { return "qwen-fuse-rope-append"; })
+      .Case<RopeOp, MRopeOp, KvAppendOp, PositionIdsOp>([](auto) { return "qwen-fuse-rope-append"; })
       .Default([](auto) { return ""; });
 }
 

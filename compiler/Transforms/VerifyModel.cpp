@@ -143,6 +143,10 @@ LogicalResult verifyComponent(func::FuncOp function) {
     if (unsigned i = argument.getArgNumber();
         failed(verify("argument", i, argument.getType(), function.getArgAttrOfType<StringAttr>(i, attrs::name))))
       return failure();
+  for (Operation &op : function.getBody().front())
+    if (isa<PositionIdsOp, KvAppendOp, AttentionOp>(op))
+      return op.emitOpError() << "needs the positions of a text generator, expected it only in the decoder that '"
+                              << attrs::decoder << "' names";
   for (auto [i, type] : llvm::enumerate(function.getFunctionType().getResults()))
     if (failed(verify("result", i, type, function.getResultAttrOfType<StringAttr>(i, attrs::name))))
       return failure();

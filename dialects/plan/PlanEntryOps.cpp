@@ -49,11 +49,14 @@ static LogicalResult verifyDimension(TensorOp tensor, int64_t extent, StringRef 
     return success();
   for (auto symbol : tensor->getParentOfType<EntryOp>().getBody().getOps<SymbolOp>())
     if (symbol.getName() == name) {
-      int64_t max = symbol.getMax();
-      if (llvm::MulOverflow(max, factor, max) || max != extent)
-        return tensor.emitOpError("has a dimension '")
-               << name << "' of " << extent << ", the symbol's maximum is " << max;
-      return success();
+      int64_t bound = 0;
+      if (!llvm::MulOverflow<int64_t>(symbol.getMax(), factor, bound) && bound == extent)
+        return success();
+      InFlightDiagnostic error = tensor.emitOpError("has a dimension '")
+                                 << name << "' of " << extent << ", the symbol's maximum is " << symbol.getMax();
+      if (factor != 1)
+        error << ", times the factor " << factor;
+      return error;
     }
   return tensor.emitOpError("has a dimension '") << name << "', expected a plan.symbol of that name in the entry";
 }

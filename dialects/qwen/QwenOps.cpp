@@ -147,10 +147,27 @@ LogicalResult WeightOp::verifySymbolUses(SymbolTableCollection &tables) {
   return verifySymbolUse<ParameterOp>(*this, tables, getParameterAttr(), getType());
 }
 
+/// (C25): vectors side by side; each but the last fills whole units of 16 bytes.
+static LogicalResult verifySideBySide(WeightStackOp op, SymbolTableCollection &tables, RankedTensorType type) {
+  int64_t total = 0;
+  for (auto symbol : op.getParameters().getAsRange<FlatSymbolRefAttr>()) {
+    auto parameter = tables.lookupNearestSymbolFrom<ParameterOp>(op, symbol);
+    auto member = parameter ? dyn_cast<RankedTensorType>(parameter.getType()) : RankedTensorType();
+    if (!member || member.getRank() != 1 || member.getElementType() != type.getElementType() || total % 8 != 0)
+      return op.emitOpError() << symbol << " cannot lie at element " << total
+                              << ", expected vectors of which all but the last have a multiple of 8 elements";
+    if (llvm::AddOverflow(total, member.getDimSize(0), total))
+      return op.emitOpError() << "has more elements than 64 bits count, expected fewer";
+  }
+  return verifyDim(op, "the stack", type, 0, total);
+}
+
 LogicalResult WeightStackOp::verifySymbolUses(SymbolTableCollection &tables) { // (C25)
   auto type = cast<RankedTensorType>(getType());
+  if (type.getRank() == 1 && type.hasStaticShape() && !type.getEncoding())
+    return verifySideBySide(*this, tables, type);
   if (type.getRank() < 2 || !type.hasStaticShape() || getRows(type))
-    return emitOpError() << "has type " << type << ", expected a static shape of rank 2 or more";
+    return emitOpError() << "has type " << type << ", expected a static shape of rank 1 or more";
   if (failed(verifyDim(*this, "the stack", type, 0, getParameters().size())))
     return failure();
   auto member = RankedTensorType::get(type.getShape().drop_front(), type.getElementType(), type.getEncoding());
@@ -433,6 +450,24 @@ LogicalResult SinusoidOp::verify() { // (C37)
   if (result.getDimSize(1) < 4 || result.getDimSize(1) % 2 != 0)
     return emitOpError() << "result has type " << result << ", expected an even number of at least 4 columns";
   return success();
+}
+
+LogicalResult TapPatchesOp::verify() { // (C36)
+  RankedTensorType input = typeOf(getInput()), taps = typeOf(getTaps()), result = getResult().getType();
+  if (failed(verifyRank(*this, "input", input, 3)) || failed(verifyRank(*this, "taps", taps, 2)) ||
+      failed(verifyRank(*this, "result", result, 2)) || failed(verifyDim(*this, "taps", taps, 1, 3)))
+    return failure();
+  int64_t bins = input.getDimSize(1), channels = input.getDimSize(2), rows = taps.getDimSize(0), columns = 0;
+  if (bins < 1 || channels < 1 || rows < 1 || llvm::MulOverflow(channels, int64_t(9), columns))
+    return emitOpError() << "takes " << input << " at " << taps << ", expected static dimensions";
+  int64_t places = (bins - 1) / 2 + 1, resultRows = 0;
+  RowsAttr counted = getRows(taps), resultCounted = getRows(result);
+  bool isCounted = !counted == !resultCounted &&
+                   (!counted || (counted.getSymbol() == resultCounted.getSymbol() &&
+                                 resultCounted.getFactor() == counted.getFactor() * places));
+  if (!isCounted || llvm::MulOverflow(rows, places, resultRows) || result.getDimSize(0) != resultRows)
+    return emitOpError() << "result has type " << result << ", expected " << places << " rows for each of " << taps;
+  return verifyDim(*this, "result", result, 1, columns);
 }
 
 LogicalResult SwapAxesOp::verify() { // (C38)

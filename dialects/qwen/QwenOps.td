@@ -62,6 +62,8 @@ def Qwen_WeightOp : Qwen_Op<"weight", [Pure, DeclareOpInterfaceMethods<SymbolUse
 def Qwen_WeightStackOp : Qwen_Op<"weight_stack", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "parameters of one shape as one tensor with a new first dimension: the experts of a layer";
   let description = [{
+    Vectors may also lie side by side, as the biases of merged linears do; all but the last have a multiple of 8 elements.
+
     ```mlir
     %gate = qwen.weight_stack [@experts.0.gate, @experts.1.gate] : tensor<2x64x128xbf16>
     ```
@@ -489,6 +491,18 @@ def Qwen_CombineSplitsOp : Qwen_Op<"combine_splits", [Pure]> {
   let arguments = (ins Activation:$partials);
   let results = (outs Activation:$result);
   let assemblyFormat = "$partials attr-dict `:` type($partials) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Qwen_TapPatchesOp : Qwen_Op<"tap_patches", [Pure]> {
+  let summary = "what a tap convolution meets at each of its results, as rows of a product; never written out";
+  let description = [{
+    `y[r * P + m, (3 j + i) * C + c] = x[taps[r, i], 2 m + j - 1, c]` for an input `[T, M, C]`, i, j below 3 and P =
+    ceil(M / 2); 0 where `qwen.tap_conv` counts 0. The product that reads the patches finds their elements itself.
+  }];
+  let arguments = (ins Activation:$input, IdTensor:$taps);
+  let results = (outs Activation:$result);
+  let assemblyFormat = "$input `taps` $taps attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 

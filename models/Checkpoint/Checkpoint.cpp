@@ -160,6 +160,9 @@ Result<Checkpoint> qwenc::openCheckpoint(const std::string &folder) {
   if (isRegularFile(folder, "generation_config.json")) {
     QWENRT_ASSIGN_OR_RETURN(checkpoint.generationConfig, readObject(join(folder, "generation_config.json")));
   }
+  if (isRegularFile(folder, "preprocessor_config.json")) {
+    QWENRT_ASSIGN_OR_RETURN(checkpoint.preprocessorConfig, readObject(join(folder, "preprocessor_config.json")));
+  }
   QWENRT_RETURN_IF_ERROR(readTensorTable(checkpoint));
   checkpoint.tokenizerFiles = findTokenizer(folder);
   QWENRT_RETURN_IF_ERROR(readChatTemplate(checkpoint));

@@ -28,16 +28,17 @@ struct CheckpointTensor {
 /// What a checkpoint folder says about its model, without any tensor data.
 struct Checkpoint {
   std::string folder;
-  nlohmann::json config;                          ///< config.json, an object
-  std::optional<nlohmann::json> generationConfig; ///< generation_config.json, an object
-  std::vector<std::string> tokenizerFiles;        ///< names in the folder; empty when there is no complete tokenizer
-  bool thinkingSwitch = false;                    ///< the chat template knows enable_thinking
+  nlohmann::json config;                            ///< config.json, an object
+  std::optional<nlohmann::json> generationConfig;   ///< generation_config.json, an object
+  std::optional<nlohmann::json> preprocessorConfig; ///< preprocessor_config.json, an object
+  std::vector<std::string> tokenizerFiles;          ///< names in the folder; empty when there is no complete tokenizer
+  bool thinkingSwitch = false;                      ///< the chat template knows enable_thinking
   std::vector<CheckpointFile> files;
   std::map<std::string, CheckpointTensor> tensors;
 };
 
-/// Opens \p folder: config.json, generation_config.json if there, `model.safetensors` or the shards of
-/// `model.safetensors.index.json`, the tokenizer's file names. Of tensor files only the headers are read.
+/// Opens \p folder: config.json, generation_config.json and preprocessor_config.json if there, `model.safetensors` or
+/// the shards of `model.safetensors.index.json`, the tokenizer's file names. Of tensor files only the headers are read.
 /// Errors: NotFound for the folder and its required files, InvalidInput for broken or contradicting files, Io.
 Result<Checkpoint> openCheckpoint(const std::string &folder);
 

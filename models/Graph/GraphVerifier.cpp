@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <unordered_set>
+#include <utility>
 
 using namespace qwenc;
 using namespace qwenc::graph;
@@ -108,7 +109,7 @@ Status Verifier::checkSymbols() const {
   for (const Symbol &symbol : graph_.symbols) {
     // Written in types, so it must parse as one dim there.
     Result<ValueType> type = parseValueType("i32[" + symbol.name + "]");
-    if (!type || type->dims.size() != 1 || !type->dims[0].isSymbol())
+    if (!type || type->dims != std::vector<Dim>{Dim(symbol.name)})
       return invalid("symbol name " + inQuotes(symbol.name) + ", expected letters, digits and _, rename it");
     if (symbol.max == 0 || symbol.max > maxDimSize)
       return invalid("symbol " + inQuotes(symbol.name) + " with max " + std::to_string(symbol.max) +
@@ -318,14 +319,14 @@ const ValueType *typeOfOutput(const Function &function) {
   return nullptr;
 }
 
-/// The type that goes with the input's binding; \p ids are those of the decoder.
+/// The type that goes with the input's binding; \p ids are those of the decoder, of rank 1.
 Status checkBinding(const TypedName &input, const ValueType &ids) {
   const ValueType &type = input.type;
   bool isOk = false;
   std::string expected;
   switch (input.binding) {
   case Binding::Positions:
-    isOk = !ids.dims.empty() && type == ValueType{DType::F32, {ids.dims[0], Dim(3)}};
+    isOk = type == ValueType{DType::F32, {ids.dims[0], Dim(3)}};
     expected = "f32[S,3]";
     break;
   case Binding::MediaRows:
@@ -333,7 +334,8 @@ Status checkBinding(const TypedName &input, const ValueType &ids) {
     expected = "i32[S]";
     break;
   case Binding::Media:
-    isOk = type.dtype == DType::F32 && type.dims.size() == 2 && type.dims[0].isSymbol() && type.dims[0] != ids.dims[0];
+    isOk = type.dtype == DType::F32 && type.dims.size() == 2 && type.dims[0].isSymbol() &&
+           type.dims[0].symbol != ids.dims[0].symbol;
     expected = "f32[M,H] with another symbol M";
     break;
   case Binding::None:
@@ -343,6 +345,19 @@ Status checkBinding(const TypedName &input, const ValueType &ids) {
     return Status::ok();
   return invalid("decoder input " + inQuotes(input.name) + " of type " + toString(type) + ", expected " + expected +
                  " for its binding " + inQuotes(bindingName(input.binding)) + ", correct the function");
+}
+
+/// The inputs of a decoder beside its ids. A row has one position and one row of media.
+Status checkBindings(const Function &decoder) {
+  bool seen[4] = {};
+  for (size_t i = 1; i < decoder.inputs.size(); ++i) {
+    const TypedName &input = decoder.inputs[i];
+    QWENRT_RETURN_IF_ERROR(checkBinding(input, decoder.inputs[0].type));
+    if (input.binding != Binding::Media && std::exchange(seen[static_cast<size_t>(input.binding)], true))
+      return invalid("decoder input " + inQuotes(input.name) + " is the second with binding " +
+                     inQuotes(bindingName(input.binding)) + ", expected one, correct the function");
+  }
+  return Status::ok();
 }
 
 /// Inputs behind the first that have a binding.
@@ -404,14 +419,15 @@ Status Verifier::checkGenerate() const {
                      std::to_string(functions[i]->outputs.size()) +
                      " outputs, expected one of each beside the inputs with a binding, correct the function");
   }
-  for (size_t i = 1; i < functions[0]->inputs.size(); ++i)
-    QWENRT_RETURN_IF_ERROR(checkBinding(functions[0]->inputs[i], functions[0]->inputs[0].type));
   const ValueType &ids = functions[0]->inputs[0].type, &hidden = *typeOfOutput(*functions[0]);
   const ValueType &rows = functions[1]->inputs[0].type, &logits = *typeOfOutput(*functions[1]);
-  if (ids.dtype != DType::I32 || ids.dims.size() != 1 || hidden.dtype != DType::F32 || hidden.dims.size() != 2)
+  auto hasFactor = [](const ValueType &type) { return type.dims[0].isSymbol() && type.dims[0].size != 1; };
+  if (ids.dtype != DType::I32 || ids.dims.size() != 1 || hasFactor(ids) || hidden.dtype != DType::F32 ||
+      hidden.dims.size() != 2)
     return invalid("generate decoder maps " + toString(ids) + " to " + toString(hidden) +
                    ", expected i32[S] to f32[S,H], correct the function");
-  if (rows.dtype != DType::F32 || rows.dims.size() != 2 || rows.dims[1] != hidden.dims[1] ||
+  QWENRT_RETURN_IF_ERROR(checkBindings(*functions[0]));
+  if (rows.dtype != DType::F32 || rows.dims.size() != 2 || hasFactor(rows) || rows.dims[1] != hidden.dims[1] ||
       logits.dtype != DType::F32 || logits.dims != std::vector<Dim>{rows.dims[0], Dim(graph_.model.vocabSize)})
     return invalid("generate head maps " + toString(rows) + " to " + toString(logits) +
                    ", expected f32[R,H] to f32[R," + std::to_string(graph_.model.vocabSize) +

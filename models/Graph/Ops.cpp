@@ -223,12 +223,15 @@ Inferred inferMRope(Types operands, const Op &op) {
     return wrongOperand("positions", operands[1], "f32[S,3] with S of x " + toString(x));
   const auto &sections = op.attr<std::vector<Dim>>("sections");
   uint64_t pairs = 0;
-  for (const Dim &section : sections)
+  bool areNumbers = true;
+  for (const Dim &section : sections) {
+    areNumbers = areNumbers && !section.isSymbol();
     pairs += section.isSymbol() ? 0 : section.size; // each at most 2^31
-  if (sections.size() != 3 || pairs != x.dims[2].size / 2)
+  }
+  if (sections.size() != 3 || !areNumbers || pairs != x.dims[2].size / 2)
     return mismatch("attribute 'sections' with " + std::to_string(sections.size()) + " numbers that add up to " +
                         std::to_string(pairs),
-                    "three that add up to half of D of x " + toString(x));
+                    "three numbers that add up to half of D of x " + toString(x));
   return std::vector{x};
 }
 
@@ -245,8 +248,8 @@ Inferred inferRowsFrom(Types operands, const Op &) {
 
 Inferred inferTapConv(Types operands, const Op &) {
   const ValueType &x = operands[0], &taps = operands[1], &weight = operands[2], &bias = operands[3];
-  if (!isF32(x, 3) || x.dims.size() != 3 || x.dims[1].isSymbol() || x.dims[2].isSymbol())
-    return wrongOperand("x", x, "f32[T,M,C] with numbers M and C");
+  if (!isF32(x, 3) || x.dims.size() != 3 || x.dims[1].isSymbol() || x.dims[1].size == 0 || x.dims[2].isSymbol())
+    return wrongOperand("x", x, "f32[T,M,C] with numbers M and C above zero");
   if (taps.dtype != DType::I32 || taps.dims.size() != 2 || taps.dims[1] != Dim(3))
     return wrongOperand("taps", taps, "i32[T2,3]");
   if (weight.dims.size() != 4 || weight.dims[1] != x.dims[2] || weight.dims[2] != Dim(3) || weight.dims[3] != Dim(3))

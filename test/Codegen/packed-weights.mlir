@@ -47,9 +47,9 @@ module attributes {qwen.max_context = 96 : i64} {
 
   // Tiles become bf16 where the target multiplies matrices of it, f32 elsewhere.
   // CHECK-LABEL: plan.entry @logits
-  // CHECK: plan.dispatch @gemm_n64_k96_q4_r8_xbf16
+  // CHECK: plan.dispatch @gemm_n64_k96_q4_r8c16_xbf16
   // MATRIX-LABEL: plan.entry @logits
-  // MATRIX: plan.dispatch @gemm_matrix_n64_k96_q4_r8_xbf16
+  // MATRIX: plan.dispatch @gemm_matrix_n64_k96_q4_r8c16_xbf16
   func.func @logits(%hidden: tensor<24x96xf32> {qwen.binding = "hidden"})
       -> (tensor<8x64xf32, #qwen.rows<R>> {qwen.name = "logits"}) attributes {qwen.role = "logits", qwen.rows = 8 : i64} {
     %c = qwen.weight @c : tensor<64x96xbf16, #qwen.packed<q4>>

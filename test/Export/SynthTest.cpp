@@ -62,6 +62,32 @@ TEST(Synth, PublishedShapeOfTheThinker) {
   EXPECT_EQ(graph->stacks[0].weights.size(), 128u);
 }
 
+TEST(Synth, PublishedShapeOfTheEncoderOfSound) {
+  TemporaryFolder folder;
+  Result<SynthesisOptions> options = presetOptions("qwen3-omni-audio");
+  ASSERT_TRUE(options.isOk());
+  options->sparse = true;
+  ASSERT_TRUE(writeSyntheticCheckpoint(folder.path(), *options).isOk());
+  Result<graph::Graph> graph = exportFrom(folder);
+  ASSERT_TRUE(graph.isOk()) << graph.status().message();
+  // Three convolutions and three projections around 32 layers.
+  EXPECT_EQ(graph->weights.size(), 525u);
+  EXPECT_EQ(graph->functions.size(), 1u);
+}
+
+TEST(Synth, FiltersAddUpAllTheirChannels) {
+  // 3 * 4 * 2 products: were only the last dimension counted, sums would grow by a factor of 3.5.
+  TensorSpec filter{"filter", {256, 3, 4, 2}, TensorRole::Linear};
+  std::vector<uint16_t> values(256 * 24);
+  SyntheticTensor(filter, 0).fill(0, values);
+  double squares = 0;
+  for (uint16_t value : values) {
+    double number = fromBf16(value);
+    squares += number * number;
+  }
+  EXPECT_NEAR(squares / 256, 1.0, 0.1);
+}
+
 TEST(Synth, LayersOfAMixtureMayBeDense) {
   TemporaryFolder folder;
   SynthesisOptions options;
@@ -80,6 +106,10 @@ TEST(Synth, LayerCountReachesTheTextDecoder) {
   setLayerCount(config, 3);
   EXPECT_EQ(config["thinker_config"]["text_config"]["num_hidden_layers"], 3);
   EXPECT_FALSE(config.contains("num_hidden_layers"));
+  nlohmann::json audio = presetOptions("qwen3-omni-audio")->config;
+  setLayerCount(audio, 3);
+  EXPECT_EQ(audio["thinker_config"]["audio_config"]["encoder_layers"], 3);
+  EXPECT_FALSE(audio["thinker_config"].contains("num_hidden_layers"));
   nlohmann::json dense = {{"num_hidden_layers", 1}, {"layer_types", {"full_attention"}}};
   setLayerCount(dense, 2);
   EXPECT_EQ(dense, (nlohmann::json{{"num_hidden_layers", 2}}));
@@ -157,7 +187,8 @@ TEST(Synth, AnyPieceGivesTheSameValues) {
 
 TEST(Synth, RefusesWhatItCannotMake) {
   TemporaryFolder folder;
-  EXPECT_REFUSED(presetOptions("qwen9"), "preset 'qwen9', expected one of [qwen3-0.6b qwen3-omni-thinker]");
+  EXPECT_REFUSED(presetOptions("qwen9"),
+                 "preset 'qwen9', expected one of [qwen3-0.6b qwen3-omni-thinker qwen3-omni-audio]");
   SynthesisOptions options = tinyOptions();
   options.config["hidden_size"] = 0;
   EXPECT_REFUSED(writeSyntheticCheckpoint(folder.path(), options),

@@ -204,8 +204,8 @@ const std::vector<BadDocument> generalCases = {
 };
 
 const std::vector<BadDocument> operationCases = {
-    {"unknownOp", [](json &d) { op(d, 2)["op"] = "layer_norm"; },
-     "function 'decoder': op 2: unknown operation 'layer_norm', expected one of [embedding position_ids rms_norm"},
+    {"unknownOp", [](json &d) { op(d, 2)["op"] = "conv3d"; },
+     "function 'decoder': op 2: unknown operation 'conv3d', expected one of [embedding position_ids rms_norm"},
     {"opType", [](json &d) { op(d, 2)["types"][0] = "f32[S"; }, "op 2: type 'f32[S', expected a dtype"},
     {"wrongType", [](json &d) { op(d, 2)["types"][0] = "f32[S,5]"; },
      "op 2 rms_norm 'n': type f32[S,5], expected f32[S,4]"},

@@ -36,16 +36,21 @@ struct Case {
 };
 
 const Attrs eps = {{"eps", 1e-6}}, theta = {{"theta", 1e6}}, scaled = {{"scale", 0.5}, {"causal", true}},
-            four = {{"k", int64_t(4)}};
+            four = {{"k", int64_t(4)}}, scaleOnly = {{"scale", 0.5}}, exactGelu = {{"tanh", false}},
+            sections = {{"theta", 1e6}, {"sections", std::vector<Dim>{2, 1, 1}}};
+
+Attrs sinusoid(int64_t width) { return {{"width", width}, {"theta", 1e4}}; }
+
+Attrs withSections(std::vector<Dim> sections) { return {{"theta", 1e6}, {"sections", std::move(sections)}}; }
 
 } // namespace
 
 TEST(Ops, TableIsInTheOrderOfTheKinds) {
   EXPECT_EQ(opInfo(OpKind::Embedding).name, "embedding");
-  EXPECT_EQ(opInfo(OpKind::WeightedSum).name, "weighted_sum");
-  for (int kind = 0; kind <= static_cast<int>(OpKind::WeightedSum); ++kind)
+  EXPECT_EQ(opInfo(OpKind::SwapAxes).name, "swap_axes");
+  for (int kind = 0; kind <= static_cast<int>(OpKind::SwapAxes); ++kind)
     EXPECT_EQ(static_cast<int>(opInfo(static_cast<OpKind>(kind)).kind), kind);
-  EXPECT_EQ(findOp("layer_norm"), nullptr);
+  EXPECT_EQ(findOp("conv3d"), nullptr);
 }
 
 TEST(Ops, InferTypes) {
@@ -70,6 +75,28 @@ TEST(Ops, InferTypes) {
                          {"expert_linear", {"f32[S,8]", "i32[S,4]", "bf16[16,6,8]"}, {}, "f32[S,4,6]"},
                          {"expert_linear", {"f32[S,4,8]", "i32[S,4]", "bf16[16,6,8]"}, {}, "f32[S,4,6]"},
                          {"weighted_sum", {"f32[S,4,6]", "f32[S,4]"}, {}, "f32[S,6]"}})
+    EXPECT_EQ(infer(c.op, c.operands, c.attrs), c.expected) << c.op;
+}
+
+TEST(Ops, InferTypesOfMedia) {
+  for (const Case &c : std::vector<Case>{
+           {"embedding", {"i32[V*4,4]", "bf16[10,6]"}, {}, "f32[V*4,4,6]"},
+           {"linear", {"f32[V*4,4]", "bf16[8,4]"}, {}, "f32[V*4,8]"},
+           {"reshape", {"f32[V*4,8]"}, {{"shape", std::vector<Dim>{"V", 32}}}, "f32[V,32]"},
+           {"reshape", {"f32[V,32]"}, {{"shape", std::vector<Dim>{{"V", 4}, 8}}}, "f32[V*4,8]"},
+           {"layer_norm", {"f32[V,2,4]", "bf16[4]", "bf16[4]"}, eps, "f32[V,2,4]"},
+           {"gelu", {"f32[V,4]"}, exactGelu, "f32[V,4]"},
+           {"gelu", {"f32[V,4]"}, {{"tanh", true}}, "f32[V,4]"},
+           {"segment_attention", {"f32[V,2,4]", "f32[V,2,4]", "f32[V,2,4]", "i32[V,2]"}, scaleOnly, "f32[V,2,4]"},
+           {"axial_rope", {"f32[V*4,2,8]", "i32[V*4,2]"}, theta, "f32[V*4,2,8]"},
+           {"mrope", {"f32[S,2,8]", "f32[S,3]"}, sections, "f32[S,2,8]"},
+           {"replace_rows", {"f32[S,6]", "f32[M,6]", "i32[S]"}, {}, "f32[S,6]"},
+           {"add_rows", {"f32[S,6]", "f32[M,6]", "i32[S]"}, {}, "f32[S,6]"},
+           {"tap_conv", {"f32[F,7,5]", "i32[T,3]", "bf16[6,5,3,3]", "bf16[6]"}, {}, "f32[T,4,6]"},
+           {"tap_conv", {"f32[F,8,5]", "i32[T,3]", "bf16[6,5,3,3]", "bf16[6]"}, {}, "f32[T,4,6]"},
+           {"tap_conv", {"f32[F,1,5]", "i32[T,3]", "bf16[6,5,3,3]", "bf16[6]"}, {}, "f32[T,1,6]"},
+           {"sinusoid", {"i32[T]"}, sinusoid(4), "f32[T,4]"},
+           {"swap_axes", {"f32[T,4,6]"}, {}, "f32[T,6,4]"}})
     EXPECT_EQ(infer(c.op, c.operands, c.attrs), c.expected) << c.op;
 }
 
@@ -153,6 +180,134 @@ TEST(Ops, RefuseTypesThatDoNotFit) {
         << infer(c.op, c.operands, c.attrs) << "\n  expected: " << c.expected;
 }
 
+TEST(Ops, RefuseTypesOfMediaThatDoNotFit) {
+  const char *three = "f32[V,2,4]";
+  for (const Case &c : std::vector<Case>{
+           {"reshape",
+            {"f32[V*4,8]"},
+            {{"shape", std::vector<Dim>{"V", 8}}},
+            "x of type f32[V*4,8], expected as many elements as the new shape f32[V,8]"},
+           {"mul", {"f32[V*4]", "f32[V]"}, {}, "b of type f32[V], expected the type of a f32[V*4]"},
+           {"layer_norm", {"i32[V,4]", "bf16[4]", "bf16[4]"}, eps, "x of type i32[V,4], expected f32 with"},
+           {"layer_norm", {"f32[]", "bf16[4]", "bf16[4]"}, eps, "x of type f32[], expected f32 with at least one dim"},
+           {"layer_norm",
+            {"f32[V,4]", "bf16[5]", "bf16[4]"},
+            eps,
+            "weight of type bf16[5], expected one value per element of the last dim of x f32[V,4]"},
+           {"layer_norm", {"f32[V,4]", "bf16[4]", "bf16[1,4]"}, eps, "bias of type bf16[1,4], expected one value per"},
+           {"layer_norm", {"f32[V,4]", "bf16[4]"}, eps, "2 inputs, expected 3"},
+           {"gelu", {"i32[V,4]"}, exactGelu, "x of type i32[V,4], expected f32"},
+           {"segment_attention",
+            {"f32[V,4]", three, three, "i32[V,2]"},
+            scaleOnly,
+            "q of type f32[V,4], expected f32[R,heads,D] with numbers heads and D"},
+           {"segment_attention", {"f32[V,S,4]", three, three, "i32[V,2]"}, scaleOnly, "q of type f32[V,S,4], expected"},
+           {"segment_attention", {"f32[V,4,S]", three, three, "i32[V,2]"}, scaleOnly, "q of type f32[V,4,S], expected"},
+           {"segment_attention", {"i32[V,2,4]", three, three, "i32[V,2]"}, scaleOnly, "q of type i32[V,2,4], expected"},
+           {"segment_attention",
+            {three, "f32[V,1,4]", three, "i32[V,2]"},
+            scaleOnly,
+            "k of type f32[V,1,4], expected the type of q f32[V,2,4]"},
+           {"segment_attention",
+            {three, three, "f32[S,2,4]", "i32[V,2]"},
+            scaleOnly,
+            "v of type f32[S,2,4], expected the type of q f32[V,2,4]"},
+           {"segment_attention",
+            {three, three, three, "i32[V,3]"},
+            scaleOnly,
+            "segments of type i32[V,3], expected i32[R,2] with R of q f32[V,2,4]"},
+           {"segment_attention", {three, three, three, "f32[V,2]"}, scaleOnly, "segments of type f32[V,2], expected"},
+           {"segment_attention", {three, three, three, "i32[S,2]"}, scaleOnly, "segments of type i32[S,2], expected"},
+           {"axial_rope",
+            {"f32[V,2,6]", "i32[V,2]"},
+            theta,
+            "x of type f32[V,2,6], expected f32[R,heads,D] with a number D divisible by 4"},
+           {"axial_rope", {"f32[V,8]", "i32[V,2]"}, theta, "x of type f32[V,8], expected f32[R,heads,D]"},
+           {"axial_rope", {"f32[V,2,S*4]", "i32[V,2]"}, theta, "x of type f32[V,2,S*4], expected f32[R,heads,D]"},
+           {"axial_rope",
+            {"f32[V*4,2,8]", "i32[V,2]"},
+            theta,
+            "places of type i32[V,2], expected i32[R,2] with R of x f32[V*4,2,8]"},
+           {"axial_rope", {"f32[V,2,8]", "f32[V,2]"}, theta, "places of type f32[V,2], expected i32[R,2]"},
+           {"mrope",
+            {"f32[S,2,7]", "f32[S,3]"},
+            sections,
+            "x of type f32[S,2,7], expected f32[S,heads,D] with an even"},
+           {"mrope", {"f32[S,8]", "f32[S,3]"}, sections, "x of type f32[S,8], expected f32[S,heads,D]"},
+           {"mrope", {"f32[S,2,V*8]", "f32[S,3]"}, sections, "x of type f32[S,2,V*8], expected f32[S,heads,D]"},
+           {"mrope", {"f32[S,2,8]", "i32[S,3]"}, sections, "positions of type i32[S,3], expected f32[S,3] with S of x"},
+           {"mrope", {"f32[S,2,8]", "f32[S,2]"}, sections, "positions of type f32[S,2], expected f32[S,3]"},
+           {"mrope", {"f32[S,2,8]", "f32[C,3]"}, sections, "positions of type f32[C,3], expected f32[S,3]"},
+           {"mrope",
+            {"f32[S,2,8]", "f32[S,3]"},
+            withSections({2, 2}),
+            "attribute 'sections' with 2 numbers that add up to 4, expected three numbers that add up to half of D of "
+            "x f32[S,2,8]"},
+           {"mrope",
+            {"f32[S,2,8]", "f32[S,3]"},
+            withSections({2, 1, 2}),
+            "attribute 'sections' with 3 numbers that add up to 5, expected three"},
+           {"mrope",
+            {"f32[S,2,8]", "f32[S,3]"},
+            withSections({"S", 3, 1}),
+            "attribute 'sections' with 3 numbers that add up to 4, expected three numbers"},
+           {"replace_rows", {"f32[S,2,3]", "f32[M,6]", "i32[S]"}, {}, "x of type f32[S,2,3], expected f32[S,H]"},
+           {"replace_rows", {"i32[S,6]", "f32[M,6]", "i32[S]"}, {}, "x of type i32[S,6], expected f32[S,H]"},
+           {"replace_rows",
+            {"f32[S,6]", "f32[M,5]", "i32[S]"},
+            {},
+            "rows of type f32[M,5], expected f32[M,H] with H of x f32[S,6]"},
+           {"add_rows", {"f32[S,6]", "i32[M,6]", "i32[S]"}, {}, "rows of type i32[M,6], expected f32[M,H]"},
+           {"add_rows", {"f32[S,6]", "f32[M,2,6]", "i32[S]"}, {}, "rows of type f32[M,2,6], expected f32[M,H]"},
+           {"add_rows",
+            {"f32[S,6]", "f32[M,6]", "i32[M]"},
+            {},
+            "index of type i32[M], expected i32[S] with S of x f32[S,6]"},
+           {"add_rows", {"f32[S,6]", "f32[M,6]", "f32[S]"}, {}, "index of type f32[S], expected i32[S]"},
+           {"tap_conv",
+            {"f32[F,7]", "i32[T,3]", "bf16[6,5,3,3]", "bf16[6]"},
+            {},
+            "x of type f32[F,7], expected f32[T,M,C] with numbers M and C above zero"},
+           {"tap_conv", {"f32[F,S,5]", "i32[T,3]", "bf16[6,5,3,3]", "bf16[6]"}, {}, "x of type f32[F,S,5], expected"},
+           {"tap_conv", {"f32[F,0,5]", "i32[T,3]", "bf16[6,5,3,3]", "bf16[6]"}, {}, "x of type f32[F,0,5], expected"},
+           {"tap_conv", {"f32[F,7,S]", "i32[T,3]", "bf16[6,5,3,3]", "bf16[6]"}, {}, "x of type f32[F,7,S], expected"},
+           {"tap_conv", {"i32[F,7,5]", "i32[T,3]", "bf16[6,5,3,3]", "bf16[6]"}, {}, "x of type i32[F,7,5], expected"},
+           {"tap_conv",
+            {"f32[F,7,5]", "i32[T,2]", "bf16[6,5,3,3]", "bf16[6]"},
+            {},
+            "taps of type i32[T,2], expected i32[T2,3]"},
+           {"tap_conv", {"f32[F,7,5]", "f32[T,3]", "bf16[6,5,3,3]", "bf16[6]"}, {}, "taps of type f32[T,3], expected"},
+           {"tap_conv", {"f32[F,7,5]", "i32[T]", "bf16[6,5,3,3]", "bf16[6]"}, {}, "taps of type i32[T], expected"},
+           {"tap_conv",
+            {"f32[F,7,5]", "i32[T,3]", "bf16[6,4,3,3]", "bf16[6]"},
+            {},
+            "weight of type bf16[6,4,3,3], expected [N,C,3,3] with C of x f32[F,7,5]"},
+           {"tap_conv",
+            {"f32[F,7,5]", "i32[T,3]", "bf16[6,5,9]", "bf16[6]"},
+            {},
+            "weight of type bf16[6,5,9], expected"},
+           {"tap_conv",
+            {"f32[F,7,5]", "i32[T,3]", "bf16[6,5,3,2]", "bf16[6]"},
+            {},
+            "weight of type bf16[6,5,3,2], exp"},
+           {"tap_conv",
+            {"f32[F,7,5]", "i32[T,3]", "bf16[6,5,2,3]", "bf16[6]"},
+            {},
+            "weight of type bf16[6,5,2,3], exp"},
+           {"tap_conv",
+            {"f32[F,7,5]", "i32[T,3]", "bf16[6,5,3,3]", "bf16[5]"},
+            {},
+            "bias of type bf16[5], expected one value per row of weight bf16[6,5,3,3]"},
+           {"sinusoid", {"f32[T]"}, sinusoid(4), "positions of type f32[T], expected i32[R]"},
+           {"sinusoid", {"i32[T,1]"}, sinusoid(4), "positions of type i32[T,1], expected i32[R]"},
+           {"sinusoid", {"i32[T]"}, sinusoid(2), "attribute 'width' of 2, expected an even number of at least 4"},
+           {"sinusoid", {"i32[T]"}, sinusoid(7), "attribute 'width' of 7, expected an even number of at least 4"},
+           {"swap_axes", {"f32[T,4]"}, {}, "x of type f32[T,4], expected f32[R,A,B]"},
+           {"swap_axes", {"i32[T,4,6]"}, {}, "x of type i32[T,4,6], expected f32[R,A,B]"}})
+    EXPECT_TRUE(infer(c.op, c.operands, c.attrs).starts_with(c.expected))
+        << infer(c.op, c.operands, c.attrs) << "\n  expected: " << c.expected;
+}
+
 TEST(Ops, RefuseAttributesThatDoNotFit) {
   std::vector<std::string> operands = {"f32[S,4]", "bf16[4]"};
   for (const Attrs &bad : std::vector<Attrs>{{}, {{"eps", 0.0}}, {{"eps", -1.0}}, {{"eps", true}}, {{"eps", INFINITY}}})
@@ -168,4 +323,8 @@ TEST(Ops, RefuseAttributesThatDoNotFit) {
   EXPECT_TRUE(infer("reshape", {"f32[S]"}, {{"shape", 1.0}}).starts_with("attribute 'shape' is missing"));
   EXPECT_TRUE(infer("attention", {"f32[S,4,8]", "f32[C,2,8]", "f32[C,2,8]"}, {{"scale", 0.5}, {"causal", 1.0}})
                   .starts_with("attribute 'causal' is missing or of another kind, expected true or false"));
+  EXPECT_TRUE(infer("gelu", {"f32[V,4]"}).starts_with("attribute 'tanh' is missing or of another kind"));
+  EXPECT_TRUE(infer("sinusoid", {"i32[T]"}, {{"theta", 1e4}}).starts_with("attribute 'width' is missing"));
+  EXPECT_TRUE(infer("mrope", {"f32[S,2,8]", "f32[S,3]"}, theta)
+                  .starts_with("attribute 'sections' is missing or of another kind, expected an array of numbers"));
 }

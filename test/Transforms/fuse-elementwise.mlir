@@ -36,3 +36,44 @@ func.func @shared_inside(%a: tensor<4x8xf32>, %b: tensor<4x8xf32>) -> tensor<4x8
   %m = qwen.mul %s, %s : tensor<4x8xf32>
   return %m : tensor<4x8xf32>
 }
+
+// x / 2 (1 + erf(x / sqrt 2)).
+// CHECK-LABEL: @gelu
+// CHECK: qwen.elementwise(%{{[^,]*}}) {
+// CHECK-NEXT: ^bb0(%[[X:.*]]: f32):
+// CHECK-DAG: %[[ROOT:.*]] = arith.constant 0.707106769 : f32
+// CHECK-DAG: %[[SCALED:.*]] = arith.mulf %[[X]], %[[ROOT]] : f32
+// CHECK: %[[ERF:.*]] = math.erf %[[SCALED]] : f32
+// CHECK-DAG: %[[ONE:.*]] = arith.constant 1.000000e+00 : f32
+// CHECK-DAG: %[[FACTOR:.*]] = arith.addf %[[ERF]], %[[ONE]] : f32
+// CHECK-DAG: %[[HALF:.*]] = arith.constant 5.000000e-01 : f32
+// CHECK-DAG: %[[HALVED:.*]] = arith.mulf %[[X]], %[[HALF]] : f32
+// CHECK: %[[Y:.*]] = arith.mulf %[[HALVED]], %[[FACTOR]] : f32
+// CHECK-NEXT: qwen.yield %[[Y]] : f32
+func.func @gelu(%a: tensor<4x8xf32, #qwen.rows<V * 4>>) -> tensor<4x8xf32, #qwen.rows<V * 4>> {
+  %g = qwen.gelu %a : tensor<4x8xf32, #qwen.rows<V * 4>>
+  return %g : tensor<4x8xf32, #qwen.rows<V * 4>>
+}
+
+// x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), with what follows it in the same tree.
+// CHECK-LABEL: @gelu_tanh
+// CHECK: qwen.elementwise(%{{[^,]*}}, %{{[^,]*}}) {
+// CHECK-NEXT: ^bb0(%[[X:.*]]: f32, %[[B:.*]]: f32):
+// CHECK-DAG: %[[C:.*]] = arith.constant 4.471500e-02 : f32
+// CHECK-DAG: %[[SQUARE:.*]] = arith.mulf %[[X]], %[[X]] : f32
+// CHECK-DAG: %[[CX:.*]] = arith.mulf %[[X]], %[[C]] : f32
+// CHECK-DAG: %[[CUBE:.*]] = arith.mulf %[[SQUARE]], %[[CX]] : f32
+// CHECK: %[[SUM:.*]] = arith.addf %[[X]], %[[CUBE]] : f32
+// CHECK-DAG: %[[ROOT:.*]] = arith.constant 0.797884583 : f32
+// CHECK-DAG: %[[SCALED:.*]] = arith.mulf %[[SUM]], %[[ROOT]] : f32
+// CHECK: %[[TANH:.*]] = math.tanh %[[SCALED]] : f32
+// CHECK: %[[FACTOR:.*]] = arith.addf %[[TANH]],
+// CHECK: %[[Y:.*]] = arith.mulf %{{.*}}, %[[FACTOR]] : f32
+// CHECK-NEXT: %[[Z:.*]] = arith.addf %[[Y]], %[[B]] : f32
+// CHECK-NEXT: qwen.yield %[[Z]] : f32
+// CHECK-NOT: math.erf
+func.func @gelu_tanh(%a: tensor<4x8xf32>, %b: tensor<4x8xf32>) -> tensor<4x8xf32> {
+  %g = qwen.gelu tanh %a : tensor<4x8xf32>
+  %y = qwen.add %g, %b : tensor<4x8xf32>
+  return %y : tensor<4x8xf32>
+}

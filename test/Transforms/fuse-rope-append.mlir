@@ -271,3 +271,190 @@ func.func @one_state(%qkv: tensor<4x32xf32, #qwen.rows<S>>, %qn: tensor<4xbf16>,
   %a = qwen.attention %q3, %k4, %v4 scale 0.5 causal : (tensor<4x4x4xf32, #qwen.rows<S>>, tensor<16x2x4xf32>, tensor<16x2x4xf32>) -> tensor<4x4x4xf32, #qwen.rows<S>>
   return %a : tensor<4x4x4xf32, #qwen.rows<S>>
 }
+
+// -----
+
+qwen.state @k : tensor<16x2x8xf32>
+qwen.state @v : tensor<16x2x8xf32>
+
+// The history has the positions of the entry's rows: the fused kernel finds them by itself.
+// CHECK-LABEL: @sections
+// CHECK-SAME: (%[[QKV:[^ :]*]]:
+// CHECK: qwen.rope_append %[[QKV]] norms() caches(%{{.*}}, %{{.*}}) {head_dim = 8 : i64, num_heads = 4 : i64, num_kv_heads = 2 : i64, sections = array<i64: 2, 1, 1>, theta = 1.000000e+04 : f64}
+// CHECK-NOT: qwen.mrope
+func.func @sections(%qkv: tensor<4x64xf32, #qwen.rows<S>>, %positions: tensor<4x3xf32, #qwen.rows<S>> {qwen.binding = "positions"}) -> tensor<4x4x8xf32, #qwen.rows<S>> {
+  %q0 = qwen.slice %qkv at 0 : tensor<4x64xf32, #qwen.rows<S>> -> tensor<4x32xf32, #qwen.rows<S>>
+  %q1 = qwen.reshape %q0 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x4x8xf32, #qwen.rows<S>>
+  %q2 = qwen.mrope %q1, %positions theta 1.0e4 sections [2, 1, 1] : (tensor<4x4x8xf32, #qwen.rows<S>>, tensor<4x3xf32, #qwen.rows<S>>) -> tensor<4x4x8xf32, #qwen.rows<S>>
+  %k0 = qwen.slice %qkv at 32 : tensor<4x64xf32, #qwen.rows<S>> -> tensor<4x16xf32, #qwen.rows<S>>
+  %k1 = qwen.reshape %k0 : tensor<4x16xf32, #qwen.rows<S>> -> tensor<4x2x8xf32, #qwen.rows<S>>
+  %k2 = qwen.mrope %k1, %positions theta 1.0e4 sections [2, 1, 1] : (tensor<4x2x8xf32, #qwen.rows<S>>, tensor<4x3xf32, #qwen.rows<S>>) -> tensor<4x2x8xf32, #qwen.rows<S>>
+  %v0 = qwen.slice %qkv at 48 : tensor<4x64xf32, #qwen.rows<S>> -> tensor<4x16xf32, #qwen.rows<S>>
+  %v1 = qwen.reshape %v0 : tensor<4x16xf32, #qwen.rows<S>> -> tensor<4x2x8xf32, #qwen.rows<S>>
+  %kc = qwen.read_state @k : tensor<16x2x8xf32>
+  %vc = qwen.read_state @v : tensor<16x2x8xf32>
+  %k3 = qwen.kv_append %kc, %k2 : (tensor<16x2x8xf32>, tensor<4x2x8xf32, #qwen.rows<S>>) -> tensor<16x2x8xf32>
+  %v3 = qwen.kv_append %vc, %v1 : (tensor<16x2x8xf32>, tensor<4x2x8xf32, #qwen.rows<S>>) -> tensor<16x2x8xf32>
+  %a = qwen.attention %q2, %k3, %v3 scale 0.5 causal : (tensor<4x4x8xf32, #qwen.rows<S>>, tensor<16x2x8xf32>, tensor<16x2x8xf32>) -> tensor<4x4x8xf32, #qwen.rows<S>>
+  return %a : tensor<4x4x8xf32, #qwen.rows<S>>
+}
+
+// -----
+
+qwen.state @k : tensor<16x2x8xf32>
+qwen.state @v : tensor<16x2x8xf32>
+
+// Positions that are no input of the entry are not in the history.
+// CHECK-LABEL: @computed_positions
+// CHECK-NOT: qwen.rope_append
+// CHECK: qwen.kv_append
+// CHECK-NOT: qwen.rope_append
+func.func @computed_positions(%qkv: tensor<4x64xf32, #qwen.rows<S>>, %positions: tensor<4x3xf32, #qwen.rows<S>>) -> tensor<4x4x8xf32, #qwen.rows<S>> {
+  %q0 = qwen.slice %qkv at 0 : tensor<4x64xf32, #qwen.rows<S>> -> tensor<4x32xf32, #qwen.rows<S>>
+  %q1 = qwen.reshape %q0 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x4x8xf32, #qwen.rows<S>>
+  %q2 = qwen.mrope %q1, %positions theta 1.0e4 sections [2, 1, 1] : (tensor<4x4x8xf32, #qwen.rows<S>>, tensor<4x3xf32, #qwen.rows<S>>) -> tensor<4x4x8xf32, #qwen.rows<S>>
+  %k0 = qwen.slice %qkv at 32 : tensor<4x64xf32, #qwen.rows<S>> -> tensor<4x16xf32, #qwen.rows<S>>
+  %k1 = qwen.reshape %k0 : tensor<4x16xf32, #qwen.rows<S>> -> tensor<4x2x8xf32, #qwen.rows<S>>
+  %k2 = qwen.mrope %k1, %positions theta 1.0e4 sections [2, 1, 1] : (tensor<4x2x8xf32, #qwen.rows<S>>, tensor<4x3xf32, #qwen.rows<S>>) -> tensor<4x2x8xf32, #qwen.rows<S>>
+  %v0 = qwen.slice %qkv at 48 : tensor<4x64xf32, #qwen.rows<S>> -> tensor<4x16xf32, #qwen.rows<S>>
+  %v1 = qwen.reshape %v0 : tensor<4x16xf32, #qwen.rows<S>> -> tensor<4x2x8xf32, #qwen.rows<S>>
+  %kc = qwen.read_state @k : tensor<16x2x8xf32>
+  %vc = qwen.read_state @v : tensor<16x2x8xf32>
+  %k3 = qwen.kv_append %kc, %k2 : (tensor<16x2x8xf32>, tensor<4x2x8xf32, #qwen.rows<S>>) -> tensor<16x2x8xf32>
+  %v3 = qwen.kv_append %vc, %v1 : (tensor<16x2x8xf32>, tensor<4x2x8xf32, #qwen.rows<S>>) -> tensor<16x2x8xf32>
+  %a = qwen.attention %q2, %k3, %v3 scale 0.5 causal : (tensor<4x4x8xf32, #qwen.rows<S>>, tensor<16x2x8xf32>, tensor<16x2x8xf32>) -> tensor<4x4x8xf32, #qwen.rows<S>>
+  return %a : tensor<4x4x8xf32, #qwen.rows<S>>
+}
+
+// -----
+
+qwen.state @k : tensor<16x2x8xf32>
+qwen.state @v : tensor<16x2x8xf32>
+
+// Nor are those of another input.
+// CHECK-LABEL: @media_as_positions
+// CHECK-NOT: qwen.rope_append
+// CHECK: qwen.kv_append
+// CHECK-NOT: qwen.rope_append
+func.func @media_as_positions(%qkv: tensor<4x64xf32, #qwen.rows<S>>, %positions: tensor<4x3xf32, #qwen.rows<S>> {qwen.binding = "tensor", qwen.name = "positions"}) -> tensor<4x4x8xf32, #qwen.rows<S>> {
+  %q0 = qwen.slice %qkv at 0 : tensor<4x64xf32, #qwen.rows<S>> -> tensor<4x32xf32, #qwen.rows<S>>
+  %q1 = qwen.reshape %q0 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x4x8xf32, #qwen.rows<S>>
+  %q2 = qwen.mrope %q1, %positions theta 1.0e4 sections [2, 1, 1] : (tensor<4x4x8xf32, #qwen.rows<S>>, tensor<4x3xf32, #qwen.rows<S>>) -> tensor<4x4x8xf32, #qwen.rows<S>>
+  %k0 = qwen.slice %qkv at 32 : tensor<4x64xf32, #qwen.rows<S>> -> tensor<4x16xf32, #qwen.rows<S>>
+  %k1 = qwen.reshape %k0 : tensor<4x16xf32, #qwen.rows<S>> -> tensor<4x2x8xf32, #qwen.rows<S>>
+  %k2 = qwen.mrope %k1, %positions theta 1.0e4 sections [2, 1, 1] : (tensor<4x2x8xf32, #qwen.rows<S>>, tensor<4x3xf32, #qwen.rows<S>>) -> tensor<4x2x8xf32, #qwen.rows<S>>
+  %v0 = qwen.slice %qkv at 48 : tensor<4x64xf32, #qwen.rows<S>> -> tensor<4x16xf32, #qwen.rows<S>>
+  %v1 = qwen.reshape %v0 : tensor<4x16xf32, #qwen.rows<S>> -> tensor<4x2x8xf32, #qwen.rows<S>>
+  %kc = qwen.read_state @k : tensor<16x2x8xf32>
+  %vc = qwen.read_state @v : tensor<16x2x8xf32>
+  %k3 = qwen.kv_append %kc, %k2 : (tensor<16x2x8xf32>, tensor<4x2x8xf32, #qwen.rows<S>>) -> tensor<16x2x8xf32>
+  %v3 = qwen.kv_append %vc, %v1 : (tensor<16x2x8xf32>, tensor<4x2x8xf32, #qwen.rows<S>>) -> tensor<16x2x8xf32>
+  %a = qwen.attention %q2, %k3, %v3 scale 0.5 causal : (tensor<4x4x8xf32, #qwen.rows<S>>, tensor<16x2x8xf32>, tensor<16x2x8xf32>) -> tensor<4x4x8xf32, #qwen.rows<S>>
+  return %a : tensor<4x4x8xf32, #qwen.rows<S>>
+}
+
+// -----
+
+qwen.state @k : tensor<16x2x8xf32>
+qwen.state @v : tensor<16x2x8xf32>
+
+// Keys and queries that turn differently stay apart.
+// CHECK-LABEL: @other_sections
+// CHECK-NOT: qwen.rope_append
+// CHECK: qwen.kv_append
+// CHECK-NOT: qwen.rope_append
+func.func @other_sections(%qkv: tensor<4x64xf32, #qwen.rows<S>>, %positions: tensor<4x3xf32, #qwen.rows<S>> {qwen.binding = "positions"}) -> tensor<4x4x8xf32, #qwen.rows<S>> {
+  %q0 = qwen.slice %qkv at 0 : tensor<4x64xf32, #qwen.rows<S>> -> tensor<4x32xf32, #qwen.rows<S>>
+  %q1 = qwen.reshape %q0 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x4x8xf32, #qwen.rows<S>>
+  %q2 = qwen.mrope %q1, %positions theta 1.0e4 sections [2, 1, 1] : (tensor<4x4x8xf32, #qwen.rows<S>>, tensor<4x3xf32, #qwen.rows<S>>) -> tensor<4x4x8xf32, #qwen.rows<S>>
+  %k0 = qwen.slice %qkv at 32 : tensor<4x64xf32, #qwen.rows<S>> -> tensor<4x16xf32, #qwen.rows<S>>
+  %k1 = qwen.reshape %k0 : tensor<4x16xf32, #qwen.rows<S>> -> tensor<4x2x8xf32, #qwen.rows<S>>
+  %k2 = qwen.mrope %k1, %positions theta 1.0e4 sections [1, 2, 1] : (tensor<4x2x8xf32, #qwen.rows<S>>, tensor<4x3xf32, #qwen.rows<S>>) -> tensor<4x2x8xf32, #qwen.rows<S>>
+  %v0 = qwen.slice %qkv at 48 : tensor<4x64xf32, #qwen.rows<S>> -> tensor<4x16xf32, #qwen.rows<S>>
+  %v1 = qwen.reshape %v0 : tensor<4x16xf32, #qwen.rows<S>> -> tensor<4x2x8xf32, #qwen.rows<S>>
+  %kc = qwen.read_state @k : tensor<16x2x8xf32>
+  %vc = qwen.read_state @v : tensor<16x2x8xf32>
+  %k3 = qwen.kv_append %kc, %k2 : (tensor<16x2x8xf32>, tensor<4x2x8xf32, #qwen.rows<S>>) -> tensor<16x2x8xf32>
+  %v3 = qwen.kv_append %vc, %v1 : (tensor<16x2x8xf32>, tensor<4x2x8xf32, #qwen.rows<S>>) -> tensor<16x2x8xf32>
+  %a = qwen.attention %q2, %k3, %v3 scale 0.5 causal : (tensor<4x4x8xf32, #qwen.rows<S>>, tensor<16x2x8xf32>, tensor<16x2x8xf32>) -> tensor<4x4x8xf32, #qwen.rows<S>>
+  return %a : tensor<4x4x8xf32, #qwen.rows<S>>
+}
+
+// -----
+
+qwen.state @k : tensor<16x2x8xf32>
+qwen.state @v : tensor<16x2x8xf32>
+
+// CHECK-LABEL: @other_theta
+// CHECK-NOT: qwen.rope_append
+// CHECK: qwen.kv_append
+// CHECK-NOT: qwen.rope_append
+func.func @other_theta(%qkv: tensor<4x64xf32, #qwen.rows<S>>, %positions: tensor<4x3xf32, #qwen.rows<S>> {qwen.binding = "positions"}) -> tensor<4x4x8xf32, #qwen.rows<S>> {
+  %q0 = qwen.slice %qkv at 0 : tensor<4x64xf32, #qwen.rows<S>> -> tensor<4x32xf32, #qwen.rows<S>>
+  %q1 = qwen.reshape %q0 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x4x8xf32, #qwen.rows<S>>
+  %q2 = qwen.mrope %q1, %positions theta 1.0e4 sections [2, 1, 1] : (tensor<4x4x8xf32, #qwen.rows<S>>, tensor<4x3xf32, #qwen.rows<S>>) -> tensor<4x4x8xf32, #qwen.rows<S>>
+  %k0 = qwen.slice %qkv at 32 : tensor<4x64xf32, #qwen.rows<S>> -> tensor<4x16xf32, #qwen.rows<S>>
+  %k1 = qwen.reshape %k0 : tensor<4x16xf32, #qwen.rows<S>> -> tensor<4x2x8xf32, #qwen.rows<S>>
+  %k2 = qwen.mrope %k1, %positions theta 1.0e6 sections [2, 1, 1] : (tensor<4x2x8xf32, #qwen.rows<S>>, tensor<4x3xf32, #qwen.rows<S>>) -> tensor<4x2x8xf32, #qwen.rows<S>>
+  %v0 = qwen.slice %qkv at 48 : tensor<4x64xf32, #qwen.rows<S>> -> tensor<4x16xf32, #qwen.rows<S>>
+  %v1 = qwen.reshape %v0 : tensor<4x16xf32, #qwen.rows<S>> -> tensor<4x2x8xf32, #qwen.rows<S>>
+  %kc = qwen.read_state @k : tensor<16x2x8xf32>
+  %vc = qwen.read_state @v : tensor<16x2x8xf32>
+  %k3 = qwen.kv_append %kc, %k2 : (tensor<16x2x8xf32>, tensor<4x2x8xf32, #qwen.rows<S>>) -> tensor<16x2x8xf32>
+  %v3 = qwen.kv_append %vc, %v1 : (tensor<16x2x8xf32>, tensor<4x2x8xf32, #qwen.rows<S>>) -> tensor<16x2x8xf32>
+  %a = qwen.attention %q2, %k3, %v3 scale 0.5 causal : (tensor<4x4x8xf32, #qwen.rows<S>>, tensor<16x2x8xf32>, tensor<16x2x8xf32>) -> tensor<4x4x8xf32, #qwen.rows<S>>
+  return %a : tensor<4x4x8xf32, #qwen.rows<S>>
+}
+
+// -----
+
+qwen.state @k : tensor<16x2x8xf32>
+qwen.state @v : tensor<16x2x8xf32>
+
+// CHECK-LABEL: @other_positions
+// CHECK-NOT: qwen.rope_append
+// CHECK: qwen.kv_append
+// CHECK-NOT: qwen.rope_append
+func.func @other_positions(%qkv: tensor<4x64xf32, #qwen.rows<S>>, %positions: tensor<4x3xf32, #qwen.rows<S>> {qwen.binding = "positions"}, %others: tensor<4x3xf32, #qwen.rows<S>> {qwen.binding = "positions"}) -> tensor<4x4x8xf32, #qwen.rows<S>> {
+  %q0 = qwen.slice %qkv at 0 : tensor<4x64xf32, #qwen.rows<S>> -> tensor<4x32xf32, #qwen.rows<S>>
+  %q1 = qwen.reshape %q0 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x4x8xf32, #qwen.rows<S>>
+  %q2 = qwen.mrope %q1, %positions theta 1.0e4 sections [2, 1, 1] : (tensor<4x4x8xf32, #qwen.rows<S>>, tensor<4x3xf32, #qwen.rows<S>>) -> tensor<4x4x8xf32, #qwen.rows<S>>
+  %k0 = qwen.slice %qkv at 32 : tensor<4x64xf32, #qwen.rows<S>> -> tensor<4x16xf32, #qwen.rows<S>>
+  %k1 = qwen.reshape %k0 : tensor<4x16xf32, #qwen.rows<S>> -> tensor<4x2x8xf32, #qwen.rows<S>>
+  %k2 = qwen.mrope %k1, %others theta 1.0e4 sections [2, 1, 1] : (tensor<4x2x8xf32, #qwen.rows<S>>, tensor<4x3xf32, #qwen.rows<S>>) -> tensor<4x2x8xf32, #qwen.rows<S>>
+  %v0 = qwen.slice %qkv at 48 : tensor<4x64xf32, #qwen.rows<S>> -> tensor<4x16xf32, #qwen.rows<S>>
+  %v1 = qwen.reshape %v0 : tensor<4x16xf32, #qwen.rows<S>> -> tensor<4x2x8xf32, #qwen.rows<S>>
+  %kc = qwen.read_state @k : tensor<16x2x8xf32>
+  %vc = qwen.read_state @v : tensor<16x2x8xf32>
+  %k3 = qwen.kv_append %kc, %k2 : (tensor<16x2x8xf32>, tensor<4x2x8xf32, #qwen.rows<S>>) -> tensor<16x2x8xf32>
+  %v3 = qwen.kv_append %vc, %v1 : (tensor<16x2x8xf32>, tensor<4x2x8xf32, #qwen.rows<S>>) -> tensor<16x2x8xf32>
+  %a = qwen.attention %q2, %k3, %v3 scale 0.5 causal : (tensor<4x4x8xf32, #qwen.rows<S>>, tensor<16x2x8xf32>, tensor<16x2x8xf32>) -> tensor<4x4x8xf32, #qwen.rows<S>>
+  return %a : tensor<4x4x8xf32, #qwen.rows<S>>
+}
+
+// -----
+
+qwen.state @k : tensor<16x2x8xf32>
+qwen.state @v : tensor<16x2x8xf32>
+
+// CHECK-LABEL: @one_rotation_counted
+// CHECK-NOT: qwen.rope_append
+// CHECK: qwen.kv_append
+// CHECK-NOT: qwen.rope_append
+func.func @one_rotation_counted(%qkv: tensor<4x64xf32, #qwen.rows<S>>, %positions: tensor<4x3xf32, #qwen.rows<S>> {qwen.binding = "positions"}) -> tensor<4x4x8xf32, #qwen.rows<S>> {
+  %q0 = qwen.slice %qkv at 0 : tensor<4x64xf32, #qwen.rows<S>> -> tensor<4x32xf32, #qwen.rows<S>>
+  %q1 = qwen.reshape %q0 : tensor<4x32xf32, #qwen.rows<S>> -> tensor<4x4x8xf32, #qwen.rows<S>>
+  %q2 = qwen.mrope %q1, %positions theta 1.0e4 sections [2, 1, 1] : (tensor<4x4x8xf32, #qwen.rows<S>>, tensor<4x3xf32, #qwen.rows<S>>) -> tensor<4x4x8xf32, #qwen.rows<S>>
+  %k0 = qwen.slice %qkv at 32 : tensor<4x64xf32, #qwen.rows<S>> -> tensor<4x16xf32, #qwen.rows<S>>
+  %k1 = qwen.reshape %k0 : tensor<4x16xf32, #qwen.rows<S>> -> tensor<4x2x8xf32, #qwen.rows<S>>
+  %counted = qwen.position_ids : tensor<4xi32, #qwen.rows<S>>
+  %k2 = qwen.rope %k1, %counted theta 1.0e4 : (tensor<4x2x8xf32, #qwen.rows<S>>, tensor<4xi32, #qwen.rows<S>>) -> tensor<4x2x8xf32, #qwen.rows<S>>
+  %v0 = qwen.slice %qkv at 48 : tensor<4x64xf32, #qwen.rows<S>> -> tensor<4x16xf32, #qwen.rows<S>>
+  %v1 = qwen.reshape %v0 : tensor<4x16xf32, #qwen.rows<S>> -> tensor<4x2x8xf32, #qwen.rows<S>>
+  %kc = qwen.read_state @k : tensor<16x2x8xf32>
+  %vc = qwen.read_state @v : tensor<16x2x8xf32>
+  %k3 = qwen.kv_append %kc, %k2 : (tensor<16x2x8xf32>, tensor<4x2x8xf32, #qwen.rows<S>>) -> tensor<16x2x8xf32>
+  %v3 = qwen.kv_append %vc, %v1 : (tensor<16x2x8xf32>, tensor<4x2x8xf32, #qwen.rows<S>>) -> tensor<16x2x8xf32>
+  %a = qwen.attention %q2, %k3, %v3 scale 0.5 causal : (tensor<4x4x8xf32, #qwen.rows<S>>, tensor<16x2x8xf32>, tensor<16x2x8xf32>) -> tensor<4x4x8xf32, #qwen.rows<S>>
+  return %a : tensor<4x4x8xf32, #qwen.rows<S>>
+}

@@ -53,7 +53,7 @@ func.func @shared_weight(%ids: tensor<1xi32>) -> (tensor<1x2x2xf32>, tensor<1x2x
 qwen.parameter @w : tensor<4x4xbf16> file 0 offset 0
 qwen.parameter @b : tensor<4xbf16> file 0 offset 64
 
-// Not merged: linears that meet elementwise, that have a bias, that are alone on their input, or whose result is returned.
+// Not merged: linears that meet elementwise, whose biases fill no units of 16 bytes, that are alone on their input, or whose result is returned.
 // CHECK-LABEL: @left_alone
 // CHECK-NOT: qwen.fused_linear
 // CHECK-COUNT-6: qwen.linear
@@ -74,4 +74,37 @@ func.func @left_alone(%x: tensor<1x4xf32>, %y: tensor<1x4xf32>)
   %s = qwen.add %d, %f : tensor<1x4xf32>
   %t = qwen.add %m, %s : tensor<1x4xf32>
   return %t, %ch, %eh, %f : tensor<1x4xf32>, tensor<1x2x2xf32>, tensor<1x2x2xf32>, tensor<1x4xf32>
+}
+
+// -----
+
+qwen.parameter @wq : tensor<8x4xbf16> file 0 offset 0
+qwen.parameter @bq : tensor<8xbf16> file 0 offset 64
+qwen.parameter @wk : tensor<16x4xbf16> file 0 offset 80
+qwen.parameter @bk : tensor<16xbf16> file 0 offset 208
+qwen.parameter @wv : tensor<8x4xbf16> file 0 offset 240
+
+// Biases lie side by side as their weights do; a linear without one is no part of such a product.
+// CHECK-LABEL: @biases
+// CHECK: %[[B:.*]] = qwen.weight_stack [@bq, @bk] : tensor<24xbf16>
+// CHECK: %[[M:.*]] = qwen.fused_linear none concat %{{.*}} weights(%{{.*}}, %{{.*}}) extras(%[[B]]) {
+// CHECK-NEXT: ^bb0(%[[A:.*]]: f32, %[[E:.*]]: f32):
+// CHECK-NEXT: %[[S:.*]] = arith.addf %[[A]], %[[E]]
+// CHECK-NEXT: qwen.yield %[[S]]
+// CHECK: qwen.slice %[[M]] at 0 : tensor<2x24xf32> -> tensor<2x8xf32>
+// CHECK: qwen.slice %[[M]] at 8 : tensor<2x24xf32> -> tensor<2x16xf32>
+// CHECK: qwen.linear
+func.func @biases(%x: tensor<2x4xf32>) -> (tensor<2x2x4xf32>, tensor<2x4x4xf32>, tensor<2x2x4xf32>) {
+  %wq = qwen.weight @wq : tensor<8x4xbf16>
+  %bq = qwen.weight @bq : tensor<8xbf16>
+  %wk = qwen.weight @wk : tensor<16x4xbf16>
+  %bk = qwen.weight @bk : tensor<16xbf16>
+  %wv = qwen.weight @wv : tensor<8x4xbf16>
+  %q = qwen.linear %x, %wq, %bq : (tensor<2x4xf32>, tensor<8x4xbf16>, tensor<8xbf16>) -> tensor<2x8xf32>
+  %k = qwen.linear %x, %wk, %bk : (tensor<2x4xf32>, tensor<16x4xbf16>, tensor<16xbf16>) -> tensor<2x16xf32>
+  %v = qwen.linear %x, %wv : (tensor<2x4xf32>, tensor<8x4xbf16>) -> tensor<2x8xf32>
+  %qh = qwen.reshape %q : tensor<2x8xf32> -> tensor<2x2x4xf32>
+  %kh = qwen.reshape %k : tensor<2x16xf32> -> tensor<2x4x4xf32>
+  %vh = qwen.reshape %v : tensor<2x8xf32> -> tensor<2x2x4xf32>
+  return %qh, %kh, %vh : tensor<2x2x4xf32>, tensor<2x4x4xf32>, tensor<2x2x4xf32>
 }

@@ -110,3 +110,30 @@ func.func @exposed(%x: tensor<4x16xf32, #qwen.rows<S>>, %n: tensor<16xbf16>, %w:
   } : (tensor<4x16xf32, #qwen.rows<S>>, tensor<16x16xbf16>) -> tensor<4x16xf32, #qwen.rows<S>>
   return %1 : tensor<4x16xf32, #qwen.rows<S>>
 }
+
+// Patches and swapped axes move elements as views do; what they move is narrowed with them. Layer norms too.
+// CHECK-LABEL: @encoder
+// CHECK: qwen.layer_norm %{{.*}} -> tensor<4x16xbf16, #qwen.rows<A>>
+// CHECK: qwen.reshape %{{.*}} -> tensor<4x2x8xbf16, #qwen.rows<A>>
+// CHECK: qwen.tap_patches %{{.*}} -> tensor<4x72xbf16, #qwen.rows<A>>
+// CHECK: } : (tensor<4x72xbf16, #qwen.rows<A>>, tensor<16x72xbf16>) -> tensor<4x16xbf16, #qwen.rows<A>>
+// CHECK: qwen.swap_axes %{{.*}} : tensor<4x2x8xbf16, #qwen.rows<A>> -> tensor<4x8x2xbf16, #qwen.rows<A>>
+// CHECK: } : (tensor<4x16xbf16, #qwen.rows<A>>, tensor<16x16xbf16>) -> tensor<4x16xf32, #qwen.rows<A>>
+func.func @encoder(%x: tensor<4x16xf32, #qwen.rows<A>>, %t: tensor<4x3xi32, #qwen.rows<A>>, %n: tensor<16xbf16>, %w: tensor<16x72xbf16>,
+                   %v: tensor<16x16xbf16>) -> tensor<4x16xf32, #qwen.rows<A>> {
+  %0 = qwen.layer_norm %x, %n, %n eps 0.125 : (tensor<4x16xf32, #qwen.rows<A>>, tensor<16xbf16>, tensor<16xbf16>) -> tensor<4x16xf32, #qwen.rows<A>>
+  %1 = qwen.reshape %0 : tensor<4x16xf32, #qwen.rows<A>> -> tensor<4x2x8xf32, #qwen.rows<A>>
+  %2 = qwen.tap_patches %1 taps %t : (tensor<4x2x8xf32, #qwen.rows<A>>, tensor<4x3xi32, #qwen.rows<A>>) -> tensor<4x72xf32, #qwen.rows<A>>
+  %3 = qwen.fused_linear none concat %2 weights(%w) {
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  } : (tensor<4x72xf32, #qwen.rows<A>>, tensor<16x72xbf16>) -> tensor<4x16xf32, #qwen.rows<A>>
+  %4 = qwen.reshape %3 : tensor<4x16xf32, #qwen.rows<A>> -> tensor<4x2x8xf32, #qwen.rows<A>>
+  %5 = qwen.swap_axes %4 : tensor<4x2x8xf32, #qwen.rows<A>> -> tensor<4x8x2xf32, #qwen.rows<A>>
+  %6 = qwen.reshape %5 : tensor<4x8x2xf32, #qwen.rows<A>> -> tensor<4x16xf32, #qwen.rows<A>>
+  %7 = qwen.fused_linear none concat %6 weights(%v) {
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  } : (tensor<4x16xf32, #qwen.rows<A>>, tensor<16x16xbf16>) -> tensor<4x16xf32, #qwen.rows<A>>
+  return %7 : tensor<4x16xf32, #qwen.rows<A>>
+}

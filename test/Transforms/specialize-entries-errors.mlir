@@ -31,7 +31,7 @@ module attributes {qwen.decoder = @decoder, qwen.head = @head} {
   func.func @decoder(%ids: tensor<?xi32, #qwen.rows<S>>) -> tensor<?x8xf32, #qwen.rows<S>> {
     %e = qwen.weight @embed : tensor<32x8xbf16>
     %x = qwen.embedding %ids, %e : (tensor<?xi32, #qwen.rows<S>>, tensor<32x8xbf16>) -> tensor<?x8xf32, #qwen.rows<S>>
-    // expected-error @+1 {{has type 'tensor<?xi32, #qwen.rows<T>>', expected rows counted by #qwen.rows<S> or a static shape}}
+    // expected-error @+1 {{has type 'tensor<?xi32, #qwen.rows<T>>', expected rows counted by a symbol of the inputs or a static shape}}
     %p = qwen.position_ids : tensor<?xi32, #qwen.rows<T>>
     return %x : tensor<?x8xf32, #qwen.rows<S>>
   }

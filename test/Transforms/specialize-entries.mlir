@@ -1,7 +1,7 @@
 // RUN: qwen-opt %s --qwen-specialize-entries="context=128 chunk=16 logits-rows=4 kv-format=f16" | FileCheck %s
 // RUN: qwen-opt %s --qwen-specialize-entries="context=128 chunk=16 logits-rows=4 kv-format=f16" --qwen-verify-entries -o /dev/null
 
-// CHECK: module {
+// CHECK: module attributes {qwen.max_context = 128 : i64} {
 module attributes {qwen.decoder = @decoder, qwen.head = @head} {
   qwen.parameter @embed : tensor<32x8xbf16> file 0 offset 0
   // CHECK: qwen.state @k : tensor<128x1x8xf16>

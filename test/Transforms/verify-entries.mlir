@@ -24,7 +24,7 @@ func.func @e(%t: tensor<1xi32> {qwen.binding = "tokens"})  {
 
 // -----
 
-// expected-error @+1 {{entry has role "decode", expected prefill, next_greedy, next_sample, decode_greedy, decode_sample or logits}}
+// expected-error @+1 {{entry has role "decode", expected other, prefill, next_greedy, next_sample, decode_greedy, decode_sample or logits}}
 func.func @e(%t: tensor<1xi32> {qwen.binding = "tokens"}) attributes {qwen.role = "decode", qwen.rows = 1 : i64} {
   return
 }
@@ -43,7 +43,7 @@ func.func private @e() attributes {qwen.role = "decode_greedy", qwen.rows = 1 : 
 
 // -----
 
-// expected-error @+1 {{argument 0 has no known 'qwen.binding', expected "tokens" or "hidden"}}
+// expected-error @+1 {{argument 0 has no known 'qwen.binding', expected tokens, hidden, positions, media_rows, media or tensor}}
 func.func @e(%t: tensor<1xi32> {qwen.binding = "ids"}) attributes {qwen.role = "decode_greedy", qwen.rows = 1 : i64} {
   return
 }

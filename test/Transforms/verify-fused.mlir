@@ -41,14 +41,6 @@ func.func @f(%x: tensor<1x8xf32>) {
 
 // -----
 
-func.func @f(%x: tensor<1x8xf32>) {
-  // expected-error @+1 {{is left for code generation, expected only fused operations, run qwen-fuse-rope-append first}}
-  %0 = qwen.slice %x at 4 : tensor<1x8xf32> -> tensor<1x4xf32>
-  return
-}
-
-// -----
-
 func.func @f() {
   // expected-error @+1 {{is left for code generation, expected only fused operations, run qwen-fuse-rope-append first}}
   %0 = qwen.position_ids : tensor<1xi32>
@@ -129,5 +121,13 @@ func.func @fine(%l: tensor<4x3xf32>, %x: tensor<4x2x6xf32>) {
   %o, %t = qwen.group_experts %e count 3 tile 2 : (tensor<4x2xi32>) -> (tensor<8xi32>, tensor<7x4xi32>)
   %y = qwen.weighted_sum %x, %v : (tensor<4x2x6xf32>, tensor<4x2xf32>) -> tensor<4x6xf32>
   qwen.expose %e "experts" : tensor<4x2xi32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<9x5x8xf32>, %t: tensor<5x3xi32>, %w: tensor<6x8x3x3xbf16>, %b: tensor<6xbf16>) {
+  // expected-error @+1 {{is left for code generation, expected only fused operations, run qwen-lower-tap-convs first}}
+  %0 = qwen.tap_conv %x taps %t, %w, %b : (tensor<9x5x8xf32>, tensor<5x3xi32>, tensor<6x8x3x3xbf16>, tensor<6xbf16>) -> tensor<5x3x6xf32>
   return
 }

@@ -147,9 +147,42 @@ module attributes {qwen.decoder = @decoder, qwen.head = @head} {
     %l = qwen.linear %h, %e : (tensor<?x8xf32, #qwen.rows<S>>, tensor<32x8xbf16>) -> tensor<?x32xf32, #qwen.rows<S>>
     return %l : tensor<?x32xf32, #qwen.rows<S>>
   }
-  // expected-error @+1 {{function is neither decoder nor head, expected only these two, remove it}}
-  func.func @other() {
+  // expected-error @+1 {{argument 0 has type 'tensor<?x8xf32>', expected a tensor with a static shape or counted rows}}
+  func.func @other(%x: tensor<?x8xf32> {qwen.name = "x"}) {
     return
+  }
+}
+
+// -----
+
+module {
+  // expected-error @+1 {{argument 0 has no 'qwen.name', expected a name for callers}}
+  func.func @other(%x: tensor<4x8xf32>) {
+    return
+  }
+}
+
+// -----
+
+module {
+  // expected-error @+1 {{result 0 has no 'qwen.name', expected a name for callers}}
+  func.func @other(%x: tensor<4x8xf32> {qwen.name = "x"}) -> tensor<4x8xf32> {
+    return %x : tensor<4x8xf32>
+  }
+}
+
+// -----
+
+module attributes {qwen.decoder = @decoder, qwen.head = @head} {
+  qwen.parameter @embed : tensor<32x8xbf16> file 0 offset 0
+  // expected-error @+1 {{argument 1 has no known 'qwen.binding', expected "positions", "media_rows" or "media" on counted rows with a 'qwen.name'}}
+  func.func @decoder(%ids: tensor<?xi32, #qwen.rows<S>>, %p: tensor<?x3xf32, #qwen.rows<S>> {qwen.name = "positions"}) -> tensor<?x8xf32, #qwen.rows<S>> {
+    %t = qwen.weight @embed : tensor<32x8xbf16>
+    %e = qwen.embedding %ids, %t : (tensor<?xi32, #qwen.rows<S>>, tensor<32x8xbf16>) -> tensor<?x8xf32, #qwen.rows<S>>
+    return %e : tensor<?x8xf32, #qwen.rows<S>>
+  }
+  func.func @head(%h: tensor<?x8xf32, #qwen.rows<S>>) -> tensor<?x8xf32, #qwen.rows<S>> {
+    return %h : tensor<?x8xf32, #qwen.rows<S>>
   }
 }
 

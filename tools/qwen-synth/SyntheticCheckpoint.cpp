@@ -3,6 +3,7 @@
 
 #include "models/Checkpoint/File.h"
 #include "models/Checkpoint/SafetensorsWriter.h"
+#include "models/Qwen3/AudioEncoder.h"
 #include "models/Qwen3/Exporter.h"
 #include "tools/qwen-synth/SyntheticWeights.h"
 
@@ -81,6 +82,44 @@ json omniThinkerConfig() {
           {"thinker_config", {{"model_type", "qwen3_omni_moe_thinker"}, {"text_config", std::move(text)}}}};
 }
 
+/// The encoder of sound of Qwen3-Omni-30B-A3B as published, without the other components.
+json omniAudioConfig() {
+  json audio = {{"activation_function", "gelu"},
+                {"d_model", 1280},
+                {"downsample_hidden_size", 480},
+                {"encoder_attention_heads", 20},
+                {"encoder_ffn_dim", 5120},
+                {"encoder_layers", 32},
+                {"max_source_positions", 1500},
+                {"model_type", "qwen3_omni_moe_audio_encoder"},
+                {"n_window", 50},
+                {"n_window_infer", 800},
+                {"num_mel_bins", 128},
+                {"output_dim", 2048},
+                {"scale_embedding", false}};
+  return {{"architectures", {"Qwen3OmniMoeForConditionalGeneration"}},
+          {"model_type", "qwen3_omni_moe"},
+          {"enable_audio_output", false},
+          {"thinker_config", {{"model_type", "qwen3_omni_moe_thinker"}, {"audio_config", std::move(audio)}}}};
+}
+
+/// The tensors of all components that \p config describes and this program knows.
+std::vector<TensorSpec> tensorsOf(const json &config, std::vector<std::string> &problems) {
+  const json *thinker = member(config, "thinker_config");
+  bool hasAudio = thinker && member(*thinker, "audio_config");
+  bool hasText = !hasAudio || member(*thinker, "text_config");
+  DecoderConfig text = hasText ? readTextConfig(config, problems) : DecoderConfig();
+  AudioConfig audio = hasAudio ? readAudioConfig(config, problems) : AudioConfig();
+  if (!problems.empty())
+    return {};
+  std::vector<TensorSpec> specs;
+  if (hasText)
+    specs = decoderTensors(text);
+  if (hasAudio)
+    std::ranges::move(audioTensors(audio), std::back_inserter(specs));
+  return specs;
+}
+
 /// A tensor, where its data goes, and what fills it.
 struct Placement {
   TensorSpec source; ///< of a redundant head the embedding, so that both are equal
@@ -95,8 +134,7 @@ struct Shard {
 };
 
 /// Tensors in the order of their names, as the reference library writes them, cut into shards.
-std::vector<Shard> planShards(const DecoderConfig &config, const SynthesisOptions &options) {
-  std::vector<TensorSpec> specs = decoderTensors(config);
+std::vector<Shard> planShards(std::vector<TensorSpec> specs, const SynthesisOptions &options) {
   const TensorSpec embedding = specs.front();
   std::sort(specs.begin(), specs.end(), [](const TensorSpec &a, const TensorSpec &b) { return a.name < b.name; });
   std::vector<Shard> shards(1);
@@ -224,14 +262,22 @@ Result<SynthesisOptions> qwenc::presetOptions(std::string_view name) {
     options.maxShardBytes = uint64_t(5) << 30;
     return options;
   }
+  if (name == "qwen3-omni-audio") {
+    options.config = omniAudioConfig();
+    return options;
+  }
   return Status(StatusCode::InvalidUsage,
                 "preset " + inQuotes(name) + ", expected one of [" + presetNames() + "], correct --preset");
 }
 
-std::string qwenc::presetNames() { return "qwen3-0.6b qwen3-omni-thinker"; }
+std::string qwenc::presetNames() { return "qwen3-0.6b qwen3-omni-thinker qwen3-omni-audio"; }
 
 void qwenc::setLayerCount(json &config, uint64_t layers) {
   json *text = &config;
+  if (const json *thinker = member(config, "thinker_config"); thinker && member(*thinker, "audio_config"))
+    config["thinker_config"]["audio_config"]["encoder_layers"] = layers;
+  if (const json *thinker = member(config, "thinker_config"); thinker && !member(*thinker, "text_config"))
+    return;
   for (const char *key : {"thinker_config", "text_config"})
     if (auto inner = text->find(key); inner != text->end() && inner->is_object())
       text = &*inner;
@@ -242,7 +288,7 @@ void qwenc::setLayerCount(json &config, uint64_t layers) {
 Status qwenc::writeSyntheticCheckpoint(const std::string &folder, const SynthesisOptions &options) {
   QWENRT_RETURN_IF_ERROR(checkArchitecture(options.config));
   std::vector<std::string> problems;
-  DecoderConfig config = readTextConfig(options.config, problems);
+  std::vector<TensorSpec> specs = tensorsOf(options.config, problems);
   QWENRT_RETURN_IF_ERROR(reportProblems("the configuration", problems));
 
   std::error_code error;
@@ -253,7 +299,7 @@ Status qwenc::writeSyntheticCheckpoint(const std::string &folder, const Synthesi
   // A checkpoint of the other form, left from an earlier run, would be found first or lie about.
   for (const char *name : {"model.safetensors", "model.safetensors.index.json"})
     std::filesystem::remove(std::filesystem::path(folder) / name, error);
-  std::vector<Shard> shards = planShards(config, options);
+  std::vector<Shard> shards = planShards(std::move(specs), options);
   for (const Shard &shard : shards)
     QWENRT_RETURN_IF_ERROR(writeShard(folder, shard, options));
   if (options.maxShardBytes)

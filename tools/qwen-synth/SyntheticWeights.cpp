@@ -27,15 +27,18 @@ struct Distribution {
 
 /// Activations stay near one: norms near one, linear rows of unit length, logits of a tied head a few units wide.
 Distribution distributionOf(const TensorSpec &spec) {
-  double width = static_cast<double>(spec.shape.back());
+  // What one element of a result adds up: filters have several dimensions.
+  double width = 1;
+  for (size_t i = spec.shape.size() > 1 ? 1 : 0; i < spec.shape.size(); ++i)
+    width *= static_cast<double>(spec.shape[i]);
   switch (spec.role) {
   case TensorRole::Embedding:
     return {0.0, 4.0 / std::sqrt(width)};
   case TensorRole::UntiedEmbedding:
     return {0.0, 1.0};
   case TensorRole::AttentionOutput:
-    // Attention over many tokens with random keys adds their mean, nearly the same to each. Were it large, all tokens of a
-    // mixture would look alike after some layers and choose the same experts.
+    // Attention over many tokens with random keys adds their mean, nearly the same to each. Were it large, all tokens
+    // of a mixture would look alike after some layers and choose the same experts.
     return {0.0, 0.25 / std::sqrt(width)};
   case TensorRole::Norm:
     return {1.0, 0.05};

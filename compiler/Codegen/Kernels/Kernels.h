@@ -113,8 +113,15 @@ struct Route {
   bool normalize = false; ///< the chosen probabilities are divided by their sum
 };
 
+/// The input is [rows, bins, channels], of which a row of the product takes patches (qwen.tap_patches).
+struct TapInput {
+  uint32_t rows = 0, bins = 0, channels = 0;
+  uint32_t places() const { return (bins - 1) / 2 + 1; } ///< rows of the product for each row of taps
+  uint64_t elements() const { return uint64_t(rows) * bins * channels; }
+};
+
 /// result[r, n] = epilogue(acc_0, ..., extra_0[r, n], ...), acc_i = sum_k prologue(x)[r, k] * W_i[n, k].
-/// Operands: x, (norm,) (state,) (logits, or experts, (route weights,) (order, tiles,)) W_0..,
+/// Operands: x, (taps,) (norm,) (state,) (logits, or experts, (route weights,) (order, tiles,)) W_0..,
 /// extras.., y, (with logits: route weights, experts).
 struct Linear {
   RowBound rows;
@@ -133,6 +140,7 @@ struct Linear {
   mlir::Region *epilogue = nullptr;
   StateBlock state;
   std::optional<Experts> experts;
+  std::optional<TapInput> taps;
   /// One row: the experts are chosen here, from a router's logits, and left for products behind.
   std::optional<Route> route;
 
@@ -149,7 +157,7 @@ struct Linear {
 
 /// The operands of a Linear, declared in order.
 struct LinearOperands {
-  Buffer x, norm, state, y;
+  Buffer x, taps, norm, state, y;
   Buffer logits, experts, routeWeights, order, tiles;
   llvm::SmallVector<Buffer> weights, extras;
 };

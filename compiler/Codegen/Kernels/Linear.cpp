@@ -1,6 +1,6 @@
 //===- Linear.cpp - What the skeletons of matrix products share, and the f32 tile product ------------------------===//
 
-#include "compiler/Codegen/Kernels/Kernels.h"
+#include "compiler/Codegen/Kernels/Encoders.h"
 
 #include "dialects/plan/StateLayout.h"
 
@@ -11,6 +11,8 @@ namespace qwenc {
 using plan::Access;
 
 uint64_t Linear::inputBytes() const {
+  if (taps)
+    return taps->elements() * elemBytes(input);
   if (prologue == LinearPrologue::CombineSplits)
     return SplitShape{combineHeads, combineSplits, k / combineHeads}.bytes();
   return uint64_t(rows.max) * (experts && experts->ownInput ? experts->choices : 1) * k * elemBytes(input);
@@ -24,6 +26,9 @@ std::string Linear::suffix() const {
     name += "_rms_norm" + parameterTag({eps});
   if (prologue == LinearPrologue::CombineSplits)
     name += "_combine" + std::to_string(combineHeads) + "x" + std::to_string(combineSplits);
+  if (taps)
+    name +=
+        "_taps" + std::to_string(taps->rows) + "x" + std::to_string(taps->bins) + "x" + std::to_string(taps->channels);
   if (experts)
     name += "_experts" + std::to_string(experts->count) + (experts->sum ? "_sum" : "x") +
             std::to_string(experts->choices) + (experts->ownInput ? "" : "_shared");
@@ -44,6 +49,8 @@ LinearOperands declareOperands(KernelBuilder &k, const Linear &linear) {
   LinearOperands ops;
   uint64_t outputs = linear.resultRows() * linear.n;
   ops.x = k.operand("x", Access::Read, linear.inputBytes());
+  if (linear.taps)
+    ops.taps = k.operand("taps", Access::Read, uint64_t(linear.rows.max) / linear.taps->places() * 12);
   if (linear.prologue == LinearPrologue::RmsNorm)
     ops.norm = k.operand("norm", Access::Read, weightBytes(1, linear.k));
   if (linear.needsState())
@@ -206,6 +213,8 @@ public:
     k.ifThen(rows.isPresent(), [&] {
       Val stagedRow = t / shape.fours();
       xRow = rows.inputRow(k.min(rows.begin() + stagedRow, rows.end() - 1));
+      if (linear.taps)
+        patches.emplace(k, linear, ops, xRow);
       wRow = rows.weightRow(k.min(column0 + stagedRow, k.u32(linear.n - 1)));
       result = store(multiply());
     });
@@ -242,7 +251,8 @@ private:
   /// Four elements of x and of each weight; zeros behind the end of a row.
   Vals load(Val depth0) {
     Val depth = depth0 + (t % shape.fours()) * 4;
-    Vals values = loadFour(k, ops.x, linear.input, xRow, depth, linear.k);
+    Vals values =
+        patches ? patches->loadFour(depth, linear.input) : loadFour(k, ops.x, linear.input, xRow, depth, linear.k);
     // A row of weights may end inside padding: it is zero there.
     for (WeightReader &reader : readers)
       values.append(fourInside(k, depth, paddedWidth(linear.k), [&](Val safe) { return reader.loadFour(wRow, safe); }));
@@ -289,6 +299,7 @@ private:
   Shared tileX;
   SmallVector<Shared> tileW;
   Val t, column0, xRow, wRow;
+  std::optional<PatchRow> patches;
 };
 
 /// Small tiles where large ones would leave most of the machine idle.

@@ -7,7 +7,7 @@
 //
 //===------------------------------------------------------------------------------------------------------------===//
 
-#include "compiler/Codegen/Kernels/Kernels.h"
+#include "compiler/Codegen/Kernels/Encoders.h"
 #include "compiler/Codegen/MatrixTile.h"
 
 using namespace mlir;
@@ -59,6 +59,8 @@ private:
   void findSources() {
     forPieces(tile.rows, [&](Val row, Val, bool) {
       inputRows.push_back(rows->inputRow(k.min(rows->begin() + row, rows->end() - 1)));
+      if (linear.taps)
+        patches.emplace_back(k, linear, ops, inputRows.back());
     });
     forPieces(tile.columns, [&](Val row, Val, bool) {
       weightRows.push_back(rows->weightRow(k.min(column0 + row, k.u32(linear.n - 1))));
@@ -111,7 +113,10 @@ private:
     auto pieceAt = [&](Val piece) { return k.min(stage * tile.pieces() + piece, k.u32(rowPieces() - 1)); };
     size_t next = 0;
     forPieces(tile.rows, [&](Val, Val piece, bool) {
-      raw.push_back(k.loadRaw16(ops.x, inputRows[next++] * rowPieces() + pieceAt(piece)));
+      Val at = linear.taps ? patches[next].find(pieceAt(piece) * 8).index / 8
+                           : inputRows[next] * rowPieces() + pieceAt(piece);
+      raw.push_back(k.loadRaw16(ops.x, at));
+      ++next;
     });
     for (WeightReader &reader : readers) {
       next = 0;
@@ -127,11 +132,15 @@ private:
     // loaded.
     auto take = [&](uint32_t firstRow, uint32_t count, unsigned size,
                     llvm::function_ref<void(Val, Val, ArrayRef<Value>)> put) {
+      size_t next = 0;
       forPieces(count, [&](Val row, Val piece, bool isFull) {
         ArrayRef<Value> values = raw.take_front(size);
         raw = raw.drop_front(size);
+        const PatchRow *patch = linear.taps && firstRow == 0 ? &patches[next++] : nullptr;
         auto putHere = [&] {
           Val inside = hasEnd ? stage * tile.pieces() + piece < rowPieces() : Val();
+          if (patch)
+            inside = patch->find((stage * tile.pieces() + piece) * 8).isInside;
           put(row * tile.pitch() + piece + (buffer + firstRow * tile.pitch()), inside, values);
         };
         if (isFull)
@@ -244,6 +253,7 @@ private:
   const RowTile *rows = nullptr;
   Vals inputRows, weightRows; // of the pieces this invocation stages
   Vals resultRows;            // of the quads of each row of matrices
+  std::vector<PatchRow> patches;
 };
 
 MatrixProduct productOf(const Linear &linear) {
@@ -259,7 +269,7 @@ MatrixProduct productOf(const Linear &linear) {
 FailureOr<KernelPlan> matrixLinearKernel(const Linear &linear, const TargetProfile &target) {
   bool hasMatrices = (linear.input == Elem::BF16 && target.bf16CooperativeMatrix) ||
                      (linear.input == Elem::F16 && target.f16CooperativeMatrix);
-  if (!hasMatrices || linear.k % 8 != 0)
+  if (!hasMatrices || linear.k % 8 != 0 || (linear.taps && linear.taps->channels % 8 != 0))
     return failure();
   std::optional<MatrixTile> tile = chooseMatrixTile(productOf(linear), target);
   if (!tile)

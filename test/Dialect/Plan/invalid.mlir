@@ -320,6 +320,24 @@ plan.entry @e role prefill rows 1 {
 
 // -----
 
+// (C22)
+plan.storage @s output size 64
+plan.entry @e role prefill rows 1 {
+  // expected-error @+1 {{has factors [2], expected a positive one for each dimension}}
+  plan.tensor output "x" in @s at 0 f32 [4, 2] symbols ["", ""] factors [2]
+}
+
+// -----
+
+// (C22)
+plan.storage @s output size 64
+plan.entry @e role prefill rows 1 {
+  // expected-error @+1 {{has factors [2, 0], expected a positive one for each dimension}}
+  plan.tensor output "x" in @s at 0 f32 [4, 2] symbols ["", ""] factors [2, 0]
+}
+
+// -----
+
 // (C23)
 plan.storage @s output size 64
 plan.entry @e role prefill rows 1 {
@@ -337,6 +355,30 @@ plan.entry @e role prefill rows 1 {
   plan.symbol "S" cell rows max 8
   // expected-error @+1 {{has a dimension 'S' of 4, the symbol's maximum is 8}}
   plan.tensor output "x" in @s at 0 f32 [4] symbols ["S"]
+}
+
+// -----
+
+// (C23)
+plan.storage @s output size 64
+plan.storage @t state size 64
+plan.cell rows in @t at 8 count 1
+plan.entry @e role prefill rows 1 {
+  plan.symbol "S" cell rows max 4
+  // expected-error @+1 {{has a dimension 'S' of 4, the symbol's maximum is 4, times the factor 2}}
+  plan.tensor output "x" in @s at 0 f32 [4] symbols ["S"] factors [2]
+}
+
+// -----
+
+// (C23)
+plan.storage @s output size 64
+plan.storage @t state size 64
+plan.cell rows in @t at 8 count 1
+plan.entry @e role prefill rows 1 {
+  plan.symbol "S" cell rows max 4611686018427387905
+  // expected-error @+1 {{has a dimension 'S' of 4, the symbol's maximum is 4611686018427387905, times the factor 4}}
+  plan.tensor output "x" in @s at 0 f32 [4] symbols ["S"] factors [4]
 }
 
 // -----
@@ -361,6 +403,26 @@ plan.entry @e role prefill rows 1 {
 plan.entry @e role prefill rows 1 {
   // expected-error @+1 {{names cell 'rows', expected a plan.cell of that kind in the module}}
   plan.symbol "S" cell rows max 8
+}
+
+// -----
+
+// (C25)
+plan.storage @t state size 64
+plan.cell extents in @t at 16 count 8
+plan.entry @e role other rows 1 {
+  // expected-error @+1 {{is element 8 of cell 'extents', which has 8}}
+  plan.symbol "V" cell extents[8] max 8
+}
+
+// -----
+
+// (C25)
+plan.storage @t state size 64
+plan.cell extents in @t at 16 count 8
+plan.entry @e role other rows 1 {
+  // expected-error @+1 {{is element -1 of cell 'extents', which has 8}}
+  plan.symbol "V" cell extents[-1] max 8
 }
 
 // -----

@@ -32,6 +32,8 @@ plan.cell position in @state at 0 count 1
 plan.cell rows in @state at 8 count 1
 // CHECK: plan.cell tokens in @state at 64 count 16
 plan.cell tokens in @state at 64 count 16
+// CHECK: plan.cell extents in @state at 32 count 8
+plan.cell extents in @state at 32 count 8
 // CHECK: plan.cell sampled in @mailbox at 0 count 1024
 plan.cell sampled in @mailbox at 0 count 1024
 
@@ -64,4 +66,17 @@ plan.entry @prefill role prefill rows 64 {
   // CHECK: plan.dispatch @f32_norm {{.*}} reads 0 cost 2900
   plan.dispatch @f32_norm groups [1, 1, 1](%y, %w, %k, %x) label "" reads 0 cost 2900
       : !plan.range<768>, !plan.range<27776>, !plan.range<3072>, !plan.range<768>
+}
+
+// The patches of V tokens, four for each; media may be left out.
+// CHECK: plan.entry @encoder role other rows 6 {
+plan.entry @encoder role other rows 6 {
+  // CHECK: plan.symbol "V" cell extents[7] max 6
+  plan.symbol "V" cell extents[7] max 6
+  // CHECK: plan.tensor input "patches" in @hidden at 0 f32 [24, 8] symbols ["V", ""] factors [4, 1]
+  plan.tensor input "patches" in @hidden at 0 f32 [24, 8] symbols ["V", ""] factors [4, 1]
+  // CHECK: plan.tensor input "cells" in @hidden at 1024 i32 [24, 4] symbols ["V", ""] factors [4, 1] optional
+  plan.tensor input "cells" in @hidden at 1024 i32 [24, 4] symbols ["V", ""] factors [4, 1] optional
+  // CHECK: plan.tensor input "media" in @hidden at 2048 f32 [4, 8] symbols ["", ""] optional
+  plan.tensor input "media" in @hidden at 2048 f32 [4, 8] symbols ["", ""] optional
 }

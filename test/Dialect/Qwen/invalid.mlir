@@ -110,9 +110,18 @@ func.func @f(%x: tensor<4x8xf32>, %w: tensor<?x8xbf16>) {
 // -----
 
 // (C5)
-func.func @f(%ids: tensor<4x1xi32>, %t: tensor<32x8xbf16>) {
-  // expected-error @+1 {{ids has rank 2, expected 1}}
-  %0 = qwen.embedding %ids, %t : (tensor<4x1xi32>, tensor<32x8xbf16>) -> tensor<4x8xf32>
+func.func @f(%ids: tensor<4x1x1xi32>, %t: tensor<32x8xbf16>) {
+  // expected-error @+1 {{ids has rank 3, expected rows or rows and columns}}
+  %0 = qwen.embedding %ids, %t : (tensor<4x1x1xi32>, tensor<32x8xbf16>) -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// (C5)
+func.func @f(%ids: tensor<4x2xi32>, %t: tensor<32x8xbf16>) {
+  // expected-error @+1 {{dimension 1 of result is 3, expected 2}}
+  %0 = qwen.embedding %ids, %t : (tensor<4x2xi32>, tensor<32x8xbf16>) -> tensor<4x3x8xf32>
   return
 }
 
@@ -938,7 +947,7 @@ func.func @f() {
 qwen.parameter @a : tensor<6x8xbf16> file 0 offset 0
 qwen.parameter @b : tensor<6x4xbf16> file 0 offset 96
 func.func @f() {
-  // expected-error @+1 {{has type 'tensor<?x6x8xbf16>', expected a static shape of rank 2 or more}}
+  // expected-error @+1 {{has type 'tensor<?x6x8xbf16>', expected a static shape of rank 1 or more}}
   %0 = qwen.weight_stack [@a] : tensor<?x6x8xbf16>
   return
 }
@@ -949,8 +958,30 @@ func.func @f() {
 qwen.parameter @a : tensor<6x8xbf16> file 0 offset 0
 qwen.parameter @b : tensor<6x4xbf16> file 0 offset 96
 func.func @f() {
-  // expected-error @+1 {{has type 'tensor<1xbf16>', expected a static shape of rank 2 or more}}
+  // expected-error @+1 {{@a cannot lie at element 0, expected vectors of which all but the last have a multiple of 8 elements}}
   %0 = qwen.weight_stack [@a] : tensor<1xbf16>
+  return
+}
+
+// -----
+
+// (C25)
+qwen.parameter @a : tensor<12xbf16> file 0 offset 0
+qwen.parameter @b : tensor<8xbf16> file 0 offset 24
+func.func @f() {
+  // expected-error @+1 {{@b cannot lie at element 12, expected vectors of which all but the last have a multiple of 8 elements}}
+  %0 = qwen.weight_stack [@a, @b] : tensor<20xbf16>
+  return
+}
+
+// -----
+
+// (C25)
+qwen.parameter @a : tensor<12xbf16> file 0 offset 0
+qwen.parameter @b : tensor<8xbf16> file 0 offset 24
+func.func @f() {
+  // expected-error @+1 {{dimension 0 of the stack is 16, expected 20}}
+  %0 = qwen.weight_stack [@b, @a] : tensor<16xbf16>
   return
 }
 
@@ -1341,5 +1372,250 @@ func.func @f(%x: tensor<f32>) {
 func.func @f(%x: tensor<1xf32>) {
   // expected-error @+1 {{has an empty name, expected one for callers}}
   qwen.expose %x "" : tensor<1xf32>
+  return
+}
+
+// -----
+
+// (C8)
+func.func @f(%x: tensor<8x4xf32, #qwen.rows<V * 4>>) {
+  // expected-error @+1 {{expected the same extent of the symbol}}
+  %0 = qwen.reshape %x : tensor<8x4xf32, #qwen.rows<V * 4>> -> tensor<4x8xf32, #qwen.rows<V>>
+  return
+}
+
+// -----
+
+// (C8)
+func.func @f(%x: tensor<8x4xf32, #qwen.rows<V * 4>>) {
+  // expected-error @+1 {{turns 16 elements of a row into 8, expected the same number}}
+  %0 = qwen.reshape %x : tensor<8x4xf32, #qwen.rows<V * 4>> -> tensor<2x8xf32, #qwen.rows<V>>
+  return
+}
+
+// -----
+
+// (C21)
+// expected-error @+1 {{rows encoding has factor 4, expected a positive number that divides dimension 0}}
+func.func @f(%x: tensor<6x4xf32, #qwen.rows<V * 4>>) {
+  return
+}
+
+// -----
+
+// (C34)
+func.func @f(%x: tensor<4x2x8xf32>, %p: tensor<4x3xf32>) {
+  // expected-error @+1 {{has 2 sections of 4 pairs, expected three of 4 pairs together}}
+  %0 = qwen.mrope %x, %p theta 1.0e4 sections [2, 2] : (tensor<4x2x8xf32>, tensor<4x3xf32>) -> tensor<4x2x8xf32>
+  return
+}
+
+// -----
+
+// (C34)
+func.func @f(%x: tensor<4x2x8xf32>, %p: tensor<4x2xf32>) {
+  // expected-error @+1 {{dimension 1 of positions is 2, expected 3}}
+  %0 = qwen.mrope %x, %p theta 1.0e4 sections [2, 1, 1] : (tensor<4x2x8xf32>, tensor<4x2xf32>) -> tensor<4x2x8xf32>
+  return
+}
+
+// -----
+
+// (C34)
+func.func @f(%qkv: tensor<4x24xf32, #qwen.rows<S>>, %c: tensor<16x1x8xf32>) {
+  // expected-error @+1 {{has 3 sections of 3 pairs, expected three of 4 pairs together}}
+  %q:3 = qwen.rope_append %qkv norms() caches(%c, %c) {num_heads = 1, num_kv_heads = 1, head_dim = 8, theta = 1.0e4, sections = array<i64: 1, 1, 1>}
+      : (tensor<4x24xf32, #qwen.rows<S>>, tensor<16x1x8xf32>, tensor<16x1x8xf32>)
+        -> (tensor<4x1x8xf32, #qwen.rows<S>>, tensor<16x1x8xf32>, tensor<16x1x8xf32>)
+  return
+}
+
+// -----
+
+// (C35)
+func.func @f(%x: tensor<4x8xf32>, %r: tensor<2x6xf32>, %i: tensor<4xi32>) {
+  // expected-error @+1 {{dimension 1 of rows is 6, expected 8}}
+  %0 = qwen.replace_rows %x, %r at %i : (tensor<4x8xf32>, tensor<2x6xf32>, tensor<4xi32>) -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// (C35)
+func.func @f(%x: tensor<4x8xf32>, %r: tensor<2x8xf32>, %i: tensor<3xi32>) {
+  // expected-error @+1 {{dimension 0 of index is 3, expected 4}}
+  %0 = qwen.add_rows %x, %r at %i : (tensor<4x8xf32>, tensor<2x8xf32>, tensor<3xi32>) -> tensor<4x8xf32>
+  return
+}
+
+
+// -----
+
+// (C32)
+func.func @f(%x: tensor<4x8xf32>, %w: tensor<8xbf16>, %b: tensor<4xbf16>) {
+  // expected-error @+1 {{dimension 0 of bias is 4, expected 8}}
+  %0 = qwen.layer_norm %x, %w, %b eps 1.0e-5 : (tensor<4x8xf32>, tensor<8xbf16>, tensor<4xbf16>) -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// (C32)
+func.func @f(%x: tensor<4x8xf32>, %w: tensor<4xbf16>, %b: tensor<8xbf16>) {
+  // expected-error @+1 {{dimension 0 of weight is 4, expected 8}}
+  %0 = qwen.layer_norm %x, %w, %b eps 1.0e-5 : (tensor<4x8xf32>, tensor<4xbf16>, tensor<8xbf16>) -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// (C32)
+func.func @f(%x: tensor<4x8xf32>, %w: tensor<8xbf16>) {
+  // expected-error @+1 {{eps is -1.000000e+00, expected a finite number of at least 0}}
+  %0 = qwen.layer_norm %x, %w, %w eps -1.0 : (tensor<4x8xf32>, tensor<8xbf16>, tensor<8xbf16>) -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// (C36)
+func.func @f(%x: tensor<9x5x2xf32>, %t: tensor<5x3xi32>, %w: tensor<6x2x3x3xbf16>, %b: tensor<6xbf16>) {
+  // expected-error @+1 {{dimension 1 of result is 2, expected 3}}
+  %0 = qwen.tap_conv %x taps %t, %w, %b : (tensor<9x5x2xf32>, tensor<5x3xi32>, tensor<6x2x3x3xbf16>, tensor<6xbf16>) -> tensor<5x2x6xf32>
+  return
+}
+
+// -----
+
+// (C36)
+func.func @f(%x: tensor<9x5x2xf32>, %t: tensor<5x3xi32>, %w: tensor<6x2x3x3xbf16>, %b: tensor<6xbf16>) {
+  // expected-error @+1 {{dimension 0 of result is 9, expected 5}}
+  %0 = qwen.tap_conv %x taps %t, %w, %b : (tensor<9x5x2xf32>, tensor<5x3xi32>, tensor<6x2x3x3xbf16>, tensor<6xbf16>) -> tensor<9x3x6xf32>
+  return
+}
+
+// -----
+
+// (C36)
+func.func @f(%x: tensor<9x5x2xf32>, %t: tensor<5x2xi32>, %w: tensor<6x2x3x3xbf16>, %b: tensor<6xbf16>) {
+  // expected-error @+1 {{dimension 1 of taps is 2, expected 3}}
+  %0 = qwen.tap_conv %x taps %t, %w, %b : (tensor<9x5x2xf32>, tensor<5x2xi32>, tensor<6x2x3x3xbf16>, tensor<6xbf16>) -> tensor<5x3x6xf32>
+  return
+}
+
+// -----
+
+// (C36)
+func.func @f(%x: tensor<9x5x2xf32>, %t: tensor<5x3xi32>, %w: tensor<6x4x3x3xbf16>, %b: tensor<6xbf16>) {
+  // expected-error @+1 {{dimension 1 of weight is 4, expected 2}}
+  %0 = qwen.tap_conv %x taps %t, %w, %b : (tensor<9x5x2xf32>, tensor<5x3xi32>, tensor<6x4x3x3xbf16>, tensor<6xbf16>) -> tensor<5x3x6xf32>
+  return
+}
+
+// -----
+
+// (C36)
+func.func @f(%x: tensor<9x5x2xf32>, %t: tensor<5x3xi32>, %w: tensor<6x2x3x5xbf16>, %b: tensor<6xbf16>) {
+  // expected-error @+1 {{dimension 3 of weight is 5, expected 3}}
+  %0 = qwen.tap_conv %x taps %t, %w, %b : (tensor<9x5x2xf32>, tensor<5x3xi32>, tensor<6x2x3x5xbf16>, tensor<6xbf16>) -> tensor<5x3x6xf32>
+  return
+}
+
+// -----
+
+// (C36)
+func.func @f(%x: tensor<9x5x2xf32>, %t: tensor<5x3xi32>, %w: tensor<6x2x3x3xbf16>, %b: tensor<5xbf16>) {
+  // expected-error @+1 {{dimension 0 of bias is 5, expected 6}}
+  %0 = qwen.tap_conv %x taps %t, %w, %b : (tensor<9x5x2xf32>, tensor<5x3xi32>, tensor<6x2x3x3xbf16>, tensor<5xbf16>) -> tensor<5x3x6xf32>
+  return
+}
+
+// -----
+
+// (C36)
+func.func @f(%x: tensor<9x?x2xf32>, %t: tensor<5x3xi32>, %w: tensor<6x2x3x3xbf16>, %b: tensor<6xbf16>) {
+  // expected-error @+1 {{input has type 'tensor<9x?x2xf32>', expected static dimensions behind the rows}}
+  %0 = qwen.tap_conv %x taps %t, %w, %b : (tensor<9x?x2xf32>, tensor<5x3xi32>, tensor<6x2x3x3xbf16>, tensor<6xbf16>) -> tensor<5x3x6xf32>
+  return
+}
+
+// -----
+
+// (C36)
+func.func @f(%x: tensor<9x5x2xf32>, %t: tensor<5x3xi32, #qwen.rows<A>>) {
+  // expected-error @+1 {{result has type 'tensor<15x18xf32>', expected 3 rows for each of 'tensor<5x3xi32, #qwen.rows<A>>'}}
+  %0 = qwen.tap_patches %x taps %t : (tensor<9x5x2xf32>, tensor<5x3xi32, #qwen.rows<A>>) -> tensor<15x18xf32>
+  return
+}
+
+// -----
+
+// (C36)
+func.func @f(%x: tensor<9x5x2xf32>, %t: tensor<5x3xi32, #qwen.rows<A>>) {
+  // expected-error @+1 {{result has type 'tensor<15x18xf32, #qwen.rows<A * 5>>', expected 3 rows for each of 'tensor<5x3xi32, #qwen.rows<A>>'}}
+  %0 = qwen.tap_patches %x taps %t : (tensor<9x5x2xf32>, tensor<5x3xi32, #qwen.rows<A>>) -> tensor<15x18xf32, #qwen.rows<A * 5>>
+  return
+}
+
+// -----
+
+// (C36)
+func.func @f(%x: tensor<9x5x2xf32>, %t: tensor<5x3xi32, #qwen.rows<A>>) {
+  // expected-error @+1 {{dimension 1 of result is 9, expected 18}}
+  %0 = qwen.tap_patches %x taps %t : (tensor<9x5x2xf32>, tensor<5x3xi32, #qwen.rows<A>>) -> tensor<15x9xf32, #qwen.rows<A * 3>>
+  return
+}
+
+// -----
+
+// (C36)
+func.func @f(%x: tensor<?x5x2xf32>, %t: tensor<?x3xi32>) {
+  // expected-error @+1 {{takes 'tensor<?x5x2xf32>' at 'tensor<?x3xi32>', expected static dimensions}}
+  %0 = qwen.tap_patches %x taps %t : (tensor<?x5x2xf32>, tensor<?x3xi32>) -> tensor<?x18xf32>
+  return
+}
+
+// -----
+
+// (C37)
+func.func @f(%p: tensor<4xi32>) {
+  // expected-error @+1 {{result has type 'tensor<4x5xf32>', expected an even number of at least 4 columns}}
+  %0 = qwen.sinusoid %p theta 1.0e4 : (tensor<4xi32>) -> tensor<4x5xf32>
+  return
+}
+
+// -----
+
+// (C37)
+func.func @f(%p: tensor<4xi32>) {
+  // expected-error @+1 {{result has type 'tensor<4x2xf32>', expected an even number of at least 4 columns}}
+  %0 = qwen.sinusoid %p theta 1.0e4 : (tensor<4xi32>) -> tensor<4x2xf32>
+  return
+}
+
+// -----
+
+// (C37)
+func.func @f(%p: tensor<4xi32>) {
+  // expected-error @+1 {{theta is 0.000000e+00, expected a positive finite number}}
+  %0 = qwen.sinusoid %p theta 0.0 : (tensor<4xi32>) -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// (C38)
+func.func @f(%x: tensor<4x2x3xf32>) {
+  // expected-error @+1 {{dimension 1 of result is 2, expected 3}}
+  %0 = qwen.swap_axes %x : tensor<4x2x3xf32> -> tensor<4x2x3xf32>
+  return
+}
+
+// -----
+
+// (C38)
+func.func @f(%x: tensor<4x2x3xf32>) {
+  // expected-error @+1 {{result has rank 2, expected 3}}
+  %0 = qwen.swap_axes %x : tensor<4x2x3xf32> -> tensor<4x6xf32>
   return
 }

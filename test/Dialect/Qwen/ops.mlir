@@ -166,3 +166,46 @@ func.func @fused_mixture(%x: tensor<1x8xf32>, %rows: tensor<4x8xf32, #qwen.rows<
   } : (tensor<4x8xf32, #qwen.rows<S>>, tensor<4x2xi32, #qwen.rows<S>>, tensor<4x6x8xbf16>, tensor<8xi32>, tensor<8x4xi32>) -> tensor<4x2x6xf32, #qwen.rows<S>>
   return
 }
+
+// CHECK-LABEL: @media_prompt
+func.func @media_prompt(%x: tensor<?x8xf32, #qwen.rows<S>>, %rows: tensor<?x8xf32, #qwen.rows<M>>, %index: tensor<?xi32, #qwen.rows<S>>,
+                        %heads: tensor<?x2x8xf32, #qwen.rows<S>>, %positions: tensor<?x3xf32, #qwen.rows<S>>, %patches: tensor<?x8xf32, #qwen.rows<V * 4>>) {
+  // CHECK: qwen.replace_rows %{{.*}}, %{{.*}} at %{{.*}} : (tensor<?x8xf32, #qwen.rows<S>>, tensor<?x8xf32, #qwen.rows<M>>, tensor<?xi32, #qwen.rows<S>>)
+  %0 = qwen.replace_rows %x, %rows at %index
+      : (tensor<?x8xf32, #qwen.rows<S>>, tensor<?x8xf32, #qwen.rows<M>>, tensor<?xi32, #qwen.rows<S>>) -> tensor<?x8xf32, #qwen.rows<S>>
+  // CHECK: qwen.add_rows
+  %1 = qwen.add_rows %0, %rows at %index
+      : (tensor<?x8xf32, #qwen.rows<S>>, tensor<?x8xf32, #qwen.rows<M>>, tensor<?xi32, #qwen.rows<S>>) -> tensor<?x8xf32, #qwen.rows<S>>
+  // CHECK: qwen.mrope %{{.*}}, %{{.*}} theta 1.000000e+04 sections [2, 1, 1]
+  %2 = qwen.mrope %heads, %positions theta 1.0e4 sections [2, 1, 1]
+      : (tensor<?x2x8xf32, #qwen.rows<S>>, tensor<?x3xf32, #qwen.rows<S>>) -> tensor<?x2x8xf32, #qwen.rows<S>>
+  // CHECK: qwen.reshape %{{.*}} : tensor<?x8xf32, #qwen.rows<V * 4>> -> tensor<?x32xf32, #qwen.rows<V>>
+  %3 = qwen.reshape %patches : tensor<?x8xf32, #qwen.rows<V * 4>> -> tensor<?x32xf32, #qwen.rows<V>>
+  return
+}
+
+
+qwen.parameter @bias.0 : tensor<16xbf16> file 0 offset 4000
+qwen.parameter @bias.1 : tensor<4xbf16> file 0 offset 4032
+
+// CHECK-LABEL: @encoder_of_sound
+func.func @encoder_of_sound(%x: tensor<9x5x8xf32, #qwen.rows<A0>>, %t: tensor<5x3xi32, #qwen.rows<A>>, %p: tensor<5xi32, #qwen.rows<A>>,
+                            %w: tensor<6x8x3x3xbf16>, %b: tensor<6xbf16>) {
+  // CHECK: %[[C:.*]] = qwen.tap_conv %{{.*}} taps %{{.*}}, %{{.*}}, %{{.*}} : (tensor<9x5x8xf32, #qwen.rows<A0>>, tensor<5x3xi32, #qwen.rows<A>>, tensor<6x8x3x3xbf16>, tensor<6xbf16>) -> tensor<5x3x6xf32, #qwen.rows<A>>
+  %c = qwen.tap_conv %x taps %t, %w, %b : (tensor<9x5x8xf32, #qwen.rows<A0>>, tensor<5x3xi32, #qwen.rows<A>>, tensor<6x8x3x3xbf16>, tensor<6xbf16>) -> tensor<5x3x6xf32, #qwen.rows<A>>
+  // CHECK: %[[G:.*]] = qwen.gelu %[[C]] : tensor<5x3x6xf32, #qwen.rows<A>>
+  %g = qwen.gelu %c : tensor<5x3x6xf32, #qwen.rows<A>>
+  // CHECK: qwen.gelu tanh %[[C]] : tensor<5x3x6xf32, #qwen.rows<A>>
+  %h = qwen.gelu tanh %c : tensor<5x3x6xf32, #qwen.rows<A>>
+  // CHECK: qwen.swap_axes %[[G]] : tensor<5x3x6xf32, #qwen.rows<A>> -> tensor<5x6x3xf32, #qwen.rows<A>>
+  %s = qwen.swap_axes %g : tensor<5x3x6xf32, #qwen.rows<A>> -> tensor<5x6x3xf32, #qwen.rows<A>>
+  // CHECK: %[[S:.*]] = qwen.sinusoid %{{.*}} theta 1.000000e+04 : (tensor<5xi32, #qwen.rows<A>>) -> tensor<5x6xf32, #qwen.rows<A>>
+  %y = qwen.sinusoid %p theta 1.0e4 : (tensor<5xi32, #qwen.rows<A>>) -> tensor<5x6xf32, #qwen.rows<A>>
+  // CHECK: qwen.layer_norm %[[S]], %{{.*}}, %{{.*}} eps 1.000000e-05 : (tensor<5x6xf32, #qwen.rows<A>>, tensor<6xbf16>, tensor<6xbf16>) -> tensor<5x6xf32, #qwen.rows<A>>
+  %n = qwen.layer_norm %y, %b, %b eps 1.0e-5 : (tensor<5x6xf32, #qwen.rows<A>>, tensor<6xbf16>, tensor<6xbf16>) -> tensor<5x6xf32, #qwen.rows<A>>
+  // CHECK: qwen.tap_patches %{{.*}} taps %{{.*}} : (tensor<9x5x8xf32, #qwen.rows<A0>>, tensor<5x3xi32, #qwen.rows<A>>) -> tensor<15x72xf32, #qwen.rows<A * 3>>
+  %q = qwen.tap_patches %x taps %t : (tensor<9x5x8xf32, #qwen.rows<A0>>, tensor<5x3xi32, #qwen.rows<A>>) -> tensor<15x72xf32, #qwen.rows<A * 3>>
+  // CHECK: qwen.weight_stack [@bias.0, @bias.1] : tensor<20xbf16>
+  %v = qwen.weight_stack [@bias.0, @bias.1] : tensor<20xbf16>
+  return
+}

@@ -1,0 +1,43 @@
+// Attention within stretches of rows: heads of their own and heads cut out of a merged row.
+
+// RUN: qwen-opt %s --convert-qwen-to-plan=target=lavapipe | FileCheck %s
+
+module attributes {qwen.max_context = 96 : i64} {
+  qwen.parameter @qkv : tensor<432x144xbf16> file 0 offset 1000
+
+  // The kernel finds the heads in the merged row; a workgroup takes 32 rows of one head.
+  // CHECK-LABEL: plan.entry @merged
+  // CHECK: plan.dispatch @gemm_n432_k144
+  // CHECK: plan.dispatch @segment_attention_h2d72_r80{{.*}}x4_p432c0_p432c144_p432c288_{{.*}} groups [3, 2, 1]
+  func.func @merged(%x: tensor<80x144xf32, #qwen.rows<V * 4>> {qwen.binding = "tensor", qwen.name = "x"},
+                    %segments: tensor<80x2xi32, #qwen.rows<V * 4>> {qwen.binding = "tensor", qwen.name = "segments"})
+      -> (tensor<80x144xf32, #qwen.rows<V * 4>> {qwen.name = "y"}) attributes {qwen.role = "other", qwen.rows = 80 : i64} {
+    %w = qwen.weight @qkv : tensor<432x144xbf16>
+    %qkv = qwen.fused_linear none concat %x weights(%w) {
+    ^bb0(%a: f32):
+      qwen.yield %a : f32
+    } : (tensor<80x144xf32, #qwen.rows<V * 4>>, tensor<432x144xbf16>) -> tensor<80x432xf32, #qwen.rows<V * 4>>
+    %q = qwen.slice %qkv at 0 : tensor<80x432xf32, #qwen.rows<V * 4>> -> tensor<80x144xf32, #qwen.rows<V * 4>>
+    %k = qwen.slice %qkv at 144 : tensor<80x432xf32, #qwen.rows<V * 4>> -> tensor<80x144xf32, #qwen.rows<V * 4>>
+    %v = qwen.slice %qkv at 288 : tensor<80x432xf32, #qwen.rows<V * 4>> -> tensor<80x144xf32, #qwen.rows<V * 4>>
+    %qh = qwen.reshape %q : tensor<80x144xf32, #qwen.rows<V * 4>> -> tensor<80x2x72xf32, #qwen.rows<V * 4>>
+    %kh = qwen.reshape %k : tensor<80x144xf32, #qwen.rows<V * 4>> -> tensor<80x2x72xf32, #qwen.rows<V * 4>>
+    %vh = qwen.reshape %v : tensor<80x144xf32, #qwen.rows<V * 4>> -> tensor<80x2x72xf32, #qwen.rows<V * 4>>
+    %a = qwen.segment_attention %qh, %kh, %vh segments %segments scale 0.125
+        : (tensor<80x2x72xf32, #qwen.rows<V * 4>>, tensor<80x2x72xf32, #qwen.rows<V * 4>>, tensor<80x2x72xf32, #qwen.rows<V * 4>>,
+           tensor<80x2xi32, #qwen.rows<V * 4>>) -> tensor<80x2x72xf32, #qwen.rows<V * 4>>
+    %y = qwen.reshape %a : tensor<80x2x72xf32, #qwen.rows<V * 4>> -> tensor<80x144xf32, #qwen.rows<V * 4>>
+    return %y : tensor<80x144xf32, #qwen.rows<V * 4>>
+  }
+
+  // Exactly 40 rows: no cell counts them.
+  // CHECK-LABEL: plan.entry @fixed
+  // CHECK: plan.dispatch @segment_attention_h3d32_{{.*}} groups [2, 3, 1]
+  func.func @fixed(%x: tensor<40x3x32xf32> {qwen.binding = "tensor", qwen.name = "x"},
+                   %segments: tensor<40x2xi32> {qwen.binding = "tensor", qwen.name = "segments"})
+      -> (tensor<40x3x32xf32> {qwen.name = "y"}) attributes {qwen.role = "other", qwen.rows = 40 : i64} {
+    %a = qwen.segment_attention %x, %x, %x segments %segments scale 0.5
+        : (tensor<40x3x32xf32>, tensor<40x3x32xf32>, tensor<40x3x32xf32>, tensor<40x2xi32>) -> tensor<40x3x32xf32>
+    return %a : tensor<40x3x32xf32>
+  }
+}
