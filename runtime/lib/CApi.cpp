@@ -2,7 +2,7 @@
 #include "qwenrt/qwenrt.h"
 
 #include "Text.h"
-#include "qwenrt/Session.h"
+#include "runtime/frontend/media/MediaTurn.h"
 
 #include <cstdio>
 #include <cstring>
@@ -17,7 +17,10 @@ struct qwenrt_device {
   std::shared_ptr<Device> device;
 };
 struct qwenrt_session {
+  std::shared_ptr<const Plan> plan;
   std::unique_ptr<Session> session;
+  MediaSettings mediaSettings;
+  std::optional<MediaTurn> turn; ///< once a medium was attached, or a prompt came to a plan that takes some
 };
 
 namespace {
@@ -98,6 +101,50 @@ GenerateOptions generateOptions(const qwenrt_generate_options &options) {
   return result;
 }
 
+/// The media of the next prompt.
+Status openTurn(qwenrt_session &session) {
+  if (session.turn)
+    return Status::ok();
+  const fb::Tokenizer *source = session.plan->root().tokenizer();
+  if (!source)
+    return {StatusCode::Unsupported,
+            "plan has no tokenizer, expected one that knows the placeholders of media, compile "
+            "the plan again from a checkpoint that has it"};
+  QWENRT_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::fromPlan(*source));
+  QWENRT_ASSIGN_OR_RETURN(session.turn, MediaTurn::open(session.plan, tokenizer, session.mediaSettings));
+  return Status::ok();
+}
+
+Status append(qwenrt_session &session, std::span<const int32_t> tokens) {
+  const fb::Plan &plan = session.plan->root();
+  if (plan.media() && plan.tokenizer())
+    QWENRT_RETURN_IF_ERROR(openTurn(session));
+  if (!session.turn || (session.turn->empty() && !session.turn->hasPlaceholders(tokens)))
+    return session.session->append(tokens);
+  const Session &history = *session.session;
+  const uint32_t room = history.maxContext() - std::min(history.maxContext(), history.length());
+  QWENRT_ASSIGN_OR_RETURN(EncoderPrompt prompt, session.turn->prepare(tokens, history.nextPosition(), room));
+  return appendPrompt(*session.session, prompt).status();
+}
+
+Status setMediaOptions(qwenrt_session &session, const qwenrt_media_options &options) {
+  if (session.turn && !session.turn->empty())
+    return {StatusCode::InvalidUsage,
+            "media are attached already, expected their options before them, append their prompt first"};
+  MediaSettings settings;
+  if (options.fps != 0)
+    settings.fps = options.fps;
+  if (options.min_pixels)
+    settings.minPixels = options.min_pixels;
+  if (options.max_pixels)
+    settings.maxPixels = options.max_pixels;
+  settings.audioInVideo = options.use_audio_in_video != 0;
+  QWENRT_RETURN_IF_ERROR(mediaReaderOptions(*session.plan, settings).status());
+  session.mediaSettings = settings;
+  session.turn.reset();
+  return Status::ok();
+}
+
 } // namespace
 
 const char *qwenrt_version(void) { return QWENRT_VERSION; }
@@ -144,7 +191,7 @@ qwenrt_code qwenrt_session_create(const qwenrt_plan *plan, const qwenrt_device *
   return guarded(error, [&]() -> Status {
     QWENRT_RETURN_IF_ERROR(require(plan && device && session, "plan, device or session"));
     QWENRT_ASSIGN_OR_RETURN(std::unique_ptr<Session> created, Session::create(plan->plan, device->device));
-    *session = new qwenrt_session{std::move(created)};
+    *session = new qwenrt_session{plan->plan, std::move(created), {}, std::nullopt};
     return Status::ok();
   });
 }
@@ -185,10 +232,31 @@ qwenrt_code qwenrt_session_reset(qwenrt_session *session, qwenrt_error *error) {
   });
 }
 
+qwenrt_code qwenrt_session_set_media_options(qwenrt_session *session, const qwenrt_media_options *options,
+                                             qwenrt_error *error) {
+  return guarded(error, [&]() -> Status {
+    QWENRT_RETURN_IF_ERROR(require(session, "session"));
+    return setMediaOptions(*session, options ? *options : qwenrt_media_options());
+  });
+}
+
+qwenrt_code qwenrt_session_attach(qwenrt_session *session, qwenrt_medium medium, const char *path,
+                                  qwenrt_error *error) {
+  return guarded(error, [&]() -> Status {
+    QWENRT_RETURN_IF_ERROR(require(session && path, "session or path"));
+    constexpr Media kMedia[] = {Media::Audio, Media::Image, Media::Video}; // as in the enumeration
+    if (uint32_t(medium) >= std::size(kMedia))
+      return {StatusCode::InvalidUsage, text("medium is ", int(medium), ", expected one of qwenrt_medium, correct it")};
+    QWENRT_RETURN_IF_ERROR(checkEncoder(*session->plan, kMedia[medium]));
+    QWENRT_RETURN_IF_ERROR(openTurn(*session));
+    return session->turn->add(kMedia[medium], path);
+  });
+}
+
 qwenrt_code qwenrt_session_append(qwenrt_session *session, const int32_t *tokens, uint32_t count, qwenrt_error *error) {
   return guarded(error, [&]() -> Status {
     QWENRT_RETURN_IF_ERROR(require(session && (tokens || count == 0), "session or tokens"));
-    return session->session->append({tokens, count});
+    return append(*session, {tokens, count});
   });
 }
 

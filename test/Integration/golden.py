@@ -39,9 +39,9 @@ class Suite:
             self.failures += 1
             print(f"FAILED {self.name}: {what}")
 
-    def command(self, *words, status=0):
+    def command(self, *words, status=0, stdin=None):
         # Computing is bounded, not waiting: other work on the machine must not fail a test. CTest bounds the waiting.
-        result = subprocess.run([str(w) for w in words], capture_output=True, text=True, preexec_fn=limit_cpu)
+        result = subprocess.run([str(w) for w in words], capture_output=True, text=True, stdin=stdin, preexec_fn=limit_cpu)
         if result.returncode != status:
             self.check(False, f"{words[0].name} ended with {result.returncode}, expected {status}: {result.stderr.strip()[:600]}")
         return result

@@ -1,6 +1,6 @@
 //===- CApiTest.cpp - The C interface and its C++ wrapper --------------------------------------------------------===//
+#include "FakeMediaPrompt.h"
 #include "TestDevice.h"
-#include "TestPlan.h"
 #include "qwenrt/qwenrt.hpp"
 #include "test/Checkpoint/TemporaryFolder.h"
 
@@ -20,7 +20,9 @@ class CApiTest : public testing::Test {
 protected:
   void SetUp() override {
     SKIP_WITHOUT_DEVICE();
-    TestPlan source = fakeModel();
+    writePlan(fakeModel());
+  }
+  void writePlan(TestPlan source) {
     folder.write("model.safetensors", fakeCheckpoint(source));
     std::vector<std::byte> file = source.encodeFile();
     folder.write("plan.fb", {reinterpret_cast<const char *>(file.data()), file.size()});
@@ -80,6 +82,63 @@ TEST_F(CApiTest, RunsAnEntry) {
   EXPECT_REFUSED(c::run(session, "scale", {&input, 1}, {&output, 1}), "entry has no output 'z'");
   input.rank = 9;
   EXPECT_REFUSED(c::run(session, "scale", {&input, 1}, {}), "unknown rank or type");
+}
+
+#if QWENC_TEST_MEDIA
+TEST_F(CApiTest, MediaBelongToTheNextPrompt) {
+  TestPlan source = fakeMediaModel();
+  source.byteTokenizer = true;
+  source.vocabulary = 265;
+  writePlan(source);
+  c::SessionHandle session = open();
+  ASSERT_TRUE(session);
+  const std::string media = QWENC_SOURCE_DIR "/test/Media/data/";
+  EXPECT_REFUSED(c::attach(session, QWENRT_IMAGE, "/nonexistent"), "/nonexistent");
+  EXPECT_REFUSED(c::attach(session, QWENRT_VIDEO, media + "frames"), "patches, expected at most");
+  ASSERT_TRUE(c::setMediaOptions(session, {.fps = 2, .min_pixels = 1024, .max_pixels = 1024}).isOk());
+  ASSERT_TRUE(c::attach(session, QWENRT_VIDEO, media + "frames").isOk());
+  EXPECT_REFUSED(c::setMediaOptions(session, {}), "media are attached already, expected their options before them");
+  ASSERT_TRUE(c::attach(session, QWENRT_AUDIO, media + "burst_7001.wav").isOk());
+  std::vector<int32_t> prompt = {97, 264, 260, 98};
+  Status status = c::append(session, prompt);
+  ASSERT_TRUE(status.isOk()) << status.message();
+  EXPECT_REFUSED(c::append(session, prompt), "the prompt has 1 placeholders <|audio_pad|> for 0 audio clips");
+
+  auto plan = Plan::open(folder.path("plan.fb"));
+  auto tokenizer = Tokenizer::fromPlan(*(*plan)->root().tokenizer());
+  auto turn = MediaTurn::open(*plan, *tokenizer, {.fps = 2, .minPixels = 1024, .maxPixels = 1024});
+  ASSERT_TRUE(turn.isOk() && turn->add(Media::Video, media + "frames").isOk() &&
+              turn->add(Media::Audio, media + "burst_7001.wav").isOk());
+  auto expected = turn->prepare(prompt, 0, 32);
+  ASSERT_TRUE(expected.isOk());
+  std::vector<int32_t> placed = fakePlacedPrompt(*expected), tokens;
+  qwenrt_generate_options options = {};
+  options.max_new_tokens = 4;
+  auto finish = c::generate(session, options, [&](int32_t token) {
+    tokens.push_back(token);
+    return true;
+  });
+  ASSERT_TRUE(finish.isOk()) << finish.status().message();
+  EXPECT_EQ(tokens, fakeReply(placed, 4, expected->prompt.positions.delta(placed.size())));
+}
+#endif
+
+TEST_F(CApiTest, PlansOfTextTakeNoMedia) {
+  c::SessionHandle session = open();
+  ASSERT_TRUE(session);
+  EXPECT_REFUSED(c::attach(session, QWENRT_AUDIO, "x"), "plan of Fake has no audio encoder, expected one for sound");
+  EXPECT_REFUSED(c::attach(session, qwenrt_medium(7), "x"), "medium is 7, expected one of qwenrt_medium");
+  EXPECT_REFUSED(c::setMediaOptions(session, {}), "plan of Fake has no audio encoder");
+  qwenrt_error error = {};
+  EXPECT_EQ(qwenrt_session_attach(session.get(), QWENRT_IMAGE, nullptr, &error), QWENRT_INVALID_USAGE);
+  EXPECT_EQ(qwenrt_session_set_media_options(nullptr, nullptr, &error), QWENRT_INVALID_USAGE);
+}
+
+TEST_F(CApiTest, MediaNeedATokenizer) {
+  writePlan(fakeMediaModel());
+  c::SessionHandle session = open();
+  ASSERT_TRUE(session);
+  EXPECT_REFUSED(c::attach(session, QWENRT_AUDIO, "x"), "plan has no tokenizer, expected one that knows");
 }
 
 TEST_F(CApiTest, ErrorsAreValues) {

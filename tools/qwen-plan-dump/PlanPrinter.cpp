@@ -38,6 +38,7 @@ public:
     line("  model.json    in {}", quoteText(viewOf(plan_.graph_folder())));
     weightFiles();
     textSettings();
+    media();
     budget();
     buffers();
     cells();
@@ -137,6 +138,25 @@ private:
     }
   }
 
+  void media() {
+    const fb::Media *media = plan_.media();
+    if (!media)
+      return;
+    line("  media         {} rows", media->max_rows());
+    if (const fb::AudioEncoder *audio = media->audio())
+      line("    audio       {}: {} mel bins, chunks of {} frames, windows of {} chunks, {} frames in a run, clips of "
+           "{} s",
+           quoteText(viewOf(audio->entry())), audio->mel_bins(), audio->chunk_frames(), audio->window_chunks(),
+           audio->max_frames(), audio->limit_seconds());
+    if (const fb::VisionEncoder *vision = media->vision())
+      line("    vision      {}: patches of {} pixels and {} frames, merged by {}, {} positions along a side, {} "
+           "deepstack, "
+           "{} to {} pixels, {} patches in a run, images of {} pixels, videos of {} frames",
+           quoteText(viewOf(vision->entry())), vision->patch_size(), vision->temporal_patch_size(),
+           vision->merge_size(), vision->position_side(), vision->deepstack(), vision->min_pixels(),
+           vision->max_pixels(), vision->max_patches(), vision->limit_image_pixels(), vision->limit_video_frames());
+  }
+
   void cells() {
     line("\ncells: {}", plan_.cells()->size());
     for (const fb::Cell *cell : *plan_.cells())
@@ -178,8 +198,9 @@ private:
     line("    reads {} bytes ({}) per {}{}, estimate {} ns", readBytes, roundedBytes(readBytes), unitOf(entry.role()),
          more, costNs);
     for (const fb::SymbolCell *symbol : *entry.symbols())
-      line("    symbol {} in cell {}, at most {}", quoteText(viewOf(symbol->symbol())),
-           snakeCase(fb::EnumNameCellKind(symbol->cell())), symbol->max());
+      line("    symbol {} in cell {}{}, at most {}", quoteText(viewOf(symbol->symbol())),
+           snakeCase(fb::EnumNameCellKind(symbol->cell())),
+           symbol->cell() == fb::CellKind::Extents ? fmt::format("[{}]", symbol->index()) : "", symbol->max());
     for (const fb::EntryTensor *tensor : *entry.inputs())
       this->tensor("input", *tensor);
     for (const fb::EntryTensor *tensor : *entry.outputs())
@@ -198,12 +219,13 @@ private:
     std::string dims;
     for (const fb::Dim *dim : *tensor.dims()) {
       std::string_view symbol = viewOf(dim->symbol());
-      dims += fmt::format("{}{}{}", dims.empty() ? "" : ", ",
+      dims += fmt::format("{}{}{}{}", dims.empty() ? "" : ", ",
+                          dim->factor() == 1 ? "" : fmt::format("{} * ", dim->factor()),
                           symbol.empty() ? "" : viewOfPlain(dim->symbol()) + "<=", dim->size());
     }
-    line("    {} {} {}[{}] in {} + {}, {} bytes", direction, quoteText(viewOf(tensor.name())),
-         snakeCase(fb::EnumNameDType(tensor.dtype())), dims, bufferName(tensor.buffer()), tensor.offset(),
-         tensor.size_bytes());
+    line("    {}{} {} {}[{}] in {} + {}, {} bytes", tensor.optional() ? "optional " : "", direction,
+         quoteText(viewOf(tensor.name())), snakeCase(fb::EnumNameDType(tensor.dtype())), dims,
+         bufferName(tensor.buffer()), tensor.offset(), tensor.size_bytes());
   }
 
   void dispatch(uint32_t ordinal, const fb::Dispatch &dispatch) {

@@ -28,7 +28,8 @@ std::string typeText(const fb::EntryTensor &tensor) {
   for (uint32_t i = 0; i < tensor.dims()->size(); ++i) {
     const fb::Dim &dim = *tensor.dims()->Get(i);
     bool symbolic = dim.symbol() && dim.symbol()->size();
-    result += text(i ? "," : "", symbolic ? text(printable(dim.symbol()->string_view()), "<=", dim.size())
+    std::string factor = dim.factor() == 1 ? "" : text(dim.factor(), "*");
+    result += text(i ? "," : "", symbolic ? text(factor, printable(dim.symbol()->string_view()), "<=", dim.size())
                                           : std::to_string(dim.size()));
   }
   return result + "]";
@@ -41,7 +42,8 @@ void listEntries(const fb::Plan &plan) {
     lines += text(printable(entry->name()->string_view()), " (", fb::EnumNameRole(entry->role()), ", rows ",
                   entry->rows(), ", ", entry->dispatches()->size(), " dispatches)\n");
     for (const fb::EntryTensor *tensor : *entry->inputs())
-      lines += text("  in  ", printable(tensor->name()->string_view()), ": ", typeText(*tensor), "\n");
+      lines += text("  in  ", printable(tensor->name()->string_view()), ": ", typeText(*tensor),
+                    tensor->optional() ? ", optional\n" : "\n");
     for (const fb::EntryTensor *tensor : *entry->outputs())
       lines += text("  out ", printable(tensor->name()->string_view()), ": ", typeText(*tensor), "\n");
   }

@@ -11,13 +11,22 @@ namespace {
 
 using Entry = const MediaDecoders *(*)(uint32_t version);
 
-/// The first place that has \p name: the program's folder, ../lib from there, where the system's loader looks.
+/// The folder of the program or shared library that this code is in; empty if the loader does not say.
+std::filesystem::path ownFolder() {
+  Dl_info info = {};
+  if (dladdr(reinterpret_cast<void *>(&ownFolder), &info) == 0 || !info.dli_fname)
+    return {};
+  return std::filesystem::path(info.dli_fname).parent_path();
+}
+
+/// The first place that has \p name: the program's folder, ../lib from there, the folder of libqwenrt, where the
+/// system's loader looks.
 std::string findModule(const std::string &name) {
   std::error_code error;
   const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
-  for (const std::filesystem::path &path : {program / name, program.parent_path() / "lib" / name})
-    if (std::filesystem::exists(path, error))
-      return path.string();
+  for (const std::filesystem::path &folder : {program, program.parent_path() / "lib", ownFolder()})
+    if (!folder.empty() && std::filesystem::exists(folder / name, error))
+      return (folder / name).string();
   return name;
 }
 

@@ -21,8 +21,8 @@ namespace qwenrt {
 /// Takes one frame after the other; an error ends the reading and is returned from it.
 using FrameSink = std::function<Status(const RgbImage &)>;
 
-/// Raised with every change of the tables below; module and program come from one build.
-inline constexpr uint32_t kMediaDecodersVersion = 1;
+/// Raised with every change of the table below and of MediaLimits; module and program come from one build.
+inline constexpr uint32_t kMediaDecodersVersion = 2;
 
 /// Null where a module does not read that.
 struct MediaDecoders {
@@ -38,8 +38,8 @@ struct MediaDecoders {
 };
 
 /// The decoders in qwenrt-media.so, and with \p withVideo in qwenrt-video.so too. They are looked for in the program's
-/// folder, in ../lib from there, and where the system's loader looks; they stay loaded. Unsupported if a module or a
-/// library below it is missing; the message holds the loader's reason.
+/// folder, in ../lib from there, beside libqwenrt, and where the system's loader looks; they stay loaded. Unsupported
+/// if a module or a library below it is missing; the message holds the loader's reason.
 Result<MediaDecoders> loadMediaDecoders(bool withVideo);
 
 /// The table of one module; \p remedy ends the message if it cannot be loaded.

@@ -102,7 +102,26 @@ qwenrt_code qwenrt_session_run(qwenrt_session *session, const char *entry, const
 
 /* Forgets history and caches. */
 qwenrt_code qwenrt_session_reset(qwenrt_session *session, qwenrt_error *error);
-/* Adds tokens to the history. */
+
+typedef enum qwenrt_medium { QWENRT_AUDIO = 0, QWENRT_IMAGE = 1, QWENRT_VIDEO = 2 } qwenrt_medium;
+
+/* How media files are read; zero-initialise, then set what matters. */
+typedef struct qwenrt_media_options {
+  double fps;             /* frames taken of a video, per second; 0: 2 */
+  uint64_t min_pixels;    /* of an image or frame; 0: the preprocessor's */
+  uint64_t max_pixels;    /* 0: the preprocessor's */
+  int use_audio_in_video; /* videos bring their sound: a file its own, a folder of frames the next audio file */
+} qwenrt_media_options;
+
+/* From now on media are read that way; null: as at first. Refused while media wait for their prompt. */
+qwenrt_code qwenrt_session_set_media_options(qwenrt_session *session, const qwenrt_media_options *options,
+                                             qwenrt_error *error);
+/* Reads the file at `path`, or as a video a folder of frames, for the prompt that is appended next. There
+   "<|audio_pad|>", "<|image_pad|>" or "<|video_pad|>" stands once for each medium of that kind, in the order in which
+   they were attached; an audio file that is a video's sound has none. */
+qwenrt_code qwenrt_session_attach(qwenrt_session *session, qwenrt_medium medium, const char *path,
+                                  qwenrt_error *error);
+/* Adds tokens to the history, with the media that were attached; these are spent, even if the call fails. */
 qwenrt_code qwenrt_session_append(qwenrt_session *session, const int32_t *tokens, uint32_t count, qwenrt_error *error);
 
 /* How to generate; zero-initialise, then set what matters: all zeros is greedy, without limit, without stop tokens. */

@@ -68,6 +68,17 @@ inline Status run(const SessionHandle &session, const std::string &entry, std::s
   return toStatus(code, error);
 }
 
+inline Status setMediaOptions(const SessionHandle &session, const qwenrt_media_options &options) {
+  qwenrt_error error = {};
+  return toStatus(qwenrt_session_set_media_options(session.get(), &options, &error), error);
+}
+
+/// Reads a medium for the prompt that is appended next.
+inline Status attach(const SessionHandle &session, qwenrt_medium medium, const std::string &path) {
+  qwenrt_error error = {};
+  return toStatus(qwenrt_session_attach(session.get(), medium, path.c_str(), &error), error);
+}
+
 inline Status append(const SessionHandle &session, std::span<const int32_t> tokens) {
   qwenrt_error error = {};
   return toStatus(qwenrt_session_append(session.get(), tokens.data(), static_cast<uint32_t>(tokens.size()), &error),

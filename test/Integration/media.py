@@ -1,0 +1,194 @@
+"""Prompts with media through the real commands: qwen-export, qwenc, qwenrt on lavapipe, from files to tokens.
+
+Usage: media.py BIN_DIR WORK_DIR SUITE       with SUITE one of the functions in SUITES
+
+As golden.py: the exit status is the number of failures.
+"""
+
+import array
+import json
+import math
+import pathlib
+import random
+import sys
+import wave
+
+import golden
+import safetensors
+from golden import BOUND, GOLDEN
+
+DATA = golden.SOURCE / "test" / "Media" / "data"
+OMNI = GOLDEN / "tiny-qwen3-omni"
+
+
+def media_cases():
+    """The golden prompts with media, as cases of qwenrt."""
+    for source in json.loads((DATA / "cases.json").read_text())["thinker_cases"]:
+        media = source["media"]
+        if not media:
+            continue
+        case = {"name": source["name"], "prompt": source["text"], "raw": True}
+        case["media"] = [{"image": str(DATA / name)} for name in media.get("images", [])]
+        sound = [{"audio": str(DATA / name)} for name in media.get("audio", [])]
+        video = []
+        if "video" in media:
+            video = [{"video": str(DATA / "frames")}]
+            case.update(fps=media["video"]["fps"], min_pixels=media["video"]["min_pixels"], max_pixels=media["video"]["max_pixels"])
+            if "images" in media:  # both ranges follow the options; the images stay as they are
+                case["min_pixels"] = 4096
+        if media.get("use_audio_in_video"):
+            case["use_audio_in_video"] = True
+            case["media"] += video + sound  # the track behind its video
+        else:
+            case["media"] += sound + video
+        yield case, safetensors.read(OMNI / "golden" / f"thinker_{source['name']}.safetensors")
+
+
+def compare(suite, tag, case, want, result):
+    where = f"{tag}: {case['name']}"
+    if "error" in result:
+        suite.check(False, f"{where}: {result['error']}")
+        return
+    prompt = want["input_ids"][0][0]
+    suite.check(result["prompt_tokens"] == prompt, f"{where}: {result['prompt_tokens']} tokens, expected {prompt}")
+    suite.check(result["ids"] == list(want["greedy_ids"][1]), f"{where}: greedy ids {result['ids']}")
+    (rows, vocab), flat_want = want["logits_last8"]
+    got = safetensors.read(case["logits"])["logits"]
+    suite.check(got[0] == [prompt, vocab], f"{where}: logits have shape {got[0]}, expected {[prompt, vocab]}")
+    for row in range(rows):
+        part = slice(row * vocab, (row + 1) * vocab)
+        error = safetensors.relative_l2(got[1][-rows * vocab :][part], flat_want[part])
+        suite.check(error <= BOUND, f"{where}: logits at position {prompt - rows + row} differ by {error:.2e}")
+
+
+def prompts(suite):
+    """Every golden prompt with media: greedy tokens exact, logits within the bound; chunks that cut media."""
+    for tag, options in {
+        "lavapipe": ("--target", "lavapipe"),
+        "generic": (),
+        "chunk16": ("--target", "lavapipe", "--prefill-chunk", "16"),
+    }.items():
+        plan = suite.plan(OMNI, tag, *options)
+        cases, wanted = zip(*media_cases())
+        for case, want in zip(cases, wanted):
+            case.update(max_new_tokens=len(want["greedy_ids"][1]), ignore_eos=True)
+            case["logits"] = str(suite.work / f"{tag}-{case['name']}.logits.safetensors")
+        for case, want, result in zip(cases, wanted, suite.run(plan, list(cases))):
+            compare(suite, tag, case, want, result)
+
+
+def chats(suite):
+    """The chat template puts media before the text; the same tokens as the prompt written out."""
+    plan = suite.plan(OMNI, "lavapipe", "--target", "lavapipe")
+    for case, want in media_cases():
+        # "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\n(media)P<|im_end|>\n<|im_start|>assistant\n"
+        turns = [turn.split("\n", 1) for turn in case["prompt"].split("<|im_start|>")[1:]]
+        if [turn[0] for turn in turns] != ["system", "user", "assistant"] or case["name"] not in ("audio_two", "image_two", "mixed_video"):
+            continue
+        system, user = (turn[1].split("<|im_end|>")[0] for turn in turns[:2])
+        words = ["--system", system, "--prompt", user.rsplit("|>", 1)[1], "--print-ids", "--ignore-eos", "--stats"]
+        words += ["--max-new-tokens", str(len(want["greedy_ids"][1]))]
+        for medium in case["media"] if "fps" not in case else sorted(case["media"], key=lambda m: ("audio", "image", "video").index(*m)):
+            ((kind, path),) = medium.items()
+            words += [f"--{kind}", path]
+        for key in ("fps", "min_pixels", "max_pixels"):
+            if key in case:
+                words += ["--" + key.replace("_", "-"), str(case[key])]
+        result = suite.command(suite.bin / "qwenrt", plan, "--allow-cpu", *words)
+        ids = json.loads(result.stdout.splitlines()[-1]) if result.stdout else None
+        suite.check(ids == list(want["greedy_ids"][1]), f"{case['name']}: chat gave {ids}")
+        for part in ("front end ", "encoder ", "prompt "):
+            line = next((line for line in result.stderr.splitlines() if line.startswith("time to first token")), "")
+            suite.check(part in line, f"{case['name']}: no {part}in {line!r}")
+
+
+def conversation(suite):
+    """A second turn with media on top of the caches says what the whole conversation as one prompt says."""
+    plan = suite.plan(OMNI, "lavapipe", "--target", "lavapipe")
+    qwenrt, steps = suite.bin / "qwenrt", ["--max-new-tokens", "6", "--ignore-eos"]
+    first, second = DATA / "gradient_200x136.png", DATA / "checker_64x64.png"
+
+    def tokenized(text):
+        return json.loads(suite.command(qwenrt, plan, "--tokenize", text).stdout)
+
+    def generated(ids, *images):
+        words = [word for image in images for word in ("--image", image)]
+        result = suite.command(qwenrt, plan, "--allow-cpu", "--input-ids", json.dumps(ids), "--print-ids", *steps, *words)
+        return json.loads(result.stdout)
+
+    image = "<|vision_start|><|image_pad|><|vision_end|>"
+    ids = tokenized(f"<|im_start|>user\n{image}What is it?<|im_end|>\n<|im_start|>assistant\n")
+    reply = generated(ids, first)
+    ids += reply + tokenized(f"<|im_end|>\n<|im_start|>user\n{image}And this?<|im_end|>\n<|im_start|>assistant\n")
+    replies = [reply, generated(ids, first, second)]
+    ids += replies[1] + tokenized("<|im_end|>\n<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n")
+    replies.append(generated(ids, first, second))
+    path = suite.work / "turns"
+    path.write_text(f"/image {first}\nWhat is it?\n/image {second}\nAnd this?\nWhy?\n")
+    with open(path) as turns:
+        result = suite.command(qwenrt, plan, "--allow-cpu", "--interactive", "--sampling", "greedy", *steps, stdin=turns)
+    wanted = "".join(suite.command(qwenrt, plan, "--detokenize", json.dumps(reply)).stdout for reply in replies)
+    suite.check(result.stdout == wanted, f"conversation gave {result.stdout!r}, expected {wanted!r}")
+
+
+def write_sound(path, seconds, seed):
+    """Noise whose loudness changes, 16 kHz."""
+    draw = random.Random(seed)
+    samples = array.array("h", (int(draw.gauss(0, 3000) * (1 + math.sin(i / 2000))) for i in range(int(16000 * seconds))))
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16000)
+        file.writeframes(samples.tobytes())
+
+
+def split_runs(suite):
+    """Sound and images that one run of an encoder does not take come out as in one run."""
+    clips = []
+    for i, seconds in enumerate((5.5, 0.3, 4.2)):
+        clips.append(suite.work / f"clip{i}.wav")
+        write_sound(clips[-1], seconds, i)
+    media = [{"audio": str(clip)} for clip in clips]
+    media += [{"image": str(DATA / name)} for name in ("gradient_200x136.png", "noise_40x30.png", "gradient_200x136.png")]
+    results, logits = {}, {}
+    for tag, options in {"whole": (), "split": ("--max-audio-seconds", "6", "--max-image-pixels", "32768")}.items():
+        plan = suite.plan(OMNI, tag, "--target", "lavapipe", *options)
+        path = suite.work / f"{tag}.safetensors"
+        case = {"name": tag, "prompt": "What is it?", "media": media, "max_new_tokens": 8, "ignore_eos": True, "logits": str(path)}
+        (results[tag],) = suite.run(plan, [case])
+        if "error" in results[tag]:
+            suite.check(False, f"{tag}: {results[tag]['error']}")
+            return
+        logits[tag] = safetensors.read(path)["logits"][1]
+    suite.check(results["whole"]["ids"] == results["split"]["ids"], f"split runs gave {results['split']['ids']}, {results['whole']['ids']} expected")
+    error = safetensors.relative_l2(logits["split"], logits["whole"])
+    suite.check(error <= 1e-5, f"logits of split runs differ by {error:.2e}")
+
+
+def limits(suite):
+    """Limits of the plan are refused by name, before anything runs."""
+    plan = suite.plan(OMNI, "small", "--target", "lavapipe", "--max-audio-seconds", "1", "--max-image-pixels", "4096", "--max-video-frames", "3",
+                      "--max-context", "64")
+    for words, part in (
+        (["--audio", DATA / "sweep_36800.wav"], "(the media limit)"),
+        (["--image", DATA / "gradient_200x136.png"], "expected at most 4096 (--max-image-pixels of the plan)"),
+        (["--video", DATA / "frames", "--min-pixels", "4096", "--max-pixels", "4096"], "more than 3 frames"),
+        (["--image", DATA / "checker_64x64.png"] * 12, "tokens, expected at most 64"),
+        (["--image", DATA / "checker_64x64.png"] * 20, "patches, expected at most 256 (the media limit)"),
+    ):
+        result = suite.command(suite.bin / "qwenrt", plan, "--prompt", "a", *words, status=1)
+        suite.check(part in result.stderr, f"{words[0]} ended with {result.stderr!r}, expected {part}")
+
+
+SUITES = (prompts, chats, conversation, split_runs, limits)
+
+
+def main():
+    bin_dir, work, name = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
+    suite = golden.Suite(bin_dir, work / "media", name)
+    dict((function.__name__, function) for function in SUITES)[name](suite)
+    sys.exit(min(suite.failures, 100))
+
+
+if __name__ == "__main__":
+    main()
