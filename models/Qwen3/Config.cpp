@@ -1,62 +1,14 @@
 //===- Config.cpp - Numbers of a Qwen3 text decoder -------------------------------------------------------------===//
 #include "models/Qwen3/Config.h"
 
+#include "models/Qwen3/ConfigReader.h"
+
 #include <algorithm>
 
 using namespace qwenc;
 using nlohmann::json;
 
 namespace {
-
-/// Reads members of one config object and collects what is wrong with them.
-class ConfigReader {
-public:
-  ConfigReader(const json &config, std::vector<std::string> &problems) : config_(config), problems_(problems) {}
-
-  /// A null member counts as absent, as in transformers.
-  const json *find(const char *key) const {
-    const json *found = member(config_, key);
-    return found && !found->is_null() ? found : nullptr;
-  }
-
-  /// The integer \p key in 1 .. max, or \p otherwise (0 = required).
-  uint64_t size(const char *key, uint64_t max, uint64_t otherwise = 0) {
-    const json *found = find(key);
-    if (!found && otherwise != 0)
-      return otherwise;
-    std::optional<uint64_t> number = found ? asUnsigned(*found) : std::nullopt;
-    if (number && *number >= 1 && *number <= max)
-      return *number;
-    problem(key, found, "an integer in 1 .. " + std::to_string(max));
-    return 0;
-  }
-
-  double positive(const char *key, const json *found) {
-    std::optional<double> number = found ? asNumber(*found) : std::nullopt;
-    if (number && *number > 0)
-      return *number;
-    problem(key, found, "a number above zero");
-    return 0;
-  }
-
-  bool flag(const char *key) {
-    const json *found = find(key);
-    if (found && !found->is_boolean())
-      problem(key, found, "true or false");
-    return found && found->is_boolean() && found->get<bool>();
-  }
-
-  void problem(const std::string &key, const json *found, const std::string &expected) {
-    std::string shown = found ? found->dump(-1, ' ', false, json::error_handler_t::replace) : "missing";
-    if (shown.size() > 80)
-      shown = shown.substr(0, 80) + "...";
-    problems_.push_back("config.json: " + key + " is " + shown + ", expected " + expected + ", correct config.json");
-  }
-
-private:
-  const json &config_;
-  std::vector<std::string> &problems_;
-};
 
 /// Plain RoPE only. Older files have rope_theta and rope_scaling, newer ones rope_parameters with everything.
 double readRope(ConfigReader &reader) {

@@ -148,6 +148,8 @@ void qwenc::checkTensors(const Checkpoint &checkpoint, const std::vector<TensorS
 }
 
 void qwenc::addWeights(const Checkpoint &checkpoint, const std::vector<TensorSpec> &specs, Graph &graph) {
+  // The components of one checkpoint share its files.
+  graph.checkpoint.files.clear();
   for (const CheckpointFile &file : checkpoint.files)
     graph.checkpoint.files.push_back({file.name, file.sizeBytes, file.headerBytes, file.headerHash});
   for (const TensorSpec &spec : specs) {
