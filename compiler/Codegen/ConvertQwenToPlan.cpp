@@ -1,6 +1,7 @@
 //===- ConvertQwenToPlan.cpp - Fused operations to kernels and dispatches ----------------------------------------===//
 
 #include "compiler/Codegen/Kernels/Encoders.h"
+#include "compiler/Codegen/Kernels/Speech.h"
 #include "compiler/Codegen/Kernels/Vision.h"
 #include "compiler/Codegen/Passes.h"
 
@@ -126,43 +127,68 @@ private:
       return module.emitError("the module has neither states nor qwen.max_context; run qwen-specialize-entries first");
     Location loc = module.getLoc();
     // The storages of states keep their symbol; the qwen.state of that name is erased at the end.
-    storage(loc, kState, plan::Purpose::State, state.bytes());
-    storage(loc, kMailbox, plan::Purpose::Mailbox, layout::mailboxBytes());
+    for (int64_t number = 0; number < sequenceCount(); ++number) {
+      storage(loc, ofSequence(kState, number), plan::Purpose::State, state.bytes());
+      storage(loc, ofSequence(kMailbox, number), plan::Purpose::Mailbox, layout::mailboxBytes());
+    }
     for (auto &[name, type] : states)
       storage(loc, stateStorage(name), plan::Purpose::Cache, bytesOf(type));
-    auto cell = [&](StringRef kind, StringRef in, int64_t offset, int64_t count = 1) {
-      plan::CellOp::create(declarations, loc, b.getStringAttr(kind), FlatSymbolRefAttr::get(b.getContext(), in),
-                           b.getI64IntegerAttr(offset), b.getI64IntegerAttr(count));
-    };
-    cell("position", kState, layout::kPosition);
-    cell("length", kState, layout::kLength);
-    cell("rows", kState, layout::kRows);
-    cell("head_row", kState, layout::kHeadRow);
-    cell("head_rows", kState, layout::kHeadRows);
-    cell("step", kState, layout::kStep);
-    cell("seed", kState, layout::kSeed);
-    cell("temperature", kState, layout::kTemperature);
-    cell("top_k", kState, layout::kTopK);
-    cell("top_p", kState, layout::kTopP);
-    cell("repetition_penalty", kState, layout::kRepetitionPenalty);
-    cell("tokens", kState, layout::kTokens, layout::tokenCount(state.maxContext));
-    if (hasBinding("tensor"))
-      cell("extents", kState, layout::extents(state.maxContext), layout::kExtentCount);
-    if (hasBinding("positions")) {
-      cell("position_delta", kState, layout::kPositionDelta);
-      cell("rotary_positions", kState, layout::rotaryPositions(state.maxContext),
-           3 * layout::tokenCount(state.maxContext));
-    }
-    if (hasBinding("media_rows"))
-      cell("media_rows", kState, layout::mediaRows(state.maxContext), layout::tokenCount(state.maxContext));
-    cell("sampled", kMailbox, layout::kSampled, layout::kSampledCount);
+    for (int64_t number = 0; number < sequenceCount(); ++number)
+      declareCells(loc, number);
     return success();
   }
 
-  /// Whether an entry has an argument of this binding.
-  bool hasBinding(StringRef binding) {
+  static int64_t sequenceOf(func::FuncOp entry) {
+    auto number = entry->getAttrOfType<IntegerAttr>(qwen::attrs::sequence);
+    return number ? number.getInt() : 0;
+  }
+  int64_t sequenceCount() {
+    int64_t count = 1;
     for (auto entry : module.getOps<func::FuncOp>())
-      for (unsigned i = 0; i < entry.getNumArguments(); ++i)
+      count = std::max(count, sequenceOf(entry) + 1);
+    return count;
+  }
+  /// All histories have one layout, so that kernels serve every one.
+  static std::string ofSequence(StringRef name, int64_t number) {
+    return number ? (name + "." + Twine(number)).str() : name.str();
+  }
+
+  void declareCells(Location loc, int64_t number) {
+    const std::string in = ofSequence(kState, number);
+    auto cell = [&](StringRef kind, StringRef storage, int64_t offset, int64_t count = 1) {
+      plan::CellOp::create(declarations, loc, b.getStringAttr(kind), FlatSymbolRefAttr::get(b.getContext(), storage),
+                           b.getI64IntegerAttr(offset), b.getI64IntegerAttr(count), b.getI64IntegerAttr(number));
+    };
+    auto hasBinding = [&](StringRef binding) { return this->hasBinding(binding, number); };
+    cell("position", in, layout::kPosition);
+    cell("length", in, layout::kLength);
+    cell("rows", in, layout::kRows);
+    cell("head_row", in, layout::kHeadRow);
+    cell("head_rows", in, layout::kHeadRows);
+    cell("step", in, layout::kStep);
+    cell("seed", in, layout::kSeed);
+    cell("temperature", in, layout::kTemperature);
+    cell("top_k", in, layout::kTopK);
+    cell("top_p", in, layout::kTopP);
+    cell("repetition_penalty", in, layout::kRepetitionPenalty);
+    cell("tokens", in, layout::kTokens, layout::tokenCount(state.maxContext));
+    if (hasBinding("tensor"))
+      cell("extents", in, layout::extents(state.maxContext), layout::kExtentCount);
+    if (hasBinding("positions")) {
+      cell("position_delta", in, layout::kPositionDelta);
+      cell("rotary_positions", in, layout::rotaryPositions(state.maxContext), 3 * layout::tokenCount(state.maxContext));
+    }
+    if (hasBinding("media_rows"))
+      cell("media_rows", in, layout::mediaRows(state.maxContext), layout::tokenCount(state.maxContext));
+    if (hasBinding("buffer"))
+      cell("text_rows", in, layout::kTextRows);
+    cell("sampled", ofSequence(kMailbox, number), layout::kSampled, layout::kSampledCount);
+  }
+
+  /// Whether an entry of the sequence has an argument of this binding.
+  bool hasBinding(StringRef binding, int64_t number) {
+    for (auto entry : module.getOps<func::FuncOp>())
+      for (unsigned i = 0; sequenceOf(entry) == number && i < entry.getNumArguments(); ++i)
         if (auto found = entry.getArgAttrOfType<StringAttr>(i, qwen::attrs::binding);
             found && found.getValue() == binding)
           return true;
@@ -222,15 +248,22 @@ private:
     ranges.clear();
     outputStorage.clear();
     extents.clear();
-    isComponent = role.getValue() == "other";
+    sequence = sequenceOf(func);
+    isComponent = role.getValue() == "other" && !sequence;
     OpBuilder atEnd = OpBuilder::atBlockEnd(module.getBody());
     // The function keeps its name until it is erased, so the entry takes it over afterwards.
     std::string name = func.getSymName().str();
     func.setSymName("qwen." + name);
-    auto entry = plan::EntryOp::create(atEnd, func.getLoc(), b.getStringAttr(name), role, rows);
+    auto entry =
+        plan::EntryOp::create(atEnd, func.getLoc(), b.getStringAttr(name), role, rows, b.getI64IntegerAttr(sequence));
     b.setInsertionPointToStart(b.createBlock(&entry.getBody()));
     if (failed(declareArguments(func)) || failed(declareResults(func)) || failed(declareExposed(func)))
       return failure();
+    if (sequence)
+      declareSettings(func);
+    if (auto codes = func->getAttrOfType<IntegerAttr>(qwen::attrs::codes))
+      declareTensor(func.getLoc(), "output", "codes", ofSequence(kState, sequence), layout::kTokens + 4, "i32",
+                    RankedTensorType::get({codes.getInt()}, b.getI32Type()), "");
     for (Operation &op : func.getBody().front())
       if (failed(convert(&op)))
         return failure();
@@ -296,7 +329,7 @@ private:
       Location loc = func.getLoc();
       if (binding && binding.getValue() == "tokens") {
         StringRef symbol = symbolOf(type);
-        declareTensor(loc, "input", "input_ids", kState, layout::kTokens, "i32", type, symbol);
+        declareTensor(loc, "input", "input_ids", ofSequence(kState, sequence), layout::kTokens, "i32", type, symbol);
         // Alone, an entry takes as many tokens as the history holds.
         if (!symbol.empty())
           declareSymbol(loc, symbol, "length", type.getDimSize(0));
@@ -308,18 +341,68 @@ private:
           return failure();
         continue;
       }
+      if (binding && binding.getValue() == "buffer") {
+        declareBuffer(func, argument);
+        continue;
+      }
       if (!binding || binding.getValue() != "hidden")
         return func.emitError("argument ") << argument.getArgNumber() << " has no known qwen.binding";
-      storage(loc, "hidden", plan::Purpose::Output, bytesOf(type));
-      ranges[argument] = ref(loc, "hidden", bytesOf(type));
+      std::string in = bufferName("hidden");
+      storage(loc, in, plan::Purpose::Output, bytesOf(type));
+      ranges[argument] = ref(loc, in, bytesOf(type));
       bool isLogits = func->getAttrOfType<StringAttr>("qwen.role").getValue() == "logits";
       int64_t rows = isLogits ? func->getAttrOfType<IntegerAttr>("qwen.rows").getInt() : type.getDimSize(0);
       auto visible = RankedTensorType::get({rows, type.getDimSize(1)}, type.getElementType());
       StringRef symbol = isLogits ? "R" : "S";
-      declareTensor(loc, "input", "hidden", "hidden", 0, "f32", visible, symbol);
+      // Beside text, entries run one after another: what stands there stays.
+      declareTensor(loc, "input", "hidden", in, 0, "f32", visible, symbol, /*optional=*/sequence != 0);
       declareSymbol(loc, symbol, isLogits ? "head_rows" : "rows", rows);
     }
     return success();
+  }
+
+  /// Cells that callers of a single entry may set, where the runtime's search for text does not.
+  void declareSettings(func::FuncOp func) {
+    auto declare = [&](StringRef name, int64_t offset, Type element) {
+      declareTensor(func.getLoc(), "input", name, ofSequence(kState, sequence), offset,
+                    element.isInteger(32) ? "u32" : "f32", RankedTensorType::get({1}, element), "", /*optional=*/true);
+    };
+    if (!func.getBody().getOps<qwen::NextTokenOp>().empty()) {
+      declare("seed", layout::kSeed, b.getI32Type());
+      declare("temperature", layout::kTemperature, b.getF32Type());
+      declare("top_k", layout::kTopK, b.getI32Type());
+      declare("top_p", layout::kTopP, b.getF32Type());
+      declare("repetition_penalty", layout::kRepetitionPenalty, b.getF32Type());
+    }
+    if (hasBinding("positions", sequence))
+      declare("position_delta", layout::kPositionDelta, b.getF32Type());
+  }
+
+  /// The storage that entries of a sequence share for \p name.
+  std::string bufferName(StringRef name) {
+    static constexpr const char *prefixes[] = {"", "talker.", "predictor."};
+    return (sequence < 3 ? prefixes[sequence] : ofSequence("sequence.", sequence) + ".") + name.str();
+  }
+
+  /// Rows that entries of speech share; callers may give some of them.
+  void declareBuffer(func::FuncOp func, BlockArgument argument) {
+    auto type = cast<RankedTensorType>(argument.getType());
+    Location loc = func.getLoc();
+    auto attribute = [&](StringRef key) {
+      auto found = func.getArgAttrOfType<StringAttr>(argument.getArgNumber(), key);
+      return found ? found.getValue() : StringRef();
+    };
+    StringRef name = attribute(qwen::attrs::name), symbol = attribute(qwen::attrs::symbol);
+    std::string in = "talker." + name.str();
+    storage(loc, in, plan::Purpose::Output, bytesOf(type));
+    ranges[argument] = ref(loc, in, bytesOf(type));
+    int64_t rows = type.getDimSize(0);
+    if (symbol == "N")
+      declareSymbol(loc, symbol, "text_rows", rows);
+    else if (!symbol.empty()) // counted by the tokens of the entry
+      rows = func->getAttrOfType<IntegerAttr>("qwen.rows").getInt();
+    auto visible = RankedTensorType::get({rows, type.getDimSize(1)}, type.getElementType());
+    declareTensor(loc, "input", name, in, 0, "f32", visible, symbol, /*optional=*/true);
   }
 
   static bool isFurtherInput(StringRef binding) {
@@ -335,7 +418,8 @@ private:
         return success();
       int64_t offset =
           binding == "positions" ? layout::rotaryPositions(state.maxContext) : layout::mediaRows(state.maxContext);
-      declareTensor(loc, "input", binding, kState, offset, dtypeOf(type), type, symbol, /*optional=*/true);
+      declareTensor(loc, "input", binding, ofSequence(kState, sequence), offset, dtypeOf(type), type, symbol,
+                    /*optional=*/true);
       return success();
     }
     std::string in =
@@ -359,7 +443,8 @@ private:
   std::string resultStorage(func::FuncOp func, StringRef name, RankedTensorType type) {
     if (isComponent)
       return "output." + func.getSymName().drop_front(5).str() + "." + name.str();
-    return name == "logits" ? "logits." + std::to_string(type.getDimSize(0)) : name.str();
+    std::string in = bufferName(name);
+    return name == "logits" ? in + "." + std::to_string(type.getDimSize(0)) : in;
   }
 
   LogicalResult declareResults(func::FuncOp func) {
@@ -422,8 +507,9 @@ private:
     return plan::RefOp::create(b, loc, plan::RangeType::get(b.getContext(), bytes),
                                FlatSymbolRefAttr::get(b.getContext(), storage), b.getI64IntegerAttr(0));
   }
-  Value stateRef(Location loc) { return ref(loc, kState, state.bytes()); }
-  Value mailboxRef(Location loc) { return ref(loc, kMailbox, layout::mailboxBytes()); }
+  Value stateRef(Location loc) { return stateRef(loc, sequence); }
+  Value stateRef(Location loc, int64_t number) { return ref(loc, ofSequence(kState, number), state.bytes()); }
+  Value mailboxRef(Location loc) { return ref(loc, ofSequence(kMailbox, sequence), layout::mailboxBytes()); }
   Value alloc(Location loc, StringRef label, int64_t bytes) {
     return plan::AllocOp::create(b, loc, plan::RangeType::get(b.getContext(), bytes), b.getStringAttr(label),
                                  IntegerAttr());
@@ -491,7 +577,8 @@ private:
               qwen::FusedExpertsOp, qwen::WeightedSumOp, qwen::LayerNormOp, qwen::ReplaceRowsOp, qwen::AddRowsOp,
               qwen::SinusoidOp, qwen::SwapAxesOp, qwen::SegmentAttentionOp, qwen::AxialRopeOp, qwen::SliceOp,
               qwen::GatherSumOp, qwen::BeginChunkOp, qwen::AdvanceOp, qwen::LastRowOp, qwen::HeadRowsOp,
-              qwen::NextTokenOp>([&](auto op) { return lower(op); })
+              qwen::NextTokenOp, qwen::InputRowsOp, qwen::BeginFrameOp, qwen::CodeRowOp, qwen::FrameRowOp>(
+            [&](auto op) { return lower(op); })
         .Default([](Operation *op) { return op->emitError("has no kernel; run the fusion passes first"); });
   }
 
@@ -507,6 +594,8 @@ private:
     if (failed(rows) || failed(table))
       return failure();
     uint32_t width = widthOf(op.getResult().getType());
+    if (isComponent && isa<BlockArgument>(op.getIds()))
+      return lowerGather(op, *rows, *table);
     KernelPlan plan = embeddingKernel(*rows, static_cast<uint32_t>(dimOf(op.getTable(), 0)), width, state, target);
     return dispatch(op.getLoc(), plan, {stateRef(op.getLoc()), *table, destination(op.getResult())},
                     {.readBytes = int64_t(rows->max * weightBytes(1, width))});
@@ -762,8 +851,14 @@ private:
                              static_cast<uint32_t>(dimOf(patches.getInput(), 2))};
     }
     for (Value extra : op.getExtras())
-      linear.extras.push_back({cast<RankedTensorType>(extra.getType()).getRank() == 1, elemOf(extra.getType())});
+      linear.extras.push_back(describeExtra(extra, linear.n));
     return linear;
+  }
+
+  static Linear::Extra describeExtra(Value extra, uint32_t columns) {
+    auto type = cast<RankedTensorType>(extra.getType());
+    bool broadcast = type.getRank() == 1;
+    return {broadcast, !broadcast && columns != 1 && type.getDimSize(1) == 1, elemOf(type)};
   }
 
   LogicalResult lower(qwen::ElementwiseOp op) {
@@ -1098,16 +1193,83 @@ private:
     if (vocab >= (1u << 24))
       return op.emitError("vocabulary of ") << vocab << " ids, expected fewer than 2^24";
     Value logits = range(op.getLogits());
-    if (op.getSampling() == qwen::Sampling::Sample) {
+    Suppression suppression;
+    if (std::optional<ArrayRef<int64_t>> ids = op.getSuppress())
+      suppression = {uint32_t((*ids)[0]), uint32_t((*ids)[1]), uint32_t((*ids)[2])};
+    bool samples = op.getSampling() == qwen::Sampling::Sample;
+    if (samples || op.getSuppress()) {
       Value scratch = alloc(loc, "sampling scratch", uint64_t(vocab) * 4);
-      return dispatch(loc, sampleKernel(vocab, op.getAdvances(), state, target),
-                      {logits, scratch, stateRef(loc), mailboxRef(loc)});
+      KernelPlan plan = samples ? sampleKernel(vocab, op.getAdvances(), suppression, state, target)
+                                : penalisedArgmaxKernel(vocab, op.getAdvances(), suppression, state, target);
+      return dispatch(loc, plan, {logits, scratch, stateRef(loc), mailboxRef(loc)});
     }
     Value partials = alloc(loc, "argmax partials", uint64_t(argmaxGroups(vocab)) * 8);
     if (failed(dispatch(loc, argmaxKernel(vocab, target), {logits, partials})))
       return failure();
     return dispatch(loc, appendArgmaxKernel(vocab, op.getAdvances(), state, target),
                     {partials, stateRef(loc), mailboxRef(loc)});
+  }
+
+  //===----------------------------------------------------------------------------------------------------------===//
+  // Speech
+  //===----------------------------------------------------------------------------------------------------------===//
+
+  LogicalResult lowerGather(qwen::EmbeddingOp op, const RowBound &rows, Value table) {
+    if (cast<RankedTensorType>(op.getIds().getType()).getRank() != 1)
+      return op.emitError("takes several ids for a row, expected one");
+    uint32_t width = widthOf(op.getResult().getType());
+    SmallVector<Value> operands{range(op.getIds()), table};
+    if (rows.cellOffset)
+      operands.push_back(stateRef(op.getLoc()));
+    operands.push_back(destination(op.getResult()));
+    KernelPlan plan = gatherRowsKernel(rows, static_cast<uint32_t>(dimOf(op.getTable(), 0)), width, state, target);
+    return dispatch(op.getLoc(), plan, operands, {.readBytes = int64_t(rows.max * weightBytes(1, width))});
+  }
+
+  LogicalResult lower(qwen::InputRowsOp op) {
+    FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getResult().getType());
+    if (failed(rows))
+      return failure();
+    KernelPlan plan = inputRowsKernel(*rows, static_cast<uint32_t>(dimOf(op.getRows(), 0)),
+                                      widthOf(op.getResult().getType()), state, target);
+    return dispatch(op.getLoc(), plan, {range(op.getRows()), stateRef(op.getLoc()), destination(op.getResult())});
+  }
+
+  LogicalResult lower(qwen::BeginFrameOp op) {
+    if (sequence == 0)
+      return op.emitError("stands in the first sequence, expected one with a sequence before it");
+    return dispatch(op.getLoc(), beginFrameKernel(state, target),
+                    {stateRef(op.getLoc(), sequence - 1), stateRef(op.getLoc())});
+  }
+
+  static SmallVector<uint32_t> rowsOfTables(ValueRange tables) {
+    return llvm::map_to_vector(tables, [](Value table) { return static_cast<uint32_t>(dimOf(table, 0)); });
+  }
+
+  LogicalResult lower(qwen::CodeRowOp op) {
+    FailureOr<Value> tables = weightRange(op.getLoc(), op.getTables());
+    if (failed(tables))
+      return failure();
+    uint32_t width = widthOf(op.getRow().getType());
+    KernelPlan plan = codeRowKernel(rowsOfTables(op.getTables()), width, state, target);
+    return dispatch(op.getLoc(), plan,
+                    {stateRef(op.getLoc()), *tables, destination(op.getRow()), destination(op.getStep())},
+                    {.readBytes = int64_t(weightBytes(1, width))});
+  }
+
+  LogicalResult lower(qwen::FrameRowOp op) {
+    FailureOr<Value> tables = weightRange(op.getLoc(), op.getTables());
+    if (failed(tables))
+      return failure();
+    if (sequence + 1 >= sequenceCount())
+      return op.emitError("stands in the last sequence, expected one with a sequence behind it");
+    uint32_t width = widthOf(op.getResult().getType());
+    KernelPlan plan = frameRowKernel(rowsOfTables(op.getTables()), static_cast<uint32_t>(dimOf(op.getText(), 0)), width,
+                                     state, target);
+    return dispatch(op.getLoc(), plan,
+                    {stateRef(op.getLoc()), stateRef(op.getLoc(), sequence + 1), range(op.getText()), *tables,
+                     destination(op.getResult())},
+                    {.readBytes = int64_t(weightBytes(op.getTables().size(), width))});
   }
 
   ModuleOp module;
@@ -1122,6 +1284,7 @@ private:
   DenseMap<Value, Value> ranges;              // tensor -> range
   DenseMap<Value, std::string> outputStorage; // returned tensor -> storage
   llvm::StringMap<int64_t> extents;           // symbol -> element of the cell of extents
+  int64_t sequence = 0;                       // of the entry in work
   bool isComponent = false;                   // the entry in work is run with tensors, by the symbols of its inputs
 };
 

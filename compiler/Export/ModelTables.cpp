@@ -11,13 +11,59 @@ flatbuffers::Offset<fb::Chat> writeChat(FlatBufferBuilder &builder, const graph:
   return graph.chat ? fb::CreateChat(builder, graph.chat->thinkingSwitch) : 0;
 }
 
-flatbuffers::Offset<fb::Generation> writeGeneration(FlatBufferBuilder &builder, const graph::Graph &graph) {
-  if (!graph.generation)
-    return 0;
-  const graph::GenerationInfo &info = *graph.generation;
+static flatbuffers::Offset<fb::Generation> writeSettings(FlatBufferBuilder &builder,
+                                                         const graph::GenerationInfo &info) {
   auto stopIds = builder.CreateVector(info.stopIds);
   return fb::CreateGeneration(builder, stopIds, info.doSample, static_cast<float>(info.temperature), info.topK,
                               static_cast<float>(info.topP), static_cast<float>(info.repetitionPenalty));
+}
+
+flatbuffers::Offset<fb::Generation> writeGeneration(FlatBufferBuilder &builder, const graph::Graph &graph) {
+  return graph.generation ? writeSettings(builder, *graph.generation) : 0;
+}
+
+static flatbuffers::Offset<fb::Talker> writeTalker(FlatBufferBuilder &builder, const graph::TalkerInfo &info,
+                                                   uint32_t hiddenSize) {
+  Offsets<fb::Speaker> speakers;
+  for (const auto &[name, id] : info.speakers)
+    speakers.push_back(fb::CreateSpeaker(builder, builder.CreateString(name), id));
+  auto speakerTable = builder.CreateVector(speakers);
+  auto sampling = writeSettings(builder, info.sampling), predictor = writeSettings(builder, info.predictorSampling);
+  auto id = [&](const char *name) { return info.ids.at(name); };
+  fb::TalkerBuilder talker(builder);
+  talker.add_groups(static_cast<uint32_t>(info.tables.size()));
+  talker.add_hidden_size(hiddenSize);
+  talker.add_max_frames(static_cast<uint32_t>(info.maxFrames));
+  bool keepsFirst = info.suppressedFirst == id("codec_eos");
+  talker.add_suppressed(static_cast<uint32_t>(info.suppressedFirst + keepsFirst));
+  talker.add_im_start(id("im_start"));
+  talker.add_user(id("user"));
+  talker.add_assistant(id("assistant"));
+  talker.add_tts_pad(id("tts_pad"));
+  talker.add_tts_bos(id("tts_bos"));
+  talker.add_tts_eos(id("tts_eos"));
+  talker.add_audio_pad(id("audio_pad"));
+  talker.add_image_pad(id("image_pad"));
+  talker.add_video_pad(id("video_pad"));
+  talker.add_codec_nothink(id("codec_nothink"));
+  talker.add_codec_think_bos(id("codec_think_bos"));
+  talker.add_codec_think_eos(id("codec_think_eos"));
+  talker.add_codec_pad(id("codec_pad"));
+  talker.add_codec_bos(id("codec_bos"));
+  talker.add_codec_eos(id("codec_eos"));
+  talker.add_speakers(speakerTable);
+  talker.add_sampling(sampling);
+  talker.add_predictor_sampling(predictor);
+  return talker.Finish();
+}
+
+flatbuffers::Offset<fb::Speech> writeSpeech(FlatBufferBuilder &builder, const graph::Graph &graph) {
+  if (!graph.speech || !graph.speech->talker)
+    return 0;
+  const graph::TalkerInfo &info = *graph.speech->talker;
+  // The rows of a table are as wide as the talker's.
+  const graph::Weight *table = graph::GraphIndex(graph).weight(info.tables.front());
+  return fb::CreateSpeech(builder, writeTalker(builder, info, static_cast<uint32_t>(table->shape.back())));
 }
 
 flatbuffers::Offset<fb::Media> writeMedia(FlatBufferBuilder &builder, const graph::Graph &graph,

@@ -136,7 +136,7 @@ FailureOr<Offsets<fb::Cell>> writeCells(FlatBufferBuilder &builder, ModuleOp mod
     if (failed(place))
       return failure();
     cells.push_back(fb::CreateCell(builder, *symbolizeCellKind(cell.getKind()), ordinals.buffers.at(place->buffer),
-                                   place->offset, cell.getCount()));
+                                   place->offset, cell.getCount(), static_cast<uint32_t>(cell.getSequence())));
   }
   return cells;
 }
@@ -163,7 +163,7 @@ public:
     auto symbols = builder_.CreateVector(symbols_);
     auto dispatches = builder_.CreateVector(dispatches_);
     return fb::CreateEntry(builder_, name, *symbolizeRole(entry_.getRole()), entry_.getRows(), inputs, outputs, symbols,
-                           dispatches);
+                           dispatches, static_cast<uint32_t>(entry_.getSequence()));
   }
 
 private:

@@ -45,6 +45,7 @@ flatbuffers::Offset<qwenrt::fb::Chat> writeChat(FlatBufferBuilder &builder, cons
 flatbuffers::Offset<qwenrt::fb::Generation> writeGeneration(FlatBufferBuilder &builder, const graph::Graph &graph);
 flatbuffers::Offset<qwenrt::fb::Media> writeMedia(FlatBufferBuilder &builder, const graph::Graph &graph,
                                                   const ExportOptions &options);
+flatbuffers::Offset<qwenrt::fb::Speech> writeSpeech(FlatBufferBuilder &builder, const graph::Graph &graph);
 qwenrt::Result<flatbuffers::Offset<qwenrt::fb::Tokenizer>>
 writeTokenizer(FlatBufferBuilder &builder, const graph::Graph &graph, const ExportOptions &options);
 

@@ -48,6 +48,7 @@ private:
   Status importFunction(const doc::Function &function);
   Status importOp(const doc::Op &op);
   Status importGenerate();
+  void importSpeech();
 
   Result<Value> operand(const doc::Op &op, size_t index);
   Value weightStack(const doc::WeightStack &stack);
@@ -84,6 +85,7 @@ Result<OwningOpRef<ModuleOp>> Importer::run() {
     QWENRT_RETURN_IF_ERROR(importFunction(function));
   QWENRT_RETURN_IF_ERROR(checkPatterns());
   QWENRT_RETURN_IF_ERROR(importGenerate());
+  importSpeech();
   qwenc::DiagnosticCollector diagnostics(module.getContext());
   if (failed(verify(module)))
     return diagnostics.status("the graph");
@@ -220,6 +222,26 @@ Status Importer::importGenerate() {
   return Status::ok();
 }
 
+void Importer::importSpeech() {
+  if (!graph.speech || !graph.speech->talker)
+    return;
+  const doc::TalkerInfo &talker = *graph.speech->talker;
+  auto symbol = [&](const std::string &name) { return FlatSymbolRefAttr::get(builder.getContext(), name); };
+  SmallVector<Attribute> tables;
+  for (const std::string &name : talker.tables)
+    tables.push_back(symbol(name));
+  SmallVector<int64_t> suppress = {static_cast<int64_t>(talker.suppressedFirst),
+                                   static_cast<int64_t>(talker.suppressedEnd),
+                                   static_cast<int64_t>(talker.ids.at("codec_eos"))};
+  module->setAttr(attrs::speech, builder.getDictionaryAttr(
+                                     {builder.getNamedAttr("decoder", symbol(talker.decoder)),
+                                      builder.getNamedAttr("head", symbol(talker.head)),
+                                      builder.getNamedAttr("predictor_decoder", symbol(talker.predictorDecoder)),
+                                      builder.getNamedAttr("predictor_head", symbol(talker.predictorHead)),
+                                      builder.getNamedAttr("tables", builder.getArrayAttr(tables)),
+                                      builder.getNamedAttr("suppress", builder.getDenseI64ArrayAttr(suppress))}));
+}
+
 //===------------------------------------------------------------------------------------------------------------===//
 // Operations
 //===------------------------------------------------------------------------------------------------------------===//
@@ -331,6 +353,10 @@ Status Importer::importOp(const doc::Op &op) {
       return SinusoidOp::create(builder, loc, type, operands[0], number(op, "theta"));
     case doc::OpKind::SwapAxes:
       return SwapAxesOp::create(builder, loc, type, operands[0]);
+    case doc::OpKind::Sigmoid:
+      return SigmoidOp::create(builder, loc, type, operands[0]);
+    case doc::OpKind::ScaleRows:
+      return ScaleRowsOp::create(builder, loc, type, operands[0], operands[1]);
     }
     llvm_unreachable("every operation of the document is listed");
   };

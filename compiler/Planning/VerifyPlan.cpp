@@ -132,7 +132,7 @@ private:
     SmallVector<CellOp> cells;
     for (auto cell : getOperation().getOps<CellOp>()) {
       for (CellOp other : cells) {
-        if (cell.getKind() == other.getKind())
+        if (cell.getKind() == other.getKind() && cell.getSequence() == other.getSequence())
           return cell.emitOpError("'") << cell.getKind() << "' stands twice, expected each kind once; emit one cell";
         bool apart = cell.getOffset() + 4 * cell.getCount() <= other.getOffset() ||
                      other.getOffset() + 4 * other.getCount() <= cell.getOffset();

@@ -11,7 +11,9 @@
 using namespace mlir;
 using namespace mlir::qwen;
 
-bool mlir::qwen::isElementwise(Operation *op) { return isa_and_present<SiluOp, GeluOp, MulOp, AddOp>(op); }
+bool mlir::qwen::isElementwise(Operation *op) {
+  return isa_and_present<SiluOp, GeluOp, MulOp, AddOp, SigmoidOp, ScaleRowsOp>(op);
+}
 
 bool ElementwiseTree::isOnlyReaderOf(Value value) const {
   return llvm::all_of(value.getUsers(), [&](Operation *user) { return llvm::is_contained(ops, user); });
@@ -108,18 +110,18 @@ static Value buildGelu(OpBuilder &builder, GeluOp op, Value x) {
 
 static Value buildScalar(OpBuilder &builder, Operation *op, ValueRange operands) {
   Location loc = op->getLoc();
-  if (isa<MulOp>(op))
+  if (isa<MulOp, ScaleRowsOp>(op))
     return arith::MulFOp::create(builder, loc, operands[0], operands[1]);
   if (isa<AddOp>(op))
     return arith::AddFOp::create(builder, loc, operands[0], operands[1]);
   if (auto gelu = dyn_cast<GeluOp>(op))
     return buildGelu(builder, gelu, operands[0]);
-  // silu: x / (1 + exp(-x))
+  // silu: x / (1 + exp(-x)), sigmoid: 1 / (1 + exp(-x))
   Value one = arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(1.0f));
   Value negated = arith::NegFOp::create(builder, loc, operands[0]);
   Value exponential = math::ExpOp::create(builder, loc, negated);
   Value denominator = arith::AddFOp::create(builder, loc, one, exponential);
-  return arith::DivFOp::create(builder, loc, operands[0], denominator);
+  return arith::DivFOp::create(builder, loc, isa<SigmoidOp>(op) ? one : operands[0], denominator);
 }
 
 Value mlir::qwen::buildScalarTree(OpBuilder &builder, const ElementwiseTree &tree, IRMapping &elements) {

@@ -1,5 +1,6 @@
 //===- QuantizeWeights.cpp - Which weights are stored in blocks of few bits ---------------------------------------===//
 
+#include "compiler/Transforms/Generator.h"
 #include "compiler/Transforms/Passes.h"
 
 #include "runtime/schema/WeightFormat.h"
@@ -56,6 +57,10 @@ struct QuantizeWeights : qwen::impl::QuantizeWeightsPassBase<QuantizeWeights> {
     }
     if (*packed == WeightFormat::BF16)
       return;
+    // The predictor's steps feed each other many times a frame, and its weights are few.
+    FailureOr<Speech> speech = findSpeech(module);
+    if (failed(speech))
+      return signalPassFailure();
     llvm::StringMap<SmallVector<Value>> readers;
     module.walk([&](WeightOp weight) { readers[weight.getParameter()].push_back(weight.getResult()); });
     // A stack has one type: all its members are packed or none.
@@ -70,7 +75,10 @@ struct QuantizeWeights : qwen::impl::QuantizeWeightsPassBase<QuantizeWeights> {
     llvm::StringSet<> refused;
     for (auto parameter : module.getOps<ParameterOp>())
       if (!isPackable(cast<RankedTensorType>(parameter.getType())) ||
-          !areMatricesOfProducts(readers[parameter.getSymName()]))
+          !areMatricesOfProducts(readers[parameter.getSymName()]) ||
+          llvm::any_of(readers[parameter.getSymName()], [&](Value weight) {
+            return speech->isPredictor(weight.getDefiningOp()->getParentOfType<func::FuncOp>());
+          }))
         refused.insert(groups.getOrInsertLeaderValue(parameter.getSymName()));
     auto packedForm = [&](Type type) {
       return cast<RankedTensorType>(type).cloneWithEncoding(PackedAttr::get(&getContext(), *packed));

@@ -5,6 +5,7 @@
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/ADT/StringSwitch.h"
 
 namespace mlir::qwen {
@@ -98,6 +99,12 @@ public:
     hiddenType = chunkRows.apply(hidden);
   }
 
+  /// For entries of speech: they belong to \p number and have names that begin with \p prefix.
+  void setSequence(int64_t number, StringRef prefix) {
+    sequence = number;
+    namePrefix = prefix.str();
+  }
+
   LogicalResult buildPrefill() {
     Location loc = generator.decoder.getLoc();
     beginEntry("prefill", "prefill", chunkRows.count, loc);
@@ -111,7 +118,85 @@ public:
       return failure();
     // Every row's position counts from the chunk's start, so Position moves when all of them are done.
     AdvanceOp::create(builder, loc);
+    SmallVector<StringRef> names = {"hidden", "accept_hidden"};
+    endEntry(ArrayRef(names).take_front(hidden->size()), *hidden);
+    return success();
+  }
+
+  //===----------------------------------------------------------------------------------------------------------===//
+  // Speech
+  //===----------------------------------------------------------------------------------------------------------===//
+
+  /// The rows of the prompt are given; its tokens are there for the repetition penalty.
+  LogicalResult buildTalkerPrefill() {
+    Location loc = generator.decoder.getLoc();
+    beginEntry("prefill", "other", chunkRows.count, loc);
+    RowBounds bounds = {{idsSymbol(), chunkRows}};
+    addArgument("tokens", RankedTensorType::get({chunkRows.count}, builder.getI32Type(), chunkRows.symbol), {}, loc);
+    Value inputs = addBuffer("inputs", context, idsSymbol(), loc);
+    BeginChunkOp::create(builder, loc, chunkRows.count);
+    Value rows = InputRowsOp::create(builder, loc, inputType(chunkRows), inputs);
+    FailureOr<SmallVector<Value>> hidden = inlineTalker(rows, bounds);
+    if (failed(hidden))
+      return failure();
+    AdvanceOp::create(builder, loc);
     endEntry({"hidden"}, *hidden);
+    return success();
+  }
+
+  /// The frame that the predictor has made, and text, are the row of a step.
+  LogicalResult buildTalkerDecode(StringRef name, Sampling sampling, const Speech &speech) {
+    Location loc = generator.decoder.getLoc();
+    beginEntry(name, "other", 1, loc);
+    Value text = addBuffer("text_rows", context, "N", loc);
+    Value row = FrameRowOp::create(builder, loc, inputType(oneRow), text, tableValues(speech));
+    FailureOr<SmallVector<Value>> hidden = inlineTalker(row, {{idsSymbol(), oneRow}});
+    if (failed(hidden))
+      return failure();
+    return buildTalkerHead(hidden->front(), sampling, /*advances=*/true, speech);
+  }
+
+  LogicalResult buildTalkerNext(StringRef name, Sampling sampling, const Speech &speech) {
+    Location loc = generator.head.getLoc();
+    beginEntry(name, "other", 1, loc);
+    Value hidden = addArgument("hidden", hiddenType, {}, loc);
+    Value row = LastRowOp::create(builder, loc, inputType(oneRow), hidden);
+    return buildTalkerHead(row, sampling, /*advances=*/false, speech);
+  }
+
+  /// The talker's state is the first row of a frame's history.
+  LogicalResult buildPredictorBegin(const Speech &speech) {
+    Location loc = generator.decoder.getLoc();
+    beginEntry("begin", "other", 1, loc);
+    entry->setAttr(attrs::codes, builder.getI64IntegerAttr(speech.tables.size()));
+    Value row = addBuffer("last_hidden", 1, {}, loc);
+    BeginFrameOp::create(builder, loc);
+    FailureOr<SmallVector<Value>> hidden =
+        inlineFunction(builder, symbols, generator.decoder, row, {{idsSymbol(), oneRow}});
+    if (failed(hidden))
+      return failure();
+    AdvanceOp::create(builder, loc);
+    endEntry({"hidden"}, *hidden);
+    return success();
+  }
+
+  LogicalResult buildPredictorDecode(StringRef name, Sampling sampling, const Speech &speech) {
+    Location loc = generator.decoder.getLoc();
+    beginEntry(name, "other", 1, loc);
+    entry->setAttr(attrs::codes, builder.getI64IntegerAttr(speech.tables.size()));
+    auto row = CodeRowOp::create(builder, loc, inputType(oneRow), RankedTensorType::get({1, 1}, builder.getI32Type()),
+                                 tableValues(speech));
+    FailureOr<SmallVector<Value>> hidden =
+        inlineFunction(builder, symbols, generator.decoder, row.getRow(), {{idsSymbol(), oneRow}});
+    if (failed(hidden))
+      return failure();
+    FailureOr<SmallVector<Value>> logits =
+        inlineFunction(builder, symbols, generator.head, {hidden->front(), row.getStep()}, {{headSymbol(), oneRow}});
+    if (failed(logits))
+      return failure();
+    NextTokenOp::create(builder, generator.head.getLoc(), logits->front(), sampling, /*advances=*/true,
+                        DenseI64ArrayAttr());
+    endEntry({"logits"}, *logits);
     return success();
   }
 
@@ -172,6 +257,49 @@ public:
   }
 
 private:
+  StringRef headSymbol() {
+    return getRows(cast<RankedTensorType>(generator.head.getFunctionType().getInput(0))).getSymbol();
+  }
+  /// The decoder's first argument with so many rows.
+  RankedTensorType inputType(const RowBound &rows) {
+    return rows.apply(cast<RankedTensorType>(generator.decoder.getFunctionType().getInput(0)));
+  }
+
+  /// Rows that the talker's entries share; \p symbol counts those that callers give.
+  Value addBuffer(StringRef name, int64_t rows, StringRef symbol, Location loc) {
+    Value value = addArgument("buffer", inputType({rows, {}}), builder.getStringAttr(name), loc);
+    if (!symbol.empty())
+      entry.setArgAttr(entry.getNumArguments() - 1, attrs::symbol, builder.getStringAttr(symbol));
+    return value;
+  }
+
+  SmallVector<Value> tableValues(const Speech &speech) {
+    return llvm::map_to_vector(speech.tables, [&](ParameterOp table) -> Value {
+      return WeightOp::create(builder, table.getLoc(), cast<RankedTensorType>(table.getType()), table.getSymName());
+    });
+  }
+
+  FailureOr<SmallVector<Value>> inlineTalker(Value rows, const RowBounds &bounds) {
+    auto positions = cast<RankedTensorType>(generator.decoder.getFunctionType().getInput(1));
+    RankedTensorType bounded = boundType(positions, bounds);
+    if (!bounded)
+      return generator.decoder.emitError()
+                 << "argument 1 has type " << positions << ", expected rows counted by " << idsSymbol(),
+             failure();
+    Value argument = addArgument("positions", bounded, {}, generator.decoder.getLoc());
+    return inlineFunction(builder, symbols, generator.decoder, {rows, argument}, bounds);
+  }
+
+  LogicalResult buildTalkerHead(Value hidden, Sampling sampling, bool advances, const Speech &speech) {
+    FailureOr<SmallVector<Value>> results =
+        inlineFunction(builder, symbols, generator.head, hidden, {{headSymbol(), oneRow}});
+    if (failed(results))
+      return failure();
+    NextTokenOp::create(builder, generator.head.getLoc(), results->front(), sampling, advances, speech.suppress);
+    endEntry({"logits", "last_hidden"}, *results);
+    return success();
+  }
+
   StringRef idsSymbol() {
     return getRows(cast<RankedTensorType>(generator.decoder.getFunctionType().getInput(0))).getSymbol();
   }
@@ -236,7 +364,9 @@ private:
   /// Opens an entry; its arguments follow in addArgument, its result types in endEntry.
   void beginEntry(StringRef name, StringRef role, int64_t rows, Location loc) {
     builder.setInsertionPointToEnd(module.getBody());
-    entry = func::FuncOp::create(builder, loc, name, builder.getFunctionType({}, {}));
+    entry = func::FuncOp::create(builder, loc, namePrefix + name.str(), builder.getFunctionType({}, {}));
+    if (sequence)
+      entry->setAttr(attrs::sequence, builder.getI64IntegerAttr(sequence));
     entry->setAttr(attrs::role, builder.getStringAttr(role));
     entry->setAttr(attrs::rows, builder.getI64IntegerAttr(rows));
     builder.setInsertionPointToStart(entry.addEntryBlock());
@@ -268,7 +398,7 @@ private:
     if (failed(logits))
       return failure();
     if (sampling)
-      NextTokenOp::create(builder, generator.head.getLoc(), logits->front(), *sampling, advances);
+      NextTokenOp::create(builder, generator.head.getLoc(), logits->front(), *sampling, advances, DenseI64ArrayAttr());
     endEntry({"logits"}, *logits);
     return success();
   }
@@ -279,7 +409,8 @@ private:
   Generator generator;
   OpBuilder builder;
   SymbolTable symbols;
-  int64_t context, logitsRows;
+  int64_t context, logitsRows, sequence = 0;
+  std::string namePrefix;
   RowBound chunkRows;
   RankedTensorType hiddenType;
   func::FuncOp entry;
@@ -291,15 +422,21 @@ struct SpecializeEntries : qwen::impl::SpecializeEntriesPassBase<SpecializeEntri
   void runOnOperation() override {
     ModuleOp module = getOperation();
     FailureOr<Generator> generator = findGenerator(module);
-    if (failed(generator) || failed(checkOptions()) || failed(specializeStates()))
+    FailureOr<Speech> found = findSpeech(module);
+    if (failed(generator) || failed(found) || failed(checkOptions()))
+      return signalPassFailure();
+    speech = *found;
+    if (failed(specializeStates()))
       return signalPassFailure();
     module->setAttr(attrs::maxContext, Builder(&getContext()).getI64IntegerAttr(context));
     EntryBuilder entries(module, *generator, context, chunk, logitsRows);
     SmallVector<func::FuncOp> components(module.getOps<func::FuncOp>());
     if (generator->decoder && failed(buildGenerator(entries)))
       return signalPassFailure();
+    if (speech && failed(buildSpeech(module)))
+      return signalPassFailure();
     for (func::FuncOp function : components) {
-      if (function != generator->decoder && function != generator->head) {
+      if (function != generator->decoder && function != generator->head && !speech.has(function)) {
         if (failed(entries.buildComponent(function)))
           return signalPassFailure();
         ++entryCount;
@@ -308,6 +445,7 @@ struct SpecializeEntries : qwen::impl::SpecializeEntriesPassBase<SpecializeEntri
     }
     module->removeAttr(attrs::decoder);
     module->removeAttr(attrs::head);
+    module->removeAttr(attrs::speech);
     module->removeAttr(attrs::symbols);
   }
 
@@ -318,6 +456,24 @@ struct SpecializeEntries : qwen::impl::SpecializeEntriesPassBase<SpecializeEntri
         failed(entries.buildDecode("decode_sample", Sampling::Sample)) || failed(entries.buildLogits()))
       return failure();
     entryCount += 6;
+    return success();
+  }
+
+  LogicalResult buildSpeech(ModuleOp module) {
+    EntryBuilder talker(module, {speech.decoder, speech.head}, context, chunk, logitsRows);
+    talker.setSequence(1, "talker.");
+    EntryBuilder predictor(module, {speech.predictorDecoder, speech.predictorHead}, context, chunk, logitsRows);
+    predictor.setSequence(2, "predictor.");
+    if (failed(talker.buildTalkerPrefill()) || failed(predictor.buildPredictorBegin(speech)))
+      return failure();
+    for (auto [suffix, sampling] : {std::pair("greedy", Sampling::Greedy), std::pair("sample", Sampling::Sample)}) {
+      std::string next = std::string("next_") + suffix, decode = std::string("decode_") + suffix;
+      if (failed(talker.buildTalkerNext(next, sampling, speech)) ||
+          failed(talker.buildTalkerDecode(decode, sampling, speech)) ||
+          failed(predictor.buildPredictorDecode(decode, sampling, speech)))
+        return failure();
+    }
+    entryCount += 8;
     return success();
   }
 
@@ -341,8 +497,14 @@ struct SpecializeEntries : qwen::impl::SpecializeEntriesPassBase<SpecializeEntri
   }
 
   LogicalResult specializeStates() {
+    // The history of the predictor is one frame: short, and read by few.
+    llvm::StringSet<> ofPredictor;
+    if (speech)
+      speech.predictorDecoder.walk([&](ReadStateOp read) { ofPredictor.insert(read.getState()); });
     for (auto state : getOperation().getOps<StateOp>()) {
       auto type = cast<RankedTensorType>(state.getType());
+      if (ofPredictor.contains(state.getSymName()) && type.hasStaticShape())
+        continue;
       if (!type.isDynamicDim(0) && type.getDimSize(0) != context)
         return state.emitOpError() << "holds " << type.getDimSize(0) << " positions, expected a symbol or the context "
                                    << context.getValue();
@@ -356,6 +518,7 @@ struct SpecializeEntries : qwen::impl::SpecializeEntriesPassBase<SpecializeEntri
   /// Cells that count positions and rows are 32 bits wide.
   static constexpr int64_t maxOption = std::numeric_limits<int32_t>::max();
   Type cacheElement;
+  Speech speech;
 };
 
 } // namespace

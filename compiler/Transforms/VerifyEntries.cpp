@@ -38,7 +38,8 @@ LogicalResult verifyType(Location loc, Type type) {
 LogicalResult verifySignature(func::FuncOp entry) {
   static const llvm::StringSet<> roles = {"other",         "prefill",       "next_greedy", "next_sample",
                                           "decode_greedy", "decode_sample", "logits"};
-  static const llvm::StringSet<> bindings = {"tokens", "hidden", "positions", "media_rows", "media", "tensor"};
+  static const llvm::StringSet<> bindings = {"tokens", "hidden", "positions", "media_rows",
+                                             "media",  "tensor", "buffer"};
   auto role = entry->getAttrOfType<StringAttr>(attrs::role);
   if (!role)
     return entry.emitError() << "function has no attribute '" << attrs::role
@@ -56,8 +57,8 @@ LogicalResult verifySignature(func::FuncOp entry) {
     auto binding = entry.getArgAttrOfType<StringAttr>(i, attrs::binding);
     if (!binding || !bindings.contains(binding.getValue()))
       return entry.emitError() << "argument " << i << " has no known '" << attrs::binding
-                               << "', expected tokens, hidden, positions, media_rows, media or tensor";
-    bool isNamed = binding.getValue() == "media" || binding.getValue() == "tensor";
+                               << "', expected tokens, hidden, positions, media_rows, media, tensor or buffer";
+    bool isNamed = binding.getValue() == "media" || binding.getValue() == "tensor" || binding.getValue() == "buffer";
     if (isNamed && !entry.getArgAttrOfType<StringAttr>(i, attrs::name))
       return entry.emitError() << "argument " << i << " has no '" << attrs::name << "', expected a name for callers";
   }
@@ -77,7 +78,7 @@ LogicalResult verifyOrder(func::FuncOp entry) {
       isClosed = true;
     else if (isClosed && !isa<func::ReturnOp>(op))
       return op.emitOpError() << "stands behind the step that moves the position, expected only the return there";
-    if (isa<BeginChunkOp>(op) && isOpen)
+    if (isa<BeginChunkOp, BeginFrameOp>(op) && isOpen)
       return op.emitOpError() << "stands behind operations that use the rows, expected it before them";
     if (!isa<WeightOp, WeightStackOp, ReadStateOp>(op))
       isOpen = true;

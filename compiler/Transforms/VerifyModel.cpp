@@ -47,7 +47,10 @@ static LogicalResult verifySignature(func::FuncOp function, int64_t inputRank, T
   if (function.isExternal() || !function.getBody().hasOneBlock())
     return function.emitError() << "function has no single block, expected a body without control flow";
   bool takesMedia = inputRank == 1;
-  if (type.getNumInputs() < 1 || (type.getNumInputs() > 1 && !takesMedia) || type.getNumResults() != 1)
+  // A decoder may leave further rows, which the talker reads.
+  size_t mostResults = takesMedia ? 2 : 1;
+  if (type.getNumInputs() < 1 || (type.getNumInputs() > 1 && !takesMedia) || type.getNumResults() < 1 ||
+      type.getNumResults() > mostResults)
     return function.emitError() << "function has " << type.getNumInputs() << " inputs and " << type.getNumResults()
                                 << " results, expected one of each";
   if (failed(verifyFurtherArguments(function)))
@@ -93,13 +96,64 @@ FailureOr<Generator> mlir::qwen::findGenerator(ModuleOp module) {
   return generator;
 }
 
+FailureOr<Speech> mlir::qwen::findSpeech(ModuleOp module) {
+  Speech speech;
+  auto attributes = module->getAttrOfType<DictionaryAttr>(attrs::speech);
+  if (!attributes)
+    return speech;
+  auto refuse = [&](const Twine &what) {
+    module.emitError() << "'" << attrs::speech << "' " << what << ", correct the attribute";
+    return failure();
+  };
+  auto counted = [](Type type, int64_t rank) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    return tensor && tensor.getRank() == rank && getRows(tensor) && tensor.isDynamicDim(0);
+  };
+  auto find = [&](StringRef key, func::FuncOp &function, size_t inputs, size_t results) -> LogicalResult {
+    auto name = attributes.getAs<FlatSymbolRefAttr>(key);
+    function = name ? module.lookupSymbol<func::FuncOp>(name.getAttr()) : func::FuncOp();
+    if (!function || function.isExternal() || !function.getBody().hasOneBlock() ||
+        function.getNumArguments() != inputs || function.getNumResults() != results ||
+        !llvm::all_of(function.getArgumentTypes(), [&](Type type) { return counted(type, 2); }) ||
+        !llvm::all_of(function.getResultTypes(), [&](Type type) { return counted(type, 2); }))
+      return refuse("has no '" + key + "' of " + Twine(inputs) + " inputs and " + Twine(results) +
+                    " results, expected a function of counted rows of rank 2");
+    return success();
+  };
+  if (failed(find("decoder", speech.decoder, 2, 1)) || failed(find("head", speech.head, 1, 2)) ||
+      failed(find("predictor_decoder", speech.predictorDecoder, 1, 1)) ||
+      failed(find("predictor_head", speech.predictorHead, 2, 1)))
+    return failure();
+  auto binding = speech.decoder.getArgAttrOfType<StringAttr>(1, attrs::binding);
+  if (!binding || binding.getValue() != "positions")
+    return refuse("has a decoder whose second input is not bound to positions, expected that");
+  int64_t width = cast<RankedTensorType>(speech.decoder.getArgumentTypes()[0]).getDimSize(1);
+  for (func::FuncOp function : {speech.decoder, speech.head, speech.predictorDecoder, speech.predictorHead})
+    if (cast<RankedTensorType>(function.getArgumentTypes()[0]).getDimSize(1) != width)
+      return refuse("has functions of different widths, expected rows of " + Twine(width));
+  auto tables = attributes.getAs<ArrayAttr>("tables");
+  for (Attribute table : tables ? tables.getValue() : ArrayRef<Attribute>()) {
+    auto name = dyn_cast<FlatSymbolRefAttr>(table);
+    auto parameter = name ? module.lookupSymbol<ParameterOp>(name.getAttr()) : ParameterOp();
+    auto type = parameter ? cast<RankedTensorType>(parameter.getType()) : RankedTensorType();
+    if (!type || type.getRank() != 2 || type.getDimSize(1) != width)
+      return refuse("names a table that is no parameter with rows of " + Twine(width) + ", expected one");
+    speech.tables.push_back(parameter);
+  }
+  speech.suppress = attributes.getAs<DenseI64ArrayAttr>("suppress");
+  if (speech.tables.size() < 2 || !speech.suppress)
+    return refuse("has fewer than two tables or no 'suppress', expected both");
+  return speech;
+}
+
 namespace {
 
 bool isPrimitive(Operation *op) {
   return isa<ParameterOp, StateOp, WeightOp, ReadStateOp, EmbeddingOp, PositionIdsOp, RmsNormOp, LinearOp, ReshapeOp,
              RopeOp, KvAppendOp, AttentionOp, SiluOp, MulOp, AddOp, WeightStackOp, SoftmaxOp, TopKOp, SumNormalizeOp,
              ExpertLinearOp, WeightedSumOp, LayerNormOp, GeluOp, SegmentAttentionOp, AxialRopeOp, MRopeOp,
-             ReplaceRowsOp, AddRowsOp, TapConvOp, SinusoidOp, SwapAxesOp, ExposeOp, func::FuncOp, func::ReturnOp>(op);
+             ReplaceRowsOp, AddRowsOp, TapConvOp, SinusoidOp, SwapAxesOp, SigmoidOp, ScaleRowsOp, ExposeOp,
+             func::FuncOp, func::ReturnOp>(op);
 }
 
 /// The product that \p value is heads of, behind what attention does to queries and keys.
@@ -166,8 +220,12 @@ struct VerifyModel : qwen::impl::VerifyModelPassBase<VerifyModel> {
     FailureOr<Generator> generator = findGenerator(getOperation());
     if (failed(generator))
       return signalPassFailure();
+    FailureOr<Speech> speech = findSpeech(getOperation());
+    if (failed(speech))
+      return signalPassFailure();
     for (auto function : getOperation().getOps<func::FuncOp>())
-      if (function != generator->decoder && function != generator->head && failed(verifyComponent(function)))
+      if (function != generator->decoder && function != generator->head && !speech->has(function) &&
+          failed(verifyComponent(function)))
         return signalPassFailure();
     walk = getOperation()->walk([](AttentionOp op) { return WalkResult(verifyProjections(op)); });
     if (walk.wasInterrupted())

@@ -63,8 +63,9 @@ def Plan_BufferOp : Plan_Op<"buffer", [Symbol, HasParent<"::mlir::ModuleOp">]> {
 def Plan_CellOp : Plan_Op<"cell", [HasParent<"::mlir::ModuleOp">, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "where host and kernels exchange one 32-bit value (or an array of them)";
   let description = "The kind is a name of CellKind in plan.fbs, in lower case: `position`, `head_row`, `tokens`, ...";
-  let arguments = (ins StrAttr:$kind, FlatSymbolRefAttr:$storage, I64Attr:$offset, I64Attr:$count);
-  let assemblyFormat = "custom<Word>($kind) `in` $storage `at` $offset `count` $count attr-dict";
+  let arguments = (ins StrAttr:$kind, FlatSymbolRefAttr:$storage, I64Attr:$offset, I64Attr:$count,
+                       DefaultValuedAttr<I64Attr, "0">:$sequence);
+  let assemblyFormat = "custom<Word>($kind) `in` $storage `at` $offset `count` $count (`sequence` $sequence^)? attr-dict";
   let hasVerifier = 1;
 }
 
@@ -97,9 +98,12 @@ def Plan_EntryOp : Plan_Op<"entry", [Symbol, HasParent<"::mlir::ModuleOp">, NoTe
                                         NoRegionArguments]> {
   let summary = "a list of dispatches that one command buffer replays";
   let description = "The role is a name of Role in plan.fbs, lower case with underscores: `prefill`, `next_greedy`, ...";
-  let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$role, I64Attr:$rows);
+  let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$role, I64Attr:$rows,
+                       DefaultValuedAttr<I64Attr, "0">:$sequence);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "$sym_name `role` custom<Word>($role) `rows` $rows attr-dict-with-keyword $body";
+  let assemblyFormat = [{
+    $sym_name `role` custom<Word>($role) `rows` $rows (`sequence` $sequence^)? attr-dict-with-keyword $body
+  }];
   let hasVerifier = 1;
   let hasRegionVerifier = 1;
 }

@@ -4,7 +4,7 @@
 // place. The runtime does not use this header: it reads the cells of the plan.
 //
 //   state:    0 position   4 length   8 rows   12 head_row   16 head_rows   20 step   24 seed   28 temperature
-//             32 top_k   36 top_p   40 repetition_penalty   44 position_delta   48..63 unused   64 tokens[max_context + 1]
+//             32 top_k   36 top_p   40 repetition_penalty   44 position_delta   48 text_rows   52..63 unused   64 tokens[max_context + 1]
 //             behind them, each 64-byte aligned: arrivals[1024], extents[32], rotary_positions[max_context + 1][3],
 //             media_rows[max_context + 1]
 //   mailbox:  0 sampled[1024]
@@ -29,6 +29,7 @@ inline constexpr int64_t kTopK = 32;              ///< u32, 0 = off
 inline constexpr int64_t kTopP = 36;              ///< f32, 1 = off
 inline constexpr int64_t kRepetitionPenalty = 40; ///< f32, 1 = off
 inline constexpr int64_t kPositionDelta = 44;     ///< f32
+inline constexpr int64_t kTextRows = 48;           ///< u32, rows of text that a speaker has
 inline constexpr int64_t kTokens = 64;            ///< i32[maxContext + 1], token history
 
 /// Byte offset and element count of the ring of sampled tokens in the storage of purpose `mailbox`.

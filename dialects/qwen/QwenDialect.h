@@ -29,8 +29,17 @@ inline constexpr StringLiteral head = "qwen.head";
 inline constexpr StringLiteral role = "qwen.role";
 /// Function: rows one run can process.
 inline constexpr StringLiteral rows = "qwen.rows";
+/// Module: what makes speech: "decoder", "head", "predictor_decoder" and "predictor_head" are functions, "tables" are the
+/// parameters with the rows of codes, "suppress" is as qwen.next_token has it.
+inline constexpr StringLiteral speech = "qwen.speech";
+/// Function: which history it works on, 0 where the attribute is missing: text, 1: talker, 2: predictor.
+inline constexpr StringLiteral sequence = "qwen.sequence";
+/// Function: tokens from 1 on that callers see as the output "codes".
+inline constexpr StringLiteral codes = "qwen.codes";
+/// Argument of binding "buffer": the symbol that counts its rows for callers.
+inline constexpr StringLiteral symbol = "qwen.symbol";
 /// Argument: what the value is at run time: "tokens" and "hidden", "positions", "media_rows" and "media" of a decoder,
-/// or "tensor", which the caller gives.
+/// "tensor", which the caller gives, or "buffer", which entries of speech share under its name.
 inline constexpr StringLiteral binding = "qwen.binding";
 /// Module: positions that the caches hold.
 inline constexpr StringLiteral maxContext = "qwen.max_context";

@@ -426,6 +426,14 @@ LogicalResult AddRowsOp::verify() {
   return verifyRowsFrom(*this, typeOf(getInput()), typeOf(getRows()), typeOf(getIndex()), getResult().getType());
 }
 
+LogicalResult ScaleRowsOp::verify() { // (C40)
+  RankedTensorType input = typeOf(getInput()), factor = typeOf(getFactor());
+  if (failed(verifyRank(*this, "input", input, 2)) || failed(verifyRank(*this, "factor", factor, 2)) ||
+      failed(verifySameRows(*this, "factor", factor, input)) || failed(verifyDim(*this, "factor", factor, 1, 1)))
+    return failure();
+  return verifySameShape(*this, getResult().getType(), input);
+}
+
 LogicalResult TapConvOp::verify() { // (C36)
   RankedTensorType input = typeOf(getInput()), taps = typeOf(getTaps()), weight = typeOf(getWeight());
   RankedTensorType bias = typeOf(getBias()), result = getResult().getType();
@@ -583,9 +591,53 @@ LogicalResult HeadRowsOp::verify() { return verifyRowPick(*this, typeOf(getInput
 
 LogicalResult NextTokenOp::verify() { // (C14)
   RankedTensorType logits = typeOf(getLogits());
-  if (failed(verifyRank(*this, "logits", logits, 2)))
+  if (failed(verifyRank(*this, "logits", logits, 2)) || failed(verifyDim(*this, "logits", logits, 0, 1)))
     return failure();
-  return verifyDim(*this, "logits", logits, 0, 1);
+  std::optional<ArrayRef<int64_t>> suppress = getSuppress();
+  if (!suppress)
+    return success();
+  int64_t vocab = logits.getDimSize(1);
+  if (suppress->size() != 3 || (*suppress)[0] < 0 || (*suppress)[0] > (*suppress)[1] || (*suppress)[1] > vocab)
+    return emitOpError() << "suppresses [" << *suppress << "], expected the first id, the one behind the last, at most "
+                         << vocab << ", and the one to keep";
+  if ((*suppress)[0] == 0 && (*suppress)[1] == vocab && ((*suppress)[2] < 0 || (*suppress)[2] >= vocab))
+    return emitOpError() << "suppresses all ids, expected one or more to choose from";
+  return success();
+}
+
+LogicalResult InputRowsOp::verify() { // (C41)
+  RankedTensorType rows = typeOf(getRows()), result = getResult().getType();
+  if (failed(verifyRank(*this, "rows", rows, 2)) || failed(verifyRank(*this, "result", result, 2)))
+    return failure();
+  return verifyDim(*this, "result", result, 1, rows.getDimSize(1));
+}
+
+/// (C42): tables of one width, and one row of it.
+static LogicalResult verifyTables(Operation *op, ValueRange tables, RankedTensorType row) {
+  if (tables.empty())
+    return op->emitOpError() << "has no tables, expected one for each code";
+  if (failed(verifyRank(op, "result", row, 2)) || failed(verifyDim(op, "result", row, 0, 1)))
+    return failure();
+  for (Value table : tables)
+    if (failed(verifyWeight(op, "table", typeOf(table), 2)) ||
+        failed(verifyDim(op, "table", typeOf(table), 1, row.getDimSize(1))))
+      return failure();
+  return success();
+}
+
+LogicalResult CodeRowOp::verify() {
+  RankedTensorType step = typeOf(getStep());
+  if (failed(verifyTables(*this, getTables(), typeOf(getRow()))) || failed(verifyRank(*this, "step", step, 2)) ||
+      failed(verifyDim(*this, "step", step, 0, 1)))
+    return failure();
+  return verifyDim(*this, "step", step, 1, 1);
+}
+
+LogicalResult FrameRowOp::verify() {
+  RankedTensorType text = typeOf(getText()), result = getResult().getType();
+  if (failed(verifyTables(*this, getTables(), result)) || failed(verifyRank(*this, "text", text, 2)))
+    return failure();
+  return verifyDim(*this, "text", text, 1, result.getDimSize(1));
 }
 
 //===------------------------------------------------------------------------------------------------------------===//
@@ -671,8 +723,11 @@ LogicalResult FusedLinearOp::verify() { // (C17)
     RankedTensorType type = typeOf(extra);
     bool broadcast = type.getRank() == 1 && type.getDimSize(0) == result.getDimSize(1);
     bool elementwise = type.getShape() == result.getShape() && type.getEncoding() == result.getEncoding();
-    if (!broadcast && !elementwise)
-      return emitOpError() << "extra has type " << type << ", expected [N] or the shape of the result " << result;
+    bool perRow = type.getRank() == 2 && type.getDimSize(1) == 1 && type.getDimSize(0) == result.getDimSize(0) &&
+                  type.getEncoding() == result.getEncoding();
+    if (!broadcast && !elementwise && !perRow)
+      return emitOpError() << "extra has type " << type << ", expected [N], [R, 1] or the shape of the result "
+                           << result;
   }
   return verifyBody(*this, getEpilogue(), (parallel ? getWeights().size() : 1) + getExtras().size());
 }

@@ -325,6 +325,21 @@ def Qwen_SwapAxesOp : Qwen_Op<"swap_axes", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Qwen_SigmoidOp : Qwen_Op<"sigmoid", [Pure, SameOperandsAndResultType]> {
+  let summary = "1 / (1 + exp(-x))";
+  let arguments = (ins Activation:$input);
+  let results = (outs Activation:$result);
+  let assemblyFormat = "$input attr-dict `:` type($result)";
+}
+
+def Qwen_ScaleRowsOp : Qwen_Op<"scale_rows", [Pure]> {
+  let summary = "y[r, n] = x[r, n] * factor[r, 0]";
+  let arguments = (ins Activation:$input, Activation:$factor);
+  let results = (outs Activation:$result);
+  let assemblyFormat = "$input `,` $factor attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
 def Qwen_ExposeOp : Qwen_Op<"expose", [MemoryEffects<[MemWrite]>]> {
   let summary = "makes a value an output of every entry that computes it";
   let description = [{
@@ -378,9 +393,51 @@ def Qwen_NextTokenOp : Qwen_Op<"next_token"> {
     Writes `Tokens[Length]` and the mailbox ring, then adds one to Length and Step, and to Position with `advances`.
     `greedy` takes the largest logit, the lowest id on a tie. `sample` applies, in this order, repetition penalty,
     temperature, top-k, top-p and draws; the parameters are cells, so that one plan serves every setting.
+
+    With `suppress [first, end, kept]` the ids first .. end - 1 apart from kept are never chosen, and `greedy` applies the
+    repetition penalty too.
   }];
-  let arguments = (ins Activation:$logits, Qwen_SamplingAttr:$sampling, UnitAttr:$advances);
-  let assemblyFormat = "$logits $sampling (`advances` $advances^)? attr-dict `:` type($logits)";
+  let arguments = (ins Activation:$logits, Qwen_SamplingAttr:$sampling, UnitAttr:$advances,
+                       OptionalAttr<DenseI64ArrayAttr>:$suppress);
+  let assemblyFormat = [{
+    $logits $sampling (`advances` $advances^)? (`suppress` $suppress^)? attr-dict `:` type($logits)
+  }];
+  let hasVerifier = 1;
+}
+
+// Speech: the talker (sequence 1) chooses the first code of a frame, the predictor (sequence 2) the others. The history of
+// the predictor is one frame: nothing, then the codes of groups 0, 1, ...
+
+def Qwen_InputRowsOp : Qwen_Op<"input_rows", [Pure]> {
+  let summary = "rows that lie beside the history: y[r] = rows[Position + r]";
+  let arguments = (ins Activation:$rows);
+  let results = (outs Activation:$result);
+  let assemblyFormat = "$rows attr-dict `:` type($rows) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Qwen_BeginFrameOp : Qwen_Op<"begin_frame"> {
+  let summary = "starts the history of a frame: the last token of the sequence before becomes token 1, the only row is row 0";
+  let assemblyFormat = "attr-dict";
+}
+
+def Qwen_CodeRowOp : Qwen_Op<"code_row", [Pure]> {
+  let summary = "row Tokens[Position] of table Position - 1, and that number";
+  let arguments = (ins Variadic<WeightTensor>:$tables);
+  let results = (outs Activation:$row, IdTensor:$step);
+  let assemblyFormat = "$tables attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Qwen_FrameRowOp : Qwen_Op<"frame_row", [Pure]> {
+  let summary = "the rows of a frame's codes, one of each table, and of the text, added up";
+  let description = [{
+    Code i is token i + 1 of the next sequence. The row of the text is row Step - 1, the last one when there are fewer: its
+    count is the cell TextRows.
+  }];
+  let arguments = (ins Activation:$text, Variadic<WeightTensor>:$tables);
+  let results = (outs Activation:$result);
+  let assemblyFormat = "$text `tables` `(` $tables `)` attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 

@@ -156,3 +156,12 @@ std::optional<ValueType> GraphIndex::parameterType(std::string_view name) const 
   type.dims.insert(type.dims.begin(), Dim(uint64_t(found->weights.size())));
   return type;
 }
+
+std::span<const std::string_view> qwenc::graph::talkerIdNames() {
+  static constexpr std::string_view names[] = {
+      "im_start",  "user",      "assistant",     "tts_pad",         "tts_bos",
+      "tts_eos",   "audio_pad", "image_pad",     "video_pad",       "codec_pad",
+      "codec_bos", "codec_eos", "codec_nothink", "codec_think_bos", "codec_think_eos",
+  };
+  return names;
+}

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -165,6 +166,8 @@ enum class OpKind : uint8_t {
   TapConv,
   Sinusoid,
   SwapAxes,
+  Sigmoid,
+  ScaleRows,
 };
 
 using AttrValue = std::variant<int64_t, double, bool, std::string, std::vector<Dim>>;
@@ -234,6 +237,27 @@ struct MediaInfo {
   std::optional<VisionInfo> vision;
 };
 
+/// The two decoders that make codes of speech, and what stands around them (README.md).
+struct TalkerInfo {
+  std::string decoder, head;                   ///< functions of the talker
+  std::string predictorDecoder, predictorHead; ///< functions of the predictor
+  std::string text, media;                     ///< functions that make the talker's rows
+  std::vector<std::string> tables;             ///< weights: the rows of the codes of each group
+  uint64_t suppressedFirst = 0, suppressedEnd = 0;
+  std::map<std::string, uint32_t> ids;      ///< of text and codes, by talkerIdNames()
+  std::map<std::string, uint32_t> speakers; ///< ids of codes
+  uint64_t maxFrames = 0;
+  GenerationInfo sampling, predictorSampling;
+};
+
+/// Every name that TalkerInfo::ids has.
+std::span<const std::string_view> talkerIdNames();
+
+/// What speaks.
+struct SpeechInfo {
+  std::optional<TalkerInfo> talker;
+};
+
 struct Graph {
   std::string producer;
   ModelInfo model;
@@ -248,6 +272,7 @@ struct Graph {
   std::vector<Function> functions;
   std::optional<GenerateInfo> generate;
   std::optional<MediaInfo> media;
+  std::optional<SpeechInfo> speech;
 };
 
 /// Finds the named parts of a graph in constant time. Keeps pointers into the graph: rebuild it when vectors change.

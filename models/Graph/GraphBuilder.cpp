@@ -174,6 +174,14 @@ Value FunctionBuilder::swapAxes(std::string name, const Value &x) {
   return append(OpKind::SwapAxes, std::move(name), {x.name});
 }
 
+Value FunctionBuilder::sigmoid(std::string name, const Value &x) {
+  return append(OpKind::Sigmoid, std::move(name), {x.name});
+}
+
+Value FunctionBuilder::scaleRows(std::string name, const Value &x, const Value &factor) {
+  return append(OpKind::ScaleRows, std::move(name), {x.name, factor.name});
+}
+
 Result<Function> FunctionBuilder::finish(const std::vector<Value> &outputs) {
   QWENRT_RETURN_IF_ERROR(error_);
   for (const Value &output : outputs)

@@ -53,6 +53,8 @@ public:
   Value tapConv(std::string name, const Value &x, const Value &taps, const WeightName &weight, const WeightName &bias);
   Value sinusoid(std::string name, const Value &positions, uint64_t width, double theta);
   Value swapAxes(std::string name, const Value &x);
+  Value sigmoid(std::string name, const Value &x);
+  Value scaleRows(std::string name, const Value &x, const Value &factor);
 
   /// The finished function, or the first mistake.
   Result<Function> finish(const std::vector<Value> &outputs);

@@ -97,25 +97,62 @@ void readMedia(const json &object, MediaInfo &media) {
         integer(vision, "min_pixels"), integer(vision, "max_pixels")};
 }
 
+GenerationInfo readGeneration(const json &object) {
+  GenerationInfo generation;
+  for (const json &id : at(object, "stop_ids"))
+    generation.stopIds.push_back(static_cast<uint32_t>(asUnsigned(id).value_or(0)));
+  generation.doSample = flag(object, "do_sample");
+  generation.temperature = number(object, "temperature", 1.0);
+  generation.topK = static_cast<uint32_t>(integer(object, "top_k"));
+  generation.topP = number(object, "top_p", 1.0);
+  generation.repetitionPenalty = number(object, "repetition_penalty", 1.0);
+  return generation;
+}
+
+/// Ids by name; what is no id of 32 bits becomes the largest one, which no vocabulary has.
+std::map<std::string, uint32_t> readIds(const json &object) {
+  std::map<std::string, uint32_t> ids;
+  if (object.is_object())
+    for (auto item = object.begin(); item != object.end(); ++item)
+      ids[item.key()] = static_cast<uint32_t>(std::min<uint64_t>(asUnsigned(*item).value_or(UINT32_MAX), UINT32_MAX));
+  return ids;
+}
+
+TalkerInfo readTalker(const json &object) {
+  TalkerInfo talker;
+  talker.decoder = text(object, "decoder");
+  talker.head = text(object, "head");
+  talker.predictorDecoder = text(object, "predictor_decoder");
+  talker.predictorHead = text(object, "predictor_head");
+  talker.text = text(object, "text");
+  talker.media = text(object, "media");
+  talker.tables = texts(object, "tables");
+  talker.suppressedFirst = integer(object, "suppressed_first");
+  talker.suppressedEnd = integer(object, "suppressed_end");
+  talker.ids = readIds(at(object, "ids"));
+  talker.speakers = readIds(at(object, "speakers"));
+  talker.maxFrames = integer(object, "max_frames");
+  talker.sampling = readGeneration(at(object, "sampling"));
+  talker.predictorSampling = readGeneration(at(object, "predictor_sampling"));
+  return talker;
+}
+
 void readTextInfo(const json &document, Graph &graph) {
   if (const json &object = at(document, "tokenizer"); object.is_object())
     graph.tokenizer = TokenizerInfo{text(object, "kind"), texts(object, "files")};
   if (const json &object = at(document, "chat"); object.is_object())
     graph.chat = ChatInfo{text(object, "format"), flag(object, "thinking_switch")};
-  if (const json &object = at(document, "generation"); object.is_object()) {
-    GenerationInfo &generation = graph.generation.emplace();
-    for (const json &id : at(object, "stop_ids"))
-      generation.stopIds.push_back(static_cast<uint32_t>(asUnsigned(id).value_or(0)));
-    generation.doSample = flag(object, "do_sample");
-    generation.temperature = number(object, "temperature", 1.0);
-    generation.topK = static_cast<uint32_t>(integer(object, "top_k"));
-    generation.topP = number(object, "top_p", 1.0);
-    generation.repetitionPenalty = number(object, "repetition_penalty", 1.0);
-  }
+  if (const json &object = at(document, "generation"); object.is_object())
+    graph.generation = readGeneration(object);
   if (const json &object = at(document, "generate"); object.is_object())
     graph.generate = GenerateInfo{text(object, "decoder"), text(object, "head")};
   if (const json &object = at(document, "media"); object.is_object())
     readMedia(object, graph.media.emplace());
+  if (const json &object = at(document, "speech"); object.is_object()) {
+    SpeechInfo &speech = graph.speech.emplace();
+    if (const json &talker = at(object, "talker"); talker.is_object())
+      speech.talker = readTalker(talker);
+  }
 }
 
 Status readWeights(const json &array, std::vector<Weight> &weights) {

@@ -57,6 +57,7 @@ public:
         return std::move(status).withContext("function " + inQuotes(function.name));
     }
     QWENRT_RETURN_IF_ERROR(checkMedia());
+    QWENRT_RETURN_IF_ERROR(checkTalker());
     return checkGenerate();
   }
 
@@ -75,6 +76,7 @@ private:
   Result<ValueType> resolve(const std::string &input, OperandKind kind, const Values &values) const;
   Status checkMedia() const;
   Status checkMediaInputs() const;
+  Status checkTalker() const;
   Status checkGenerate() const;
 
   const Graph &graph_;
@@ -435,7 +437,8 @@ Status Verifier::checkGenerate() const {
       return invalid("generate names function " + inQuotes(*names[i]) +
                      ", expected a function of the document, correct the name");
     size_t bound = i == 0 ? countBound(*functions[i]) : 0;
-    if (functions[i]->inputs.size() != 1 + bound || functions[i]->outputs.size() != 1)
+    // A decoder may leave further rows.
+    if (functions[i]->inputs.size() != 1 + bound || (i == 1 && functions[i]->outputs.size() != 1))
       return invalid("generate function " + inQuotes(*names[i]) + " with " +
                      std::to_string(functions[i]->inputs.size()) + " inputs and " +
                      std::to_string(functions[i]->outputs.size()) +
@@ -454,6 +457,47 @@ Status Verifier::checkGenerate() const {
     return invalid("generate head maps " + toString(rows) + " to " + toString(logits) +
                    ", expected f32[R,H] to f32[R," + std::to_string(graph_.model.vocabSize) +
                    "] with H of the decoder " + toString(hidden) + ", correct the function");
+  return Status::ok();
+}
+
+Status Verifier::checkTalker() const {
+  if (!graph_.speech || !graph_.speech->talker)
+    return Status::ok();
+  const TalkerInfo &talker = *graph_.speech->talker;
+  const std::pair<const std::string *, size_t> functions[] = {
+      {&talker.decoder, 1},       {&talker.head, 2}, {&talker.predictorDecoder, 1},
+      {&talker.predictorHead, 1}, {&talker.text, 1}, {&talker.media, 1},
+  };
+  for (auto [name, outputs] : functions) {
+    const Function *function = index_.function(*name);
+    if (!function || function->inputs.empty() || function->outputs.size() != outputs)
+      return invalid("speech names function " + inQuotes(*name) + ", expected one of the document with inputs and " +
+                     std::to_string(outputs) + (outputs == 1 ? " output" : " outputs") + ", correct the name");
+  }
+  const ValueType logits = *typeOfOutput(*index_.function(talker.head));
+  uint64_t codes = logits.dims.empty() || logits.dims.back().isSymbol() ? 0 : logits.dims.back().size;
+  for (const std::string &name : talker.tables)
+    if (const Weight *table = index_.weight(name); !table || table->shape.size() != 2)
+      return invalid("speech names table " + inQuotes(name) +
+                     ", expected a weight of two dims in the document, correct the name");
+  if (talker.suppressedFirst >= talker.suppressedEnd || talker.suppressedEnd > codes)
+    return invalid("speech suppresses ids " + std::to_string(talker.suppressedFirst) + " to " +
+                   std::to_string(talker.suppressedEnd) + ", expected ids among the " + std::to_string(codes) +
+                   " of the head, correct the document");
+  for (std::string_view name : talkerIdNames()) {
+    auto found = talker.ids.find(std::string(name));
+    uint64_t end = name.starts_with("codec_") ? codes : graph_.model.vocabSize;
+    if (found == talker.ids.end() || (end && found->second >= end))
+      return invalid("speech has no id " + inQuotes(name) + " below " + std::to_string(end) +
+                     ", expected one, correct the document");
+  }
+  for (const auto &[name, id] : talker.speakers)
+    if (id >= codes)
+      return invalid("speaker " + inQuotes(name) + " with id " + std::to_string(id) + ", expected one below " +
+                     std::to_string(codes) + ", correct the document");
+  if (talker.maxFrames == 0 || talker.maxFrames > maxDimSize)
+    return invalid("speech with max_frames " + std::to_string(talker.maxFrames) +
+                   ", expected 1 to 2^31, correct the document");
   return Status::ok();
 }
 

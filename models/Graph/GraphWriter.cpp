@@ -120,6 +120,26 @@ std::string writeGeneration(const GenerationInfo &generation) {
          ", \"repetition_penalty\": " + number(generation.repetitionPenalty) + "}";
 }
 
+std::string writeIds(const std::map<std::string, uint32_t> &ids) {
+  std::string text;
+  for (const auto &[name, id] : ids)
+    text += (text.empty() ? "" : ", ") + quote(name) + ": " + std::to_string(id);
+  return "{" + text + "}";
+}
+
+std::string writeTalker(const TalkerInfo &talker) {
+  return "{\"decoder\": " + quote(talker.decoder) + ", \"head\": " + quote(talker.head) +
+         ", \"predictor_decoder\": " + quote(talker.predictorDecoder) +
+         ", \"predictor_head\": " + quote(talker.predictorHead) + ", \"text\": " + quote(talker.text) +
+         ", \"media\": " + quote(talker.media) + ",\n    \"tables\": " + inlineArray(talker.tables, quote) +
+         ",\n    \"suppressed_first\": " + std::to_string(talker.suppressedFirst) +
+         ", \"suppressed_end\": " + std::to_string(talker.suppressedEnd) +
+         ", \"max_frames\": " + std::to_string(talker.maxFrames) + ",\n    \"ids\": " + writeIds(talker.ids) +
+         ",\n    \"speakers\": " + writeIds(talker.speakers) +
+         ",\n    \"sampling\": " + writeGeneration(talker.sampling) +
+         ",\n    \"predictor_sampling\": " + writeGeneration(talker.predictorSampling) + "}";
+}
+
 std::string writeOp(const Op &op) {
   std::string text =
       "{\"op\": \"" + std::string(opInfo(op.kind).name) + "\", \"inputs\": " + inlineArray(op.inputs, quote);
@@ -192,6 +212,9 @@ std::string qwenc::graph::writeGraph(const Graph &graph) {
               : "null";
   if (graph.media)
     text += ",\n  \"media\": " + writeMedia(*graph.media);
+  if (graph.speech)
+    text += std::string(",\n  \"speech\": {") +
+            (graph.speech->talker ? "\"talker\": " + writeTalker(*graph.speech->talker) : "") + "}";
   return text + "\n}\n";
 }
 

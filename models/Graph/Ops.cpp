@@ -246,6 +246,15 @@ Inferred inferRowsFrom(Types operands, const Op &) {
   return std::vector{x};
 }
 
+Inferred inferScaleRows(Types operands, const Op &) {
+  const ValueType &x = operands[0];
+  if (!isF32(x, 2) || x.dims.size() != 2)
+    return wrongOperand("x", x, "f32[R,N]");
+  if (operands[1] != ValueType{DType::F32, {x.dims[0], Dim(1)}})
+    return wrongOperand("factor", operands[1], "f32[R,1] with R of x " + toString(x));
+  return std::vector{x};
+}
+
 Inferred inferTapConv(Types operands, const Op &) {
   const ValueType &x = operands[0], &taps = operands[1], &weight = operands[2], &bias = operands[3];
   if (!isF32(x, 3) || x.dims.size() != 3 || x.dims[1].isSymbol() || x.dims[1].size == 0 || x.dims[2].isSymbol())
@@ -335,6 +344,8 @@ const std::vector<OpInfo> &opTable() {
        {{"width", Count}, {"theta", PositiveNumber}},
        inferSinusoid},
       {OpKind::SwapAxes, "swap_axes", {{"x", Value}}, {}, inferSwapAxes},
+      {OpKind::Sigmoid, "sigmoid", {{"x", Value}}, {}, inferElementwiseUnary},
+      {OpKind::ScaleRows, "scale_rows", {{"x", Value}, {"factor", Value}}, {}, inferScaleRows},
   };
   return table;
 }

@@ -15,12 +15,14 @@ struct ExpertsConfig {
   uint64_t perToken = 0;         ///< 1 .. count
   uint64_t intermediateSize = 0; ///< of each expert
   bool normalize = false;        ///< the chosen probabilities are divided by their sum
+  uint64_t sharedSize = 0;       ///< of an expert that all rows take, behind a gate; 0: there is none
 };
 
 /// The sizes of a text decoder, from config.json. All are validated: positive, bounded, and fitting each other.
 struct DecoderConfig {
   std::string prefix = "model.";           ///< of the decoder's tensor names
   std::string headName = "lm_head.weight"; ///< of the tensor that maps hidden rows to logits
+  std::string valuePrefix;                 ///< of the names of values and states: "talker."
   uint64_t layers = 0;
   uint64_t hiddenSize = 0;
   uint64_t queryHeads = 0;

@@ -49,6 +49,12 @@ void addLayer(const DecoderConfig &config, uint64_t layer, std::vector<TensorSpe
       add("up_proj", expertWidth, hidden);
       add("down_proj", hidden, expertWidth);
     }
+    if (const uint64_t shared = config.experts->sharedSize) {
+      projection("mlp.shared_expert.gate_proj", shared, hidden, false);
+      projection("mlp.shared_expert.up_proj", shared, hidden, false);
+      projection("mlp.shared_expert.down_proj", hidden, shared, false);
+      projection("mlp.shared_expert_gate", 1, hidden, false);
+    }
     return;
   }
   projection("mlp.gate_proj", intermediate, hidden, false);
@@ -101,14 +107,19 @@ void qwenc::splitStackedExperts(const DecoderConfig &config, Checkpoint &checkpo
     }
 }
 
-std::vector<TensorSpec> qwenc::decoderTensors(const DecoderConfig &config) {
+std::vector<TensorSpec> qwenc::decoderBodyTensors(const DecoderConfig &config) {
   std::vector<TensorSpec> specs;
-  specs.push_back({config.embeddingName(),
-                   {config.vocabSize, config.hiddenSize},
-                   config.tieWordEmbeddings ? TensorRole::Embedding : TensorRole::UntiedEmbedding});
   for (uint64_t layer = 0; layer < config.layers; ++layer)
     addLayer(config, layer, specs);
   specs.push_back({config.prefix + "norm.weight", {config.hiddenSize}, TensorRole::Norm});
+  return specs;
+}
+
+std::vector<TensorSpec> qwenc::decoderTensors(const DecoderConfig &config) {
+  std::vector<TensorSpec> specs = decoderBodyTensors(config);
+  specs.insert(specs.begin(), {config.embeddingName(),
+                               {config.vocabSize, config.hiddenSize},
+                               config.tieWordEmbeddings ? TensorRole::Embedding : TensorRole::UntiedEmbedding});
   // Some tied checkpoints store a copy of the embedding here, others do not; the embedding is the head either way.
   bool tied = config.tieWordEmbeddings;
   specs.push_back(
@@ -150,11 +161,15 @@ void qwenc::checkTensors(const Checkpoint &checkpoint, const std::vector<TensorS
 void qwenc::addWeights(const Checkpoint &checkpoint, const std::vector<TensorSpec> &specs, Graph &graph) {
   // The components of one checkpoint share its files.
   graph.checkpoint.files.clear();
-  for (const CheckpointFile &file : checkpoint.files)
-    graph.checkpoint.files.push_back({file.name, file.sizeBytes, file.headerBytes, file.headerHash});
+  if (graph.checkpoint.files.empty())
+    for (const CheckpointFile &file : checkpoint.files)
+      graph.checkpoint.files.push_back({file.name, file.sizeBytes, file.headerBytes, file.headerHash});
+  std::set<std::string> known;
+  for (const Weight &weight : graph.weights)
+    known.insert(weight.name);
   for (const TensorSpec &spec : specs) {
     auto found = checkpoint.tensors.find(spec.name);
-    if (!spec.used || found == checkpoint.tensors.end())
+    if (!spec.used || found == checkpoint.tensors.end() || known.contains(spec.name))
       continue;
     const CheckpointTensor &tensor = found->second;
     graph.weights.push_back({spec.name, tensor.file, tensor.stored.offsetBytes, DType::BF16, tensor.stored.shape});

@@ -29,6 +29,9 @@ struct TensorSpec {
 /// not used.
 std::vector<TensorSpec> decoderTensors(const DecoderConfig &config);
 
+/// The same without embedding and head.
+std::vector<TensorSpec> decoderBodyTensors(const DecoderConfig &config);
+
 /// The tensors of all experts of a layer for one projection: "...mlp.experts.7.gate_proj.weight".
 std::string expertTensorName(const DecoderConfig &config, uint64_t layer, uint64_t expert, std::string_view projection);
 
@@ -42,7 +45,8 @@ void splitStackedExperts(const DecoderConfig &config, Checkpoint &checkpoint);
 void checkTensors(const Checkpoint &checkpoint, const std::vector<TensorSpec> &specs,
                   std::span<const std::string_view> ignoredPrefixes, std::vector<std::string> &problems);
 
-/// The checkpoint's files and those of \p specs that are used and present, as the graph refers to them.
+/// The checkpoint's files and those of \p specs that are used and present, as the graph refers to them. What the graph
+/// has of them already stays.
 void addWeights(const Checkpoint &checkpoint, const std::vector<TensorSpec> &specs, graph::Graph &graph);
 
 } // namespace qwenc

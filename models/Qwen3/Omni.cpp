@@ -3,6 +3,7 @@
 
 #include "models/Checkpoint/Json.h"
 #include "models/Qwen3/AudioEncoder.h"
+#include "models/Qwen3/Talker.h"
 #include "models/Qwen3/TextDecoder.h"
 #include "models/Qwen3/VisionEncoder.h"
 
@@ -18,15 +19,27 @@ namespace {
 class Selection {
 public:
   Selection(const Checkpoint &checkpoint, const std::vector<std::string> &components)
-      : thinker_(member(checkpoint.config, "thinker_config")), components_(components) {}
+      : config_(checkpoint.config), thinker_(member(checkpoint.config, "thinker_config")), components_(components) {}
 
   bool has(std::string_view component, const char *configKey) const {
     if (components_.empty())
       return thinker_ && member(*thinker_, configKey);
-    return std::find(components_.begin(), components_.end(), component) != components_.end();
+    return isNamed(component);
+  }
+  /// A component beside the thinker; checkpoints without speech say so, or do not describe it.
+  bool hasSpeech(std::string_view component, const char *configKey) const {
+    if (!components_.empty())
+      return isNamed(component);
+    const json *enabled = member(config_, "enable_audio_output"), *config = member(config_, configKey);
+    return config && config->is_object() && !(enabled && enabled->is_boolean() && !enabled->get<bool>());
   }
 
 private:
+  bool isNamed(std::string_view component) const {
+    return std::find(components_.begin(), components_.end(), component) != components_.end();
+  }
+
+  const json &config_;
   const json *thinker_;
   const std::vector<std::string> &components_;
 };
@@ -42,9 +55,16 @@ Status qwenc::exportOmni(const Checkpoint &checkpoint, const std::vector<std::st
   if (hasVision) {
     QWENRT_RETURN_IF_ERROR(exportVisionEncoder(checkpoint, graph));
   }
+  const bool hasTalker = selection.hasSpeech("talker", "talker_config");
   // A checkpoint without its decoder is a broken one, unless somebody asked for less.
-  if (!components.empty() && !selection.has("text", "text_config"))
-    return Status::ok();
-  DecoderMedia media{hasAudio || hasVision, hasVision ? graph.media->vision->deepstack : 0};
-  return exportThinkerDecoder(checkpoint, media, graph);
+  if (components.empty() || selection.has("text", "text_config")) {
+    DecoderMedia media{hasAudio || hasVision, hasVision ? graph.media->vision->deepstack : 0, std::nullopt};
+    if (hasTalker)
+      media.acceptHidden = talkerAcceptHidden(checkpoint.config);
+    QWENRT_RETURN_IF_ERROR(exportThinkerDecoder(checkpoint, media, graph));
+  }
+  if (hasTalker) {
+    QWENRT_RETURN_IF_ERROR(exportTalker(checkpoint, graph));
+  }
+  return Status::ok();
 }

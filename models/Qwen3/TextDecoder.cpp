@@ -17,6 +17,7 @@
 #include "models/Graph/GraphBuilder.h"
 #include "models/Qwen3/DecoderTensors.h"
 
+#include <algorithm>
 #include <cmath>
 
 using namespace qwenc;
@@ -28,19 +29,19 @@ namespace {
 class Layer {
 public:
   Layer(const GraphIndex &index, const DecoderConfig &config, uint64_t layer)
-      : index_(index), layer_(layer), prefix_(config.layerPrefix(layer)) {}
+      : index_(index), prefix_(config.layerPrefix(layer)),
+        valuePrefix_(config.valuePrefix + "layers." + std::to_string(layer) + ".") {}
   WeightName weight(const std::string &module) const { return {prefix_ + module + ".weight"}; }
   /// Only checkpoints with attention_bias store one.
   std::optional<WeightName> bias(const std::string &module) const {
     std::string name = prefix_ + module + ".bias";
     return index_.weight(name) ? std::optional<WeightName>({name}) : std::nullopt;
   }
-  std::string operator()(const char *value) const { return "layers." + std::to_string(layer_) + "." + value; }
+  std::string operator()(const char *value) const { return valuePrefix_ + value; }
 
 private:
   const GraphIndex &index_;
-  uint64_t layer_;
-  std::string prefix_;
+  std::string prefix_, valuePrefix_;
 };
 
 /// The inputs of the decoder beside ids.
@@ -60,14 +61,14 @@ MediaInputs addMediaInputs(FunctionBuilder &f, const DecoderConfig &config, cons
 }
 
 /// Rotates by three positions where the decoder has them, else by one.
-Value rotate(FunctionBuilder &f, std::string name, const DecoderConfig &config, const DecoderMedia &media,
-             const Value &x, const Value &positions) {
-  if (media.isUsed)
+Value rotate(FunctionBuilder &f, std::string name, const DecoderConfig &config, bool usesSections, const Value &x,
+             const Value &positions) {
+  if (usesSections)
     return f.mrope(std::move(name), x, positions, config.ropeTheta, config.mropeSections);
   return f.rope(std::move(name), x, positions, config.ropeTheta);
 }
 
-Value attentionBlock(FunctionBuilder &f, const DecoderConfig &config, const DecoderMedia &media, const Layer &layer,
+Value attentionBlock(FunctionBuilder &f, const DecoderConfig &config, bool usesSections, const Layer &layer,
                      const Value &x, const Value &positions) {
   const uint64_t D = config.headDim, Hq = config.queryHeads, Hkv = config.kvHeads;
   auto project = [&](const char *name, const char *module, const Value &input) {
@@ -81,8 +82,8 @@ Value attentionBlock(FunctionBuilder &f, const DecoderConfig &config, const Deco
   Value vHeads = f.reshape(layer("v_heads"), v, {"S", Hkv, D}); // [S, Hkv, D]
   Value qNorm = f.rmsNorm(layer("q_norm"), qHeads, layer.weight("self_attn.q_norm"), config.rmsNormEps);
   Value kNorm = f.rmsNorm(layer("k_norm"), kHeads, layer.weight("self_attn.k_norm"), config.rmsNormEps);
-  Value qRope = rotate(f, layer("q_rope"), config, media, qNorm, positions);
-  Value kRope = rotate(f, layer("k_rope"), config, media, kNorm, positions);
+  Value qRope = rotate(f, layer("q_rope"), config, usesSections, qNorm, positions);
+  Value kRope = rotate(f, layer("k_rope"), config, usesSections, kNorm, positions);
   Value keys = f.kvAppend(layer("keys"), layer("k"), kRope);      // [C, Hkv, D]
   Value values = f.kvAppend(layer("values"), layer("v"), vHeads); // [C, Hkv, D]
   Value context = f.attention(layer("attention"), qRope, keys, values, 1.0 / std::sqrt(double(D)), /*causal=*/true);
@@ -97,6 +98,17 @@ Value mlpBlock(FunctionBuilder &f, const Layer &layer, const Value &x) {
   Value activated = f.silu(layer("silu"), gate);
   Value product = f.mul(layer("mlp_product"), activated, up);
   return f.linear(layer("down_proj"), product, layer.weight("mlp.down_proj")); // [S, H]
+}
+
+/// The SwiGLU that every row takes, scaled by its gate.
+Value sharedExpert(FunctionBuilder &f, const Layer &layer, const Value &x) {
+  auto project = [&](const char *name, const Value &input) {
+    return f.linear(layer(name), input, layer.weight("mlp." + std::string(name)));
+  };
+  Value factor = f.sigmoid(layer("shared_factor"), project("shared_expert_gate", x)); // [S, 1]
+  Value gate = project("shared_expert.gate_proj", x), up = project("shared_expert.up_proj", x);
+  Value product = f.mul(layer("shared_product"), f.silu(layer("shared_silu"), gate), up);
+  return f.scaleRows(layer("shared_expert"), project("shared_expert.down_proj", product), factor);
 }
 
 /// The name of the stack of one projection of all experts.
@@ -118,7 +130,10 @@ Value expertsBlock(FunctionBuilder &f, const DecoderConfig &config, uint64_t ind
   Value activated = f.silu(layer("silu"), gate);
   Value product = f.mul(layer("mlp_product"), activated, up);
   Value down = f.expertLinear(layer("down_proj"), product, experts, stack("down_proj")); // [S, k, H]
-  return f.weightedSum(layer("mlp"), down, weights);                                     // [S, H]
+  if (!config.experts->sharedSize)
+    return f.weightedSum(layer("mlp"), down, weights);          // [S, H]
+  Value routed = f.weightedSum(layer("routed"), down, weights); // [S, H]
+  return f.add(layer("mlp"), routed, sharedExpert(f, layer, x));
 }
 
 Result<Function> buildDecoder(const Graph &graph, const DecoderConfig &config, const DecoderMedia &media) {
@@ -136,18 +151,16 @@ Result<Function> buildDecoder(const Graph &graph, const DecoderConfig &config, c
     x = f.embedding("embeddings", ids, {config.embeddingName()});
     positions = f.positionIds("positions", "S"); // [S]
   }
+  std::vector<Value> outputs(1);
   for (uint64_t l = 0; l < config.layers; ++l) {
-    Layer layer(index, config, l);
-    Value attentionInput = f.rmsNorm(layer("input_norm"), x, layer.weight("input_layernorm"), config.rmsNormEps);
-    x = f.add(layer("attention_residual"), x, attentionBlock(f, config, media, layer, attentionInput, positions));
-    Value mlpInput =
-        f.rmsNorm(layer("post_attention_norm"), x, layer.weight("post_attention_layernorm"), config.rmsNormEps);
-    Value mlp = config.sparse[l] ? expertsBlock(f, config, l, layer, mlpInput) : mlpBlock(f, layer, mlpInput);
-    x = f.add(layer("output"), x, mlp);
+    x = decoderLayer(f, index, config, l, x, positions, media.isUsed);
+    if (media.acceptHidden == l + 1)
+      outputs.push_back(x);
     if (l < inputs.deepstack.size())
-      x = f.addRows(layer("deepstack_output"), x, inputs.deepstack[l], inputs.index);
+      x = f.addRows(Layer(index, config, l)("deepstack_output"), x, inputs.deepstack[l], inputs.index);
   }
-  return f.finish({x});
+  outputs[0] = x;
+  return f.finish(outputs);
 }
 
 Result<Function> buildHead(const Graph &graph, const DecoderConfig &config) {
@@ -160,18 +173,40 @@ Result<Function> buildHead(const Graph &graph, const DecoderConfig &config) {
 }
 
 void addSymbolsAndStates(const DecoderConfig &config, const DecoderMedia &media, Graph &graph) {
-  graph.symbols.push_back({"S", "rows processed in one call", config.maxPositions});
-  graph.symbols.push_back({"C", "positions the cache can hold", config.maxPositions});
-  graph.symbols.push_back({"R", "rows the head computes in one call", config.maxPositions});
+  addSymbol(graph, {"S", "rows processed in one call", config.maxPositions});
+  addSymbol(graph, {"C", "positions the cache can hold", config.maxPositions});
+  addSymbol(graph, {"R", "rows the head computes in one call", config.maxPositions});
   if (media.isUsed)
-    graph.symbols.push_back({"M", "media tokens of one turn", config.maxPositions});
-  for (uint64_t l = 0; l < config.layers; ++l)
-    for (const char *name : {"k", "v"})
-      graph.states.push_back(
-          {"layers." + std::to_string(l) + "." + name, "kv_cache", {"C", config.kvHeads, config.headDim}});
+    addSymbol(graph, {"M", "media tokens of one turn", config.maxPositions});
+  addDecoderStates(config, "C", graph);
 }
 
-void addExpertStacks(const DecoderConfig &config, Graph &graph) {
+/// The other components of Qwen3-Omni.
+constexpr std::string_view kOtherComponents[] = {"thinker.audio_tower.", "thinker.visual.", "talker.", "code2wav."};
+
+} // namespace
+
+Value qwenc::decoderLayer(FunctionBuilder &f, const GraphIndex &index, const DecoderConfig &config, uint64_t number,
+                          const Value &x, const Value &positions, bool usesSections) {
+  Layer layer(index, config, number);
+  Value attentionInput = f.rmsNorm(layer("input_norm"), x, layer.weight("input_layernorm"), config.rmsNormEps);
+  Value attention = attentionBlock(f, config, usesSections, layer, attentionInput, positions);
+  Value residual = f.add(layer("attention_residual"), x, attention);
+  Value mlpInput =
+      f.rmsNorm(layer("post_attention_norm"), residual, layer.weight("post_attention_layernorm"), config.rmsNormEps);
+  Value mlp = config.sparse[number] ? expertsBlock(f, config, number, layer, mlpInput) : mlpBlock(f, layer, mlpInput);
+  return f.add(layer("output"), residual, mlp);
+}
+
+void qwenc::addDecoderStates(const DecoderConfig &config, const Dim &positions, Graph &graph) {
+  for (uint64_t l = 0; l < config.layers; ++l)
+    for (const char *name : {"k", "v"})
+      graph.states.push_back({config.valuePrefix + "layers." + std::to_string(l) + "." + name,
+                              "kv_cache",
+                              {positions, config.kvHeads, config.headDim}});
+}
+
+void qwenc::addExpertStacks(const DecoderConfig &config, Graph &graph) {
   for (uint64_t layer = 0; layer < config.layers; ++layer)
     for (const char *projection : {"gate_proj", "up_proj", "down_proj"}) {
       if (!config.sparse[layer])
@@ -183,10 +218,11 @@ void addExpertStacks(const DecoderConfig &config, Graph &graph) {
     }
 }
 
-/// The other components of Qwen3-Omni.
-constexpr std::string_view kOtherComponents[] = {"thinker.audio_tower.", "thinker.visual.", "talker.", "code2wav."};
-
-} // namespace
+void qwenc::addSymbol(Graph &graph, Symbol symbol) {
+  if (std::none_of(graph.symbols.begin(), graph.symbols.end(),
+                   [&](const Symbol &known) { return known.name == symbol.name; }))
+    graph.symbols.push_back(std::move(symbol));
+}
 
 Status qwenc::exportTextDecoder(const Checkpoint &source, const std::vector<std::string> &, Graph &graph) {
   return exportThinkerDecoder(source, {}, graph);
@@ -203,6 +239,10 @@ Status qwenc::exportThinkerDecoder(const Checkpoint &source, const DecoderMedia 
   if (media.deepstack > config.layers)
     problems.push_back("vision_config has " + std::to_string(media.deepstack) + " deepstack_visual_indexes, expected " +
                        "at most the decoder's " + std::to_string(config.layers) + " layers, correct config.json");
+  if (media.acceptHidden && (*media.acceptHidden == 0 || *media.acceptHidden >= config.layers))
+    problems.push_back("talker_config.accept_hidden_layer is " + std::to_string(*media.acceptHidden) +
+                       ", expected 1 to " + std::to_string(std::max<uint64_t>(config.layers, 1) - 1) +
+                       ", one below the thinker's layers, correct config.json");
   // Shapes that follow from wrong numbers would only bury the cause.
   if (problems.empty()) {
     splitStackedExperts(config, checkpoint);

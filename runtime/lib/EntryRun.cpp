@@ -79,7 +79,8 @@ Status EntryRun::bindShape(const fb::EntryTensor &expected, const HostTensor &gi
 
 Status EntryRun::bind(std::span<const HostTensor> inputs) {
   inputs_ = inputs;
-  const fb::Cell *tokens = state_.plan->findCell(fb::CellKind::Tokens);
+  // What stands in the history of text are rows of a table that the host knows.
+  const fb::Cell *tokens = entry_.sequence() == 0 ? state_.plan->findCell(fb::CellKind::Tokens) : nullptr;
   for (const fb::EntryTensor *tensor : *entry_.inputs()) {
     const HostTensor *given = findTensor(inputs, tensor->name()->string_view());
     if (!given && tensor->optional())
@@ -88,7 +89,7 @@ Status EntryRun::bind(std::span<const HostTensor> inputs) {
       return {StatusCode::InvalidInput, text("input '", printable(tensor->name()->string_view()),
                                              "' is missing, expected ", shapeText(*tensor), ", add it")};
     QWENRT_RETURN_IF_ERROR(bindShape(*tensor, *given));
-    if (tensor->dtype() == fb::DType::I32 && liesIn(*tensor, tokens)) { // what stands there are rows of a table
+    if (tensor->dtype() == fb::DType::I32 && liesIn(*tensor, tokens)) {
       std::vector<int32_t> ids(given->data.size() / sizeof(int32_t));
       std::memcpy(ids.data(), given->data.data(), given->data.size());
       QWENRT_RETURN_IF_ERROR(state_.checkTokens(ids));
@@ -109,15 +110,15 @@ Status EntryRun::write() {
   for (const fb::SymbolCell *symbol : *entry_.symbols())
     if (std::optional<uint64_t> value = extent(symbol->symbol()->string_view())) {
       uint32_t word = uint32_t(*value);
-      QWENRT_RETURN_IF_ERROR(state_.writeCell(symbol->cell(), &word, symbol->index()));
+      QWENRT_RETURN_IF_ERROR(state_.writeCell(symbol->cell(), &word, symbol->index(), entry_.sequence()));
     }
   return Status::ok();
 }
 
 /// Text without media: positions count up and no token takes a row. What no token takes needs no value.
 Status EntryRun::writeDefault(const fb::EntryTensor &tensor) {
-  const bool positions = liesIn(tensor, state_.plan->findCell(fb::CellKind::RotaryPositions));
-  if (!positions && !liesIn(tensor, state_.plan->findCell(fb::CellKind::MediaRows)))
+  const bool positions = liesIn(tensor, state_.plan->findCell(fb::CellKind::RotaryPositions, entry_.sequence()));
+  if (!positions && !liesIn(tensor, state_.plan->findCell(fb::CellKind::MediaRows, entry_.sequence())))
     return Status::ok();
   uint64_t elements = 1;
   for (const fb::Dim *dim : *tensor.dims())
@@ -145,7 +146,7 @@ uint64_t EntryRun::extentOf(const fb::Dim &dim) const {
 Status EntryRun::readExtents() {
   for (const fb::SymbolCell *symbol : *entry_.symbols())
     if (!extent(symbol->symbol()->string_view())) {
-      QWENRT_ASSIGN_OR_RETURN(uint32_t value, state_.readCell(symbol->cell(), symbol->index()));
+      QWENRT_ASSIGN_OR_RETURN(uint32_t value, state_.readCell(symbol->cell(), symbol->index(), entry_.sequence()));
       extents_[symbol->symbol()->string_view()] = std::min<uint64_t>(value, symbol->max());
     }
   return Status::ok();

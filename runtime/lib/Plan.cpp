@@ -60,9 +60,9 @@ std::optional<uint32_t> Plan::findEntry(std::string_view name) const {
   return std::nullopt;
 }
 
-const fb::Cell *Plan::findCell(fb::CellKind kind) const {
+const fb::Cell *Plan::findCell(fb::CellKind kind, uint32_t sequence) const {
   for (const fb::Cell *cell : *root().cells())
-    if (cell->kind() == kind)
+    if (cell->kind() == kind && cell->sequence() == sequence)
       return cell;
   return nullptr;
 }

@@ -13,14 +13,16 @@ Result<uint32_t> Session::State::runnableEntry(std::string_view name) const {
   return *ordinal;
 }
 
-Status Session::run(std::string_view name, std::span<const HostTensor> inputs, std::vector<HostTensor> &outputs) {
+Status Session::run(std::string_view name, std::span<const HostTensor> inputs, std::vector<HostTensor> &outputs,
+                    RunState runState) {
   State &state = *state_;
   outputs.clear();
   QWENRT_RETURN_IF_ERROR(state.requireLoaded());
   QWENRT_ASSIGN_OR_RETURN(uint32_t ordinal, state.runnableEntry(name));
   EntryRun run(state, ordinal);
   QWENRT_RETURN_IF_ERROR(run.bind(inputs));
-  QWENRT_RETURN_IF_ERROR(reset());
+  if (runState == RunState::Reset)
+    QWENRT_RETURN_IF_ERROR(reset());
   QWENRT_RETURN_IF_ERROR(run.write());
 
   uint64_t value = 0;
@@ -31,5 +33,5 @@ Status Session::run(std::string_view name, std::span<const HostTensor> inputs, s
     outputs.emplace_back();
     QWENRT_RETURN_IF_ERROR(run.read(*tensor, outputs.back()));
   }
-  return reset();
+  return runState == RunState::Reset ? reset() : Status::ok();
 }

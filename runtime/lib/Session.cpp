@@ -148,16 +148,16 @@ Status Session::State::requireText() const {
           "plan has no entries that generate text, expected them, run single entries with --entry"};
 }
 
-Status Session::State::writeCell(fb::CellKind kind, const void *value, uint32_t index) {
-  const fb::Cell *cell = plan->findCell(kind);
+Status Session::State::writeCell(fb::CellKind kind, const void *value, uint32_t index, uint32_t sequence) {
+  const fb::Cell *cell = plan->findCell(kind, sequence);
   if (!cell) // the verifier has seen to it that no role misses a cell; plans without text have none
     return Status::ok();
   return replay->transfer().write(replay->buffer(cell->buffer()), cell->offset() + uint64_t(index) * 4,
                                   {static_cast<const std::byte *>(value), 4});
 }
 
-Result<uint32_t> Session::State::readCell(fb::CellKind kind, uint32_t index) {
-  const fb::Cell *cell = plan->findCell(kind);
+Result<uint32_t> Session::State::readCell(fb::CellKind kind, uint32_t index, uint32_t sequence) {
+  const fb::Cell *cell = plan->findCell(kind, sequence);
   uint32_t value = 0;
   if (cell)
     QWENRT_RETURN_IF_ERROR(replay->transfer().read(replay->buffer(cell->buffer()), cell->offset() + uint64_t(index) * 4,

@@ -38,9 +38,9 @@ struct Session::State {
   /// The ordinal of entry \p name; NotFound, or Unsupported if the device cannot run it.
   Result<uint32_t> runnableEntry(std::string_view name) const;
 
-  Status writeCell(fb::CellKind kind, const void *value, uint32_t index = 0);
+  Status writeCell(fb::CellKind kind, const void *value, uint32_t index = 0, uint32_t sequence = 0);
   Status writeCell(fb::CellKind kind, uint32_t value) { return writeCell(kind, static_cast<const void *>(&value)); }
-  Result<uint32_t> readCell(fb::CellKind kind, uint32_t index = 0);
+  Result<uint32_t> readCell(fb::CellKind kind, uint32_t index = 0, uint32_t sequence = 0);
   /// Refuses more tokens than the context has room for.
   Status requireRoom(uint64_t tokens) const;
   Status checkMedia(const MediaTokens &tokens) const;

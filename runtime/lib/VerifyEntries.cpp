@@ -35,7 +35,8 @@ private:
       std::string name = text(where, " has symbol '", printable(symbol->symbol()->string_view()), "'");
       if (!names.insert(symbol->symbol()->string_view()).second)
         return badPlan(text(name, " twice"), "each symbol once");
-      bool integer = symbol->cell() <= fb::CellKind::Step || symbol->cell() == fb::CellKind::Extents;
+      bool integer = symbol->cell() <= fb::CellKind::Step || symbol->cell() == fb::CellKind::Extents ||
+                     symbol->cell() == fb::CellKind::TextRows;
       const fb::Cell *cell = integer ? findCell(symbol->cell()) : nullptr;
       if (!cell)
         return badPlan(text(name, " for cell ", unsigned(symbol->cell())), "a counting cell of the plan");
@@ -185,7 +186,7 @@ private:
 
   const fb::Cell *findCell(fb::CellKind kind) const {
     for (const fb::Cell *cell : *plan.cells())
-      if (cell->kind() == kind)
+      if (cell->kind() == kind && cell->sequence() == entry.sequence())
         return cell;
     return nullptr;
   }

@@ -67,7 +67,7 @@ public:
 private:
   const fb::Cell *findCell(fb::CellKind kind) const {
     for (const fb::Cell *cell : *plan.cells())
-      if (cell->kind() == kind)
+      if (cell->kind() == kind && cell->sequence() == 0)
         return cell;
     return nullptr;
   }

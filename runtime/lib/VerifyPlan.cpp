@@ -235,15 +235,15 @@ Status qwenrt::verifyWeights(const fb::Plan &plan) {
 //===----------------------------------------------------------------------===//
 
 Status qwenrt::verifyCells(const fb::Plan &plan) {
-  std::set<fb::CellKind> seen;
+  std::set<std::pair<fb::CellKind, uint32_t>> seen;
   std::vector<Placement> placements;
   for (uint32_t i = 0; i < plan.cells()->size(); ++i) {
     const fb::Cell &cell = *plan.cells()->Get(i);
     if (cell.kind() > fb::CellKind::MAX)
       return badPlan(text("cell ", i, " has kind ", unsigned(cell.kind())), "a known one");
     std::string name = text("cell ", fb::EnumNameCellKind(cell.kind()));
-    if (!seen.insert(cell.kind()).second)
-      return badPlan(text(name, " stands twice"), "each kind once");
+    if (!seen.insert({cell.kind(), cell.sequence()}).second)
+      return badPlan(text(name, " stands twice"), "each kind once for each sequence");
     if (cell.buffer() >= plan.buffers()->size())
       return badPlan(text(name, " names buffer ", cell.buffer()), text("an ordinal below ", plan.buffers()->size()));
     const fb::Buffer &buffer = *plan.buffers()->Get(cell.buffer());

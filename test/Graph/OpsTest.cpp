@@ -173,6 +173,10 @@ TEST(Ops, RefuseTypesThatDoNotFit) {
            {"weighted_sum", {"f32[S,6]", "f32[S,4]"}, {}, "x of type f32[S,6], expected f32[R,k,N]"},
            {"weighted_sum", {"f32[S,4,6]", "f32[S,3]"}, {}, "weights of type f32[S,3], expected f32[R,k]"},
            {"weighted_sum", {"f32[S,4,6]", "i32[S,4]"}, {}, "weights of type i32[S,4], expected f32[R,k]"},
+           {"sigmoid", {"i32[S]"}, {}, "x of type i32[S], expected f32"},
+           {"scale_rows", {"f32[S]", "f32[S,1]"}, {}, "x of type f32[S], expected f32[R,N]"},
+           {"scale_rows", {"f32[S,6]", "f32[S,2]"}, {}, "factor of type f32[S,2], expected f32[R,1] with R of x"},
+           {"scale_rows", {"f32[S,6]", "f32[C,1]"}, {}, "factor of type f32[C,1], expected f32[R,1] with R of x"},
            {"add", {"f32[S]"}, {}, "1 inputs, expected 2"},
            {"linear", {"f32[S]"}, {}, "1 inputs, expected 2 to 3"},
            {"silu", {"f32[S]", "f32[S]"}, {}, "2 inputs, expected 1"}})

@@ -39,6 +39,7 @@ public:
     weightFiles();
     textSettings();
     media();
+    speech();
     budget();
     buffers();
     cells();
@@ -155,6 +156,17 @@ private:
            quoteText(viewOf(vision->entry())), vision->patch_size(), vision->temporal_patch_size(),
            vision->merge_size(), vision->position_side(), vision->deepstack(), vision->min_pixels(),
            vision->max_pixels(), vision->max_patches(), vision->limit_image_pixels(), vision->limit_video_frames());
+  }
+
+  void speech() {
+    const fb::Talker *talker = plan_.speech() ? plan_.speech()->talker() : nullptr;
+    if (!talker)
+      return;
+    std::string speakers;
+    for (const fb::Speaker *speaker : *talker->speakers())
+      speakers += fmt::format("{}{}", speakers.empty() ? "" : ", ", viewOf(speaker->name()));
+    line("  talker        {} codes in a frame, rows of {}, {} frames, speakers {}", talker->groups(),
+         talker->hidden_size(), talker->max_frames(), speakers);
   }
 
   void cells() {

@@ -66,17 +66,18 @@ Status narrowToI32(HostTensor &tensor) {
   return Status::ok();
 }
 
-/// Reads those tensors of \p path that \p entry takes; types that plans do not have are left for the entry to miss.
-Result<std::vector<HostTensor>> readInputs(const std::string &path, const fb::Entry &entry) {
+/// Reads those tensors of \p path that \p entry takes, under names that begin with \p prefix there; types that plans do
+/// not have are left for the entry to miss.
+Result<std::vector<HostTensor>> readInputs(const std::string &path, const fb::Entry &entry, const std::string &prefix) {
   QWENRT_ASSIGN_OR_RETURN(qwenc::SafetensorsHeader header, qwenc::readSafetensorsHeader(path));
   QWENRT_ASSIGN_OR_RETURN(File file, File::open(path));
   std::vector<HostTensor> inputs;
   for (const fb::EntryTensor *wanted : *entry.inputs()) {
-    auto at = header.tensors.find(wanted->name()->str());
+    auto at = header.tensors.find(prefix + wanted->name()->str());
     if (at == header.tensors.end())
       continue;
     const qwenc::StoredTensor &stored = at->second;
-    HostTensor input = {at->first, fb::DType::F32, stored.shape, {}};
+    HostTensor input = {wanted->name()->str(), fb::DType::F32, stored.shape, {}};
     bool known = false;
     for (const auto &dtype : kDTypes)
       if (dtype.stored == stored.dtype) {
@@ -114,17 +115,47 @@ Status writeOutputs(const std::string &path, const std::vector<HostTensor> &outp
   return qwenc::writeSafetensors(path, tensors);
 }
 
-Status runEntry(const Options &options, std::shared_ptr<const Plan> plan) {
-  std::optional<uint32_t> ordinal = plan->findEntry(options.entry);
-  if (!ordinal)
-    return {StatusCode::NotFound,
-            text("plan has no entry '", printable(options.entry), "', expected one of its own, see --entry list")};
-  QWENRT_ASSIGN_OR_RETURN(std::vector<HostTensor> inputs,
-                          readInputs(options.inputsPath, *plan->root().entries()->Get(*ordinal)));
+struct Step {
+  std::string entry, prefix; ///< what its tensors' names begin with in the files
+  std::vector<HostTensor> inputs;
+};
+
+/// The entries to run: one, or several separated by commas, whose tensors are numbered: "0/input_ids".
+Result<std::vector<Step>> readSteps(const Options &options, const Plan &plan) {
+  constexpr size_t maxSteps = 4096;
+  std::vector<Step> steps;
+  for (size_t start = 0; start <= options.entry.size() && steps.size() < maxSteps;) {
+    size_t end = std::min(options.entry.find(',', start), options.entry.size());
+    steps.push_back({options.entry.substr(start, end - start), text(steps.size(), "/"), {}});
+    start = end + 1;
+  }
+  if (steps.size() == 1)
+    steps[0].prefix.clear();
+  for (Step &step : steps) {
+    std::optional<uint32_t> ordinal = plan.findEntry(step.entry);
+    if (!ordinal)
+      return Status(StatusCode::NotFound,
+                    text("plan has no entry '", printable(step.entry), "', expected one of its own, see --entry list"));
+    QWENRT_ASSIGN_OR_RETURN(step.inputs,
+                            readInputs(options.inputsPath, *plan.root().entries()->Get(*ordinal), step.prefix));
+  }
+  return std::move(steps);
+}
+
+Status runEntries(const Options &options, std::shared_ptr<const Plan> plan) {
+  QWENRT_ASSIGN_OR_RETURN(std::vector<Step> steps, readSteps(options, *plan));
   QWENRT_ASSIGN_OR_RETURN(Runtime runtime, openRuntime(options, plan));
-  std::vector<HostTensor> outputs;
-  QWENRT_RETURN_IF_ERROR(runtime.session->run(options.entry, inputs, outputs));
-  QWENRT_RETURN_IF_ERROR(writeOutputs(options.outputsPath, outputs));
+  std::vector<HostTensor> all;
+  for (const Step &step : steps) {
+    std::vector<HostTensor> outputs;
+    QWENRT_RETURN_IF_ERROR(runtime.session->run(
+        step.entry, step.inputs, outputs, steps.size() == 1 ? Session::RunState::Reset : Session::RunState::Keep));
+    for (HostTensor &output : outputs) {
+      output.name = step.prefix + output.name;
+      all.push_back(std::move(output));
+    }
+  }
+  QWENRT_RETURN_IF_ERROR(writeOutputs(options.outputsPath, all));
   return closeRuntime(options, runtime);
 }
 
@@ -135,6 +166,6 @@ int tool::runEntryMode(const Options &options, std::shared_ptr<const Plan> plan)
     listEntries(plan->root());
     return 0;
   }
-  Status status = runEntry(options, std::move(plan));
+  Status status = runEntries(options, std::move(plan));
   return status.isOk() ? 0 : reportFailure(status);
 }

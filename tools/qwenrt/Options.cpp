@@ -146,9 +146,11 @@ void addOtherModes(CLI::App &app, Options &options) {
   group->add_option("--detokenize", options.ids, "Print the text of token ids; needs no device (default: none)")
       ->type_name("IDS|@FILE");
   group
-      ->add_option("--entry", options.entry,
-                   "Run one entry of the plan on given tensors; 'list' prints the entries (default: none)")
-      ->type_name("NAME|list");
+      ->add_option(
+          "--entry", options.entry,
+          "Run one entry of the plan on given tensors, or several one after another: the tensors of the first are "
+          "then called 0/NAME; 'list' prints the entries (default: none)")
+      ->type_name("NAME,..|list");
   group->add_option("--inputs", options.inputsPath, "Input tensors of --entry (required with it)")
       ->type_name("IN.safetensors");
   group->add_option("--outputs", options.outputsPath, "Where --entry writes its outputs (required with it)")

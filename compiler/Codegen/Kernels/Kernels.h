@@ -134,6 +134,7 @@ struct Linear {
   uint32_t combineHeads = 0, combineSplits = 0; ///< shape of the partials when prologue is CombineSplits
   struct Extra {
     bool broadcast = false; ///< [n] instead of [rows, n]
+    bool perRow = false;    ///< [rows, 1] instead of [rows, n]
     Elem elem = Elem::F32;
   };
   llvm::SmallVector<Extra> extras;

@@ -37,7 +37,10 @@ std::string Linear::suffix() const {
   if (std::string body = bodyName(*epilogue); !body.empty())
     name += "_" + body;
   for (const Extra &extra : extras)
-    name += std::string(extra.broadcast ? "_b" : "_e") + (extra.elem == Elem::BF16 ? "bf16" : "f32");
+    name += std::string(extra.broadcast ? "_b"
+                        : extra.perRow  ? "_r"
+                                        : "_e") +
+            (extra.elem == Elem::BF16 ? "bf16" : "f32");
   if (input != Elem::F32)
     name += std::string("_x") + elemName(input);
   if (output != Elem::F32)
@@ -72,7 +75,10 @@ LinearOperands declareOperands(KernelBuilder &k, const Linear &linear) {
     ops.weights.push_back(k.operand("weight" + std::to_string(i), Access::Read, linear.weightBytes()));
   for (auto [i, extra] : llvm::enumerate(linear.extras))
     ops.extras.push_back(k.operand("extra" + std::to_string(i), Access::Read,
-                                   (extra.broadcast ? linear.n : outputs) * elemBytes(extra.elem)));
+                                   (extra.broadcast ? linear.n
+                                    : extra.perRow  ? linear.rows.max
+                                                    : outputs) *
+                                       elemBytes(extra.elem)));
   ops.y = k.operand("y", Access::Write, outputs * elemBytes(linear.output));
   if (linear.route) {
     ops.routeWeights = k.operand("route_weights", Access::Write, linear.route->choices * 4);
@@ -89,6 +95,10 @@ SmallVector<Vals> loadExtras(KernelBuilder &k, const Linear &linear, const Linea
                              unsigned count) {
   SmallVector<Vals> extras;
   for (auto [buffer, extra] : llvm::zip_equal(ops.extras, linear.extras)) {
+    if (extra.perRow) {
+      extras.push_back(Vals(count, k.load(buffer, extra.elem, row)));
+      continue;
+    }
     Val index = extra.broadcast ? column : resultIndex(linear, row, column);
     extras.push_back(k.load(buffer, extra.elem, index, count));
   }

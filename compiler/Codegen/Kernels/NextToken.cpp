@@ -1,6 +1,6 @@
 //===- NextToken.cpp - Choosing the next token on the device -----------------------------------------------------===//
 
-#include "compiler/Codegen/Kernels/Kernels.h"
+#include "compiler/Codegen/Kernels/Speech.h"
 
 #include "dialects/plan/StateLayout.h"
 
@@ -16,6 +16,7 @@ namespace {
 constexpr uint32_t kPerGroup = 4096; // logits one workgroup of argmax looks at
 constexpr uint32_t kWorkgroup = 256;
 constexpr double kLowest = -3.0e38;
+constexpr double kSuppressed = -1.0e30; // far below every logit, and a number after division by any temperature
 
 uint32_t nextTokenWorkgroup(const TargetProfile &target) {
   return std::min<uint32_t>(kWorkgroup, target.maxWorkgroupInvocations);
@@ -105,8 +106,8 @@ namespace {
 /// logits. Sums are formed in a fixed order, so that the same seed gives the same token.
 class Sampler {
 public:
-  Sampler(KernelBuilder &k, uint32_t vocab, bool advances, const StateBlock &state)
-      : k(k), vocab(vocab), advances(advances), state(state) {
+  Sampler(KernelBuilder &k, uint32_t vocab, bool advances, const Suppression &suppression, const StateBlock &state)
+      : k(k), vocab(vocab), advances(advances), suppression(suppression), state(state) {
     logits = k.operand("logits", Access::Read, uint64_t(vocab) * 4);
     // Written before it is read, by this kernel alone: for the plan it is an output nobody uses.
     scratch = k.operand("scratch", Access::Write, uint64_t(vocab) * 4);
@@ -116,6 +117,18 @@ public:
     partSums = k.shared(Elem::F32, k.invocations());
     exchange = k.shared(Elem::U32, 4);
     t = k.localIndex();
+  }
+
+  void emitGreedy() {
+    penalise();
+    Vals best = k.forLoop(t, k.u32(vocab), k.u32(k.invocations()), {k.f32(kLowest), k.u32(0)},
+                          [&](Val i, ArrayRef<Val> carried) -> Vals {
+                            Val x = k.load(scratch, Elem::F32, i);
+                            Val better = x > carried[0];
+                            return {k.select(better, x, carried[0]), k.select(better, i, carried[1])};
+                          });
+    Val token = workgroupArgmax(k, best[0], best[1]).second;
+    k.ifThen(t == 0, [&] { appendToken(k, cells, mailbox, token, advances, state); });
   }
 
   void emit() {
@@ -137,18 +150,22 @@ private:
   /// Keskar et al. 2019: logits of tokens in the history are divided (positive) or multiplied (negative) by the
   /// penalty. Every occurrence writes the same value, so the order of writes does not matter.
   void penalise() {
-    forVocabulary([&](Val i) { k.store(scratch, Elem::F32, i, k.load(logits, Elem::F32, i)); });
+    forVocabulary([&](Val i) { k.store(scratch, Elem::F32, i, unlessSuppressed(i, k.load(logits, Elem::F32, i))); });
     k.barrierWithDeviceMemory();
     Val penalty = k.bitcastToF32(loadCell(k, cells, layout::kRepetitionPenalty));
     Val length = k.min(loadCell(k, cells, layout::kLength), k.u32(state.maxContext + 1));
-    k.ifThen(penalty != 1.0, [&] {
+    k.ifThen((penalty != 1.0) & (penalty > 0.0), [&] {
       k.forLoop(t, length, k.u32(k.invocations()), [&](Val i) {
         Val token = k.min(k.load(cells, Elem::U32, i + layout::kTokens / 4), k.u32(vocab - 1));
         Val x = k.load(logits, Elem::F32, token);
-        k.store(scratch, Elem::F32, token, k.select(x > 0.0, x / penalty, x * penalty));
+        k.store(scratch, Elem::F32, token, unlessSuppressed(token, k.select(x > 0.0, x / penalty, x * penalty)));
       });
     });
     k.barrierWithDeviceMemory();
+  }
+
+  Val unlessSuppressed(Val id, Val x) {
+    return suppression.suffix().empty() ? x : k.select(suppression.holds(k, id), k.f32(kSuppressed), x);
   }
 
   Val scaled(Val i) { return k.load(scratch, Elem::F32, i) / temperature; }
@@ -280,6 +297,7 @@ private:
   KernelBuilder &k;
   uint32_t vocab;
   bool advances;
+  const Suppression &suppression;
   const StateBlock &state;
   Buffer logits, scratch, cells, mailbox;
   Shared histogram, partSums, exchange;
@@ -289,11 +307,28 @@ private:
 } // namespace
 
 KernelPlan sampleKernel(uint32_t vocab, bool advances, const StateBlock &state, const TargetProfile &target) {
+  return sampleKernel(vocab, advances, {}, state, target);
+}
+
+KernelPlan sampleKernel(uint32_t vocab, bool advances, const Suppression &suppression, const StateBlock &state,
+                        const TargetProfile &target) {
   KernelPlan plan;
-  plan.name = "sample_v" + std::to_string(vocab) + (advances ? "_advance" : "");
+  plan.name = "sample_v" + std::to_string(vocab) + suppression.suffix() + (advances ? "_advance" : "");
   plan.workgroup = {nextTokenWorkgroup(target), 1, 1};
   plan.emit = [=](KernelBuilder &k) {
-    Sampler(k, vocab, advances, state).emit();
+    Sampler(k, vocab, advances, suppression, state).emit();
+    return success();
+  };
+  return plan;
+}
+
+KernelPlan penalisedArgmaxKernel(uint32_t vocab, bool advances, const Suppression &suppression, const StateBlock &state,
+                                 const TargetProfile &target) {
+  KernelPlan plan;
+  plan.name = "penalised_argmax_v" + std::to_string(vocab) + suppression.suffix() + (advances ? "_advance" : "");
+  plan.workgroup = {nextTokenWorkgroup(target), 1, 1};
+  plan.emit = [=](KernelBuilder &k) {
+    Sampler(k, vocab, advances, suppression, state).emitGreedy();
     return success();
   };
   return plan;

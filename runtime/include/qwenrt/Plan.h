@@ -50,7 +50,7 @@ public:
   /// Ordinal of the entry called \p name.
   std::optional<uint32_t> findEntry(std::string_view name) const;
   /// The cell of \p kind, or null.
-  const fb::Cell *findCell(fb::CellKind kind) const;
+  const fb::Cell *findCell(fb::CellKind kind, uint32_t sequence = 0) const;
   /// Bytes of all buffers of \p purpose.
   uint64_t purposeBytes(fb::BufferPurpose purpose) const;
   /// True if the plan has the entries that generate text.

@@ -155,11 +155,14 @@ public:
   Status load(const std::string &weights, const std::function<void(const LoadProgress &)> &progress = {});
   const LoadStatistics &loadStatistics() const;
 
+  enum class RunState : uint8_t { Reset, Keep };
   /// Runs \p entry once on \p inputs, in any order; tensors that the entry does not take are ignored. \p outputs
   /// becomes all its outputs. Symbolic extents follow from the inputs; an extent that no input has is read from its
   /// cell after the run. Optional inputs that are missing stand for text without media. Caches and state are zeroed
-  /// before, so that a run depends on its inputs alone.
-  Status run(std::string_view entry, std::span<const HostTensor> inputs, std::vector<HostTensor> &outputs);
+  /// before and behind, so that a run depends on its inputs alone; with RunState::Keep they are left as they are, so that
+  /// one run goes on where another stopped, and missing inputs keep what stands there.
+  Status run(std::string_view entry, std::span<const HostTensor> inputs, std::vector<HostTensor> &outputs,
+             RunState runState = RunState::Reset);
 
   /// Forgets everything: history, caches, step count.
   Status reset();

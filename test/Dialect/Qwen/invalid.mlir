@@ -602,7 +602,7 @@ func.func @f(%x: tensor<1x8xf32>, %w: tensor<4x9xbf16>) {
 
 // (C17)
 func.func @f(%x: tensor<1x8xf32>, %w: tensor<4x8xbf16>, %e: tensor<1x5xf32>) {
-  // expected-error @+1 {{extra has type 'tensor<1x5xf32>', expected [N] or the shape of the result 'tensor<1x4xf32>'}}
+  // expected-error @+1 {{extra has type 'tensor<1x5xf32>', expected [N], [R, 1] or the shape of the result 'tensor<1x4xf32>'}}
   %0 = qwen.fused_linear none concat %x weights(%w) extras(%e) {
   ^bb0(%a: f32, %b: f32):
     qwen.yield %a : f32
@@ -1616,5 +1616,96 @@ func.func @f(%x: tensor<4x2x3xf32>) {
 func.func @f(%x: tensor<4x2x3xf32>) {
   // expected-error @+1 {{result has rank 2, expected 3}}
   %0 = qwen.swap_axes %x : tensor<4x2x3xf32> -> tensor<4x6xf32>
+  return
+}
+
+
+// -----
+
+// (C14)
+func.func @f(%x: tensor<1x8xf32>) {
+  // expected-error @+1 {{suppresses [4, 9, 5], expected the first id, the one behind the last, at most 8, and the one to keep}}
+  qwen.next_token %x greedy suppress array<i64: 4, 9, 5> : tensor<1x8xf32>
+  return
+}
+
+// -----
+
+// (C14)
+func.func @f(%x: tensor<1x8xf32>) {
+  // expected-error @+1 {{suppresses [4, 6], expected the first id}}
+  qwen.next_token %x greedy suppress array<i64: 4, 6> : tensor<1x8xf32>
+  return
+}
+
+// -----
+
+// (C14)
+func.func @f(%x: tensor<1x8xf32>) {
+  // expected-error @+1 {{suppresses all ids, expected one or more to choose from}}
+  qwen.next_token %x greedy suppress array<i64: 0, 8, 8> : tensor<1x8xf32>
+  return
+}
+
+// -----
+
+// (C40)
+func.func @f(%x: tensor<4x8xf32>, %f: tensor<4x2xf32>) {
+  // expected-error @+1 {{dimension 1 of factor is 2, expected 1}}
+  %0 = qwen.scale_rows %x, %f : (tensor<4x8xf32>, tensor<4x2xf32>) -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// (C40)
+func.func @f(%x: tensor<4x8xf32>, %f: tensor<3x1xf32>) {
+  // expected-error @+1 {{dimension 0 of factor is 3, expected 4}}
+  %0 = qwen.scale_rows %x, %f : (tensor<4x8xf32>, tensor<3x1xf32>) -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// (C41)
+func.func @f(%x: tensor<16x8xf32>) {
+  // expected-error @+1 {{dimension 1 of result is 6, expected 8}}
+  %0 = qwen.input_rows %x : tensor<16x8xf32> -> tensor<4x6xf32>
+  return
+}
+
+// -----
+
+// (C42)
+func.func @f(%t: tensor<6x8xbf16>) {
+  // expected-error @+1 {{dimension 1 of table is 8, expected 4}}
+  %0, %1 = qwen.code_row %t : (tensor<6x8xbf16>) -> (tensor<1x4xf32>, tensor<1x1xi32>)
+  return
+}
+
+// -----
+
+// (C42)
+func.func @f(%t: tensor<6x8xbf16>) {
+  // expected-error @+1 {{dimension 1 of step is 2, expected 1}}
+  %0, %1 = qwen.code_row %t : (tensor<6x8xbf16>) -> (tensor<1x8xf32>, tensor<1x2xi32>)
+  return
+}
+
+// -----
+
+// (C42)
+func.func @f(%x: tensor<16x8xf32>) {
+  // expected-error @+1 {{has no tables, expected one for each code}}
+  %0 = qwen.frame_row %x tables() : (tensor<16x8xf32>) -> tensor<1x8xf32>
+  return
+}
+
+// -----
+
+// (C42)
+func.func @f(%x: tensor<16x6xf32>, %t: tensor<6x8xbf16>) {
+  // expected-error @+1 {{dimension 1 of text is 6, expected 8}}
+  %0 = qwen.frame_row %x tables(%t) : (tensor<16x6xf32>, tensor<6x8xbf16>) -> tensor<1x8xf32>
   return
 }

@@ -208,3 +208,24 @@ func.func @encoder_of_sound(%x: tensor<9x5x8xf32, #qwen.rows<A0>>, %t: tensor<5x
   %v = qwen.weight_stack [@bias.0, @bias.1] : tensor<20xbf16>
   return
 }
+
+
+// CHECK-LABEL: @speech
+func.func @speech(%x: tensor<?x8xf32, #qwen.rows<S>>, %factor: tensor<?x1xf32, #qwen.rows<S>>, %rows: tensor<16x8xf32>, %first: tensor<6x8xbf16>,
+                  %other: tensor<4x8xbf16>, %logits: tensor<1x6xf32>) {
+  // CHECK: %[[F:.*]] = qwen.sigmoid %{{.*}} : tensor<?x1xf32, #qwen.rows<S>>
+  %f = qwen.sigmoid %factor : tensor<?x1xf32, #qwen.rows<S>>
+  // CHECK: qwen.scale_rows %{{.*}}, %[[F]] : (tensor<?x8xf32, #qwen.rows<S>>, tensor<?x1xf32, #qwen.rows<S>>) -> tensor<?x8xf32, #qwen.rows<S>>
+  %s = qwen.scale_rows %x, %f : (tensor<?x8xf32, #qwen.rows<S>>, tensor<?x1xf32, #qwen.rows<S>>) -> tensor<?x8xf32, #qwen.rows<S>>
+  // CHECK: qwen.begin_frame
+  qwen.begin_frame
+  // CHECK: qwen.input_rows %{{.*}} : tensor<16x8xf32> -> tensor<4x8xf32, #qwen.rows<S>>
+  %i = qwen.input_rows %rows : tensor<16x8xf32> -> tensor<4x8xf32, #qwen.rows<S>>
+  // CHECK: qwen.code_row %{{.*}}, %{{.*}} : (tensor<6x8xbf16>, tensor<4x8xbf16>) -> (tensor<1x8xf32>, tensor<1x1xi32>)
+  %c, %step = qwen.code_row %first, %other : (tensor<6x8xbf16>, tensor<4x8xbf16>) -> (tensor<1x8xf32>, tensor<1x1xi32>)
+  // CHECK: qwen.frame_row %{{.*}} tables(%{{.*}}, %{{.*}}) : (tensor<16x8xf32>, tensor<6x8xbf16>, tensor<4x8xbf16>) -> tensor<1x8xf32>
+  %r = qwen.frame_row %rows tables(%first, %other) : (tensor<16x8xf32>, tensor<6x8xbf16>, tensor<4x8xbf16>) -> tensor<1x8xf32>
+  // CHECK: qwen.next_token %{{.*}} greedy advances suppress array<i64: 2, 6, 3> : tensor<1x6xf32>
+  qwen.next_token %logits greedy advances suppress array<i64: 2, 6, 3> : tensor<1x6xf32>
+  return
+}
