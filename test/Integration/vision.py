@@ -135,7 +135,7 @@ def small_limit(suite):
     safetensors.write(inputs, {**patches, **tables([list(wanted["image0.grid_thw"][1])])})
     words = ("--allow-cpu", "--entry", "vision.encoder", "--inputs", inputs, "--outputs", suite.work / "none.safetensors")
     refused = suite.command(suite.bin / "qwenrt", plan, *words, status=1)
-    suite.check("expected F32[V*4<=24,1536]" in refused.stderr, f"refusal says {refused.stderr.strip()}")
+    suite.check("expected f32[4*V<=24,1536]" in refused.stderr, f"refusal says {refused.stderr.strip()}")
 
 
 SUITES = {f.__name__: f for f in (goldens, small_limit)}
