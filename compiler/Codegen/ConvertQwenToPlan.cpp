@@ -354,6 +354,14 @@ private:
     return success();
   }
 
+  /// One storage for each name and size: the row of logits of a step, the rows of the logits entry. Functions that are
+  /// run with tensors have their own.
+  std::string resultStorage(func::FuncOp func, StringRef name, RankedTensorType type) {
+    if (isComponent)
+      return "output." + func.getSymName().drop_front(5).str() + "." + name.str();
+    return name == "logits" ? "logits." + std::to_string(type.getDimSize(0)) : name.str();
+  }
+
   LogicalResult declareResults(func::FuncOp func) {
     auto returned = cast<func::ReturnOp>(func.getBody().front().getTerminator());
     for (auto [i, value] : llvm::enumerate(returned.getOperands())) {
@@ -361,15 +369,17 @@ private:
       if (!name)
         return func.emitError("result ") << i << " has no qwen.name";
       auto type = cast<RankedTensorType>(value.getType());
-      // One storage for each name and size: the row of logits of a step, the rows of the logits entry.
-      std::string in = name.str();
-      if (isComponent)
-        in = "output." + func.getSymName().drop_front(5).str() + "." + in;
-      else if (in == "logits")
-        in += "." + std::to_string(type.getDimSize(0));
-      storage(func.getLoc(), in, plan::Purpose::Output, bytesOf(type));
-      declareTensor(func.getLoc(), "output", name, in, 0, "f32", type, symbolOf(type));
-      outputStorage[sourceOf(value)] = in;
+      Value source = sourceOf(value);
+      if (isa<BlockArgument>(source))
+        return func.emitError("result '")
+               << name.getValue() << "' is an input, expected the result of a kernel; return a computed value";
+      // Another shape of a result lies where it does.
+      std::string &in = outputStorage[source];
+      if (in.empty()) {
+        in = resultStorage(func, name, type);
+        storage(func.getLoc(), in, plan::Purpose::Output, bytesOf(type));
+      }
+      declareTensor(func.getLoc(), "output", name, in, 0, dtypeOf(type), type, symbolOf(type));
     }
     return success();
   }
@@ -915,11 +925,13 @@ private:
           !product || product.getInput() != op.getResult() || product.getPrologue() != qwen::Prologue::None)
         return op.emitError("patches are read by ")
                << user->getName() << ", expected only products without a prologue; run qwen-fuse-linears first";
-    // Kernels count elements, and mark padding, in 32 bits.
+    // Kernels count elements, columns of patches and their rows, and mark padding, in 32 bits.
+    constexpr int64_t limit = std::numeric_limits<uint32_t>::max() / 9;
     auto input = cast<RankedTensorType>(op.getInput().getType());
-    if (input.getNumElements() >= std::numeric_limits<uint32_t>::max())
-      return op.emitError("convolves ") << input.getNumElements()
-                                        << " elements, expected fewer than 2^32; compile for shorter media";
+    if (std::max(input.getNumElements(), dimOf(op.getResult(), 0)) >= limit)
+      return op.emitError("convolves ") << input << " into " << dimOf(op.getResult(), 0)
+                                        << " places, expected fewer than " << limit
+                                        << " elements and places; compile for shorter media";
     return success();
   }
 

@@ -35,9 +35,8 @@ Value filterMatrix(OpBuilder &builder, Location loc, Value weight) {
 RankedTensorType placeRows(TapConvOp conv, int64_t columns) {
   RankedTensorType type = conv.getResult().getType();
   int64_t places = type.getDimSize(1);
-  RowsAttr rows = getRows(type);
-  if (rows)
-    rows = RowsAttr::get(type.getContext(), rows.getSymbol(), rows.getFactor() * places);
+  RowsAttr counted = getRows(type);
+  auto rows = RowsAttr::get(type.getContext(), counted.getSymbol(), counted.getFactor() * places);
   return RankedTensorType::get({type.getDimSize(0) * places, columns}, type.getElementType(), rows);
 }
 
@@ -67,8 +66,14 @@ struct LowerTapConvs : qwen::impl::LowerTapConvsPassBase<LowerTapConvs> {
   void runOnOperation() override {
     SmallVector<TapConvOp> convs;
     getOperation().walk([&](TapConvOp conv) { convs.push_back(conv); });
-    for (TapConvOp conv : convs)
+    for (TapConvOp conv : convs) {
+      // Only rows that are counted can be cut into places and joined again.
+      if (!getRows(conv.getResult().getType())) {
+        conv.emitOpError() << "has " << conv.getResult().getType() << ", expected rows that a symbol counts";
+        return signalPassFailure();
+      }
       lower(conv);
+    }
     loweredCount += convs.size();
   }
 };

@@ -28,7 +28,7 @@ struct RowBound {
     int64_t factor = rows ? rows.getFactor() : 1;
     // A product that leaves the numbers of types is refused with the entry.
     if (llvm::MulOverflow(count, factor, shape[0]))
-      shape[0] = std::numeric_limits<int64_t>::max();
+      shape[0] = std::numeric_limits<int64_t>::max() / factor * factor;
     RowsAttr counted = symbol ? RowsAttr::get(type.getContext(), symbol.getSymbol(), factor) : RowsAttr();
     return RankedTensorType::get(shape, type.getElementType(), counted);
   }

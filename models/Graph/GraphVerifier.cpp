@@ -74,6 +74,7 @@ private:
   Status checkOp(const Op &op, Values &values, std::unordered_set<std::string_view> &appended) const;
   Result<ValueType> resolve(const std::string &input, OperandKind kind, const Values &values) const;
   Status checkMedia() const;
+  Status checkMediaInputs() const;
   Status checkGenerate() const;
 
   const Graph &graph_;
@@ -371,6 +372,8 @@ size_t countBound(const Function &function) {
 Status Verifier::checkMedia() const {
   if (!graph_.media)
     return Status::ok();
+  if (!graph_.media->audio && !graph_.media->vision)
+    return invalid("media without audio and vision, expected an encoder of one of them, leave media out");
   auto checkEncoder = [&](const std::string &name) -> Status {
     if (index_.function(name))
       return Status::ok();
@@ -394,12 +397,31 @@ Status Verifier::checkMedia() const {
     QWENRT_RETURN_IF_ERROR(checkNumber("temporal_patch_size", vision->temporalPatchSize));
     QWENRT_RETURN_IF_ERROR(checkNumber("merge_size", vision->mergeSize));
     QWENRT_RETURN_IF_ERROR(checkNumber("position_side", vision->positionSide));
+    QWENRT_RETURN_IF_ERROR(checkNumber("min_pixels", vision->minPixels));
     QWENRT_RETURN_IF_ERROR(checkNumber("max_pixels", vision->maxPixels));
     if (vision->minPixels > vision->maxPixels || vision->deepstack > 16)
       return invalid("media with min_pixels " + std::to_string(vision->minPixels) + ", max_pixels " +
                      std::to_string(vision->maxPixels) + " and deepstack " + std::to_string(vision->deepstack) +
                      ", expected min_pixels up to max_pixels and at most 16 deepstack outputs, correct the document");
   }
+  return checkMediaInputs();
+}
+
+/// The rows of the encoders have a place in the decoder, if there is one.
+Status Verifier::checkMediaInputs() const {
+  const Function *decoder = graph_.generate ? index_.function(graph_.generate->decoder) : nullptr;
+  if (!decoder)
+    return Status::ok();
+  auto check = [&](const std::string &name) -> Status {
+    for (const TypedName &input : decoder->inputs)
+      if (input.name == name && input.binding == Binding::Media)
+        return Status::ok();
+    return invalid("media without an input " + inQuotes(name) + " of the decoder, expected one with binding 'media', " +
+                   "add it or leave media out");
+  };
+  QWENRT_RETURN_IF_ERROR(check("media"));
+  for (uint64_t i = 0; i < (graph_.media->vision ? graph_.media->vision->deepstack : 0); ++i)
+    QWENRT_RETURN_IF_ERROR(check("deepstack." + std::to_string(i)));
   return Status::ok();
 }
 

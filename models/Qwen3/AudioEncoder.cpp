@@ -211,7 +211,7 @@ Result<Function> buildEncoder(const Graph &graph, const AudioConfig &config) {
   for (uint64_t l = 0; l < config.layers; ++l)
     x = encoderLayer(f, config, l, x, in.segments);
   x = tower.norm("norm", x, "ln_post");
-  x = f.gelu("proj1_gelu", tower.linear("proj1", x, "proj1"), /*tanh=*/false);
+  x = f.gelu(tower("proj1_gelu"), tower.linear("proj1", x, "proj1"), /*tanh=*/false);
   // The runtime knows the result by this name.
   return f.finish({f.linear("rows", x, tower.weight("proj2"), tower.bias("proj2"))});
 }

@@ -117,9 +117,8 @@ Status openTurn(qwenrt_session &session) {
 
 Status append(qwenrt_session &session, std::span<const int32_t> tokens) {
   const fb::Plan &plan = session.plan->root();
-  if (plan.media() && plan.tokenizer())
-    QWENRT_RETURN_IF_ERROR(openTurn(session));
-  if (!session.turn || (session.turn->empty() && !session.turn->hasPlaceholders(tokens)))
+  const bool takesMedia = plan.media() && plan.tokenizer() && openTurn(session).isOk();
+  if (!takesMedia || (session.turn->empty() && !session.turn->hasPlaceholders(tokens)))
     return session.session->append(tokens);
   const Session &history = *session.session;
   const uint32_t room = history.maxContext() - std::min(history.maxContext(), history.length());

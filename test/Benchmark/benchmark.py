@@ -45,7 +45,7 @@ def table(suite):
     plans, output = suite.work / "plans", suite.work / "results.json"
     suite.script("plans.py", suite.bin, plans, "--target", "lavapipe", "--model-file", HERE / "tiny-models.json", "--layers", 2)
     listed = suite.script("run.py", suite.bin, plans, suite.work / "memory", "-o", output, "--list", "--only", "*").stdout.split()
-    suite.equal([path.partition("/")[2] for path in listed], ["bf16/generate", "bf16/bench", "bf16/start", "q8/generate", "q8/bench", "q8/start",
+    suite.equal([path.partition("/")[2] for path in listed], ["bf16/generate", "bf16/bench", "bf16/start", "q8/generate", "q8/bench", "q8/start", "q8/long",
                                                              "bf16/experts", "bf16/long"], "list of items")
     suite.script("run.py", suite.bin, plans, suite.work / "memory", "-o", output, "--allow-cpu", "--quick", "--repeat", 1, "--only", "*",
                  "--timeout", LIMIT_S, "--revision", "r1")
@@ -60,7 +60,8 @@ def table(suite):
         check_format(suite, form, model["formats"][form])
     suite.check(0 < model["formats"]["q8"]["pack"]["bytes"] < model["checkpoint"]["bytes"], f"packed file is {model['formats']['q8'].get('pack')}")
     suite.check("pack" not in model["formats"]["bf16"], "bf16 was packed")
-    check_bench(suite, "bf16", model["formats"]["bf16"]["long"], ["tg4@96"])
+    for form in ("bf16", "q8"):
+        check_bench(suite, form, model["formats"][form]["long"], ["tg4@96"])
     experts = model["formats"]["bf16"]["experts"]
     suite.equal((experts["tokens"], experts["experts"], len(experts["per_layer"])), (24, 8, 2), "size of the experts' item")
     # A token has two experts; 24 tokens that all had the same two would not be spread.

@@ -50,3 +50,15 @@ module attributes {qwen.max_context = 96 : i64} {
     return
   }
 }
+
+// -----
+
+// No kernel would write the result.
+module attributes {qwen.max_context = 96 : i64} {
+  // expected-error @+1 {{result 'y' is an input, expected the result of a kernel; return a computed value}}
+  func.func @f(%x: tensor<4x8xf32, #qwen.rows<V>> {qwen.binding = "tensor", qwen.name = "x"}) -> (tensor<4x2x4xf32, #qwen.rows<V>> {qwen.name = "y"})
+      attributes {qwen.role = "other", qwen.rows = 4 : i64} {
+    %y = qwen.reshape %x : tensor<4x8xf32, #qwen.rows<V>> -> tensor<4x2x4xf32, #qwen.rows<V>>
+    return %y : tensor<4x2x4xf32, #qwen.rows<V>>
+  }
+}

@@ -37,10 +37,14 @@
 // CHECK: plan.tensor output "rows" in @output.encoder.rows at 0 f32 [4, 16] symbols ["V", ""]
 // CHECK-NEXT: plan.tensor output "heard" in @output.encoder.heard at 0 f32 [16, 32] symbols ["T", ""]
 // CHECK-NEXT: plan.tensor output "fixed" in @output.encoder.fixed at 0 f32 [3, 32] symbols ["", ""]
+// CHECK-NEXT: plan.tensor output "heads" in @output.encoder.rows at 0 f32 [4, 2, 8] symbols ["V", "", ""]
 // CHECK: plan.dispatch @layer_norm_n32_r16c4608x4_f32_p{{[0-9a-f]+}} groups [16, 1, 1]
 // CHECK: plan.dispatch @gemm_n16_k128_r4c4608_gelu_p
 // CHECK: plan.dispatch @layer_norm_n32_r16c4612_f32_p{{[0-9a-f]+}} groups [16, 1, 1]
 // CHECK: plan.dispatch @layer_norm_n32_f32_p{{[0-9a-f]+}} groups [3, 1, 1]
+
+// CHECK-LABEL: plan.entry @chooser
+// CHECK: plan.tensor output "chosen" in @output.chooser.chosen at 0 i32 [4, 2] symbols ["V", ""]
 
 // CHECK-LABEL: plan.entry @prefill
 // CHECK: plan.dispatch @layer_norm_n32_r16_f32_p
@@ -58,7 +62,7 @@ module attributes {qwen.max_context = 96 : i64} {
                      %sound: tensor<16x32xf32, #qwen.rows<T>> {qwen.binding = "tensor", qwen.name = "sound"},
                      %table: tensor<3x32xf32> {qwen.binding = "tensor", qwen.name = "table"})
       -> (tensor<4x16xf32, #qwen.rows<V>> {qwen.name = "rows"}, tensor<16x32xf32, #qwen.rows<T>> {qwen.name = "heard"},
-          tensor<3x32xf32> {qwen.name = "fixed"}) attributes {qwen.role = "other", qwen.rows = 16 : i64} {
+          tensor<3x32xf32> {qwen.name = "fixed"}, tensor<4x2x8xf32, #qwen.rows<V>> {qwen.name = "heads"}) attributes {qwen.role = "other", qwen.rows = 16 : i64} {
     %w = qwen.weight @norm : tensor<32xbf16>
     %b = qwen.weight @bias : tensor<32xbf16>
     %merge = qwen.weight @merge : tensor<16x128xbf16>
@@ -80,7 +84,15 @@ module attributes {qwen.max_context = 96 : i64} {
     %z = qwen.layer_norm %sound, %w, %b eps 1.0e-6
         : (tensor<16x32xf32, #qwen.rows<T>>, tensor<32xbf16>, tensor<32xbf16>) -> tensor<16x32xf32, #qwen.rows<T>>
     %t = qwen.layer_norm %table, %w, %b eps 1.0e-6 : (tensor<3x32xf32>, tensor<32xbf16>, tensor<32xbf16>) -> tensor<3x32xf32>
-    return %y, %z, %t : tensor<4x16xf32, #qwen.rows<V>>, tensor<16x32xf32, #qwen.rows<T>>, tensor<3x32xf32>
+    %heads = qwen.reshape %y : tensor<4x16xf32, #qwen.rows<V>> -> tensor<4x2x8xf32, #qwen.rows<V>>
+    return %y, %z, %t, %heads
+        : tensor<4x16xf32, #qwen.rows<V>>, tensor<16x32xf32, #qwen.rows<T>>, tensor<3x32xf32>, tensor<4x2x8xf32, #qwen.rows<V>>
+  }
+
+  func.func @chooser(%x: tensor<4x8xf32, #qwen.rows<V>> {qwen.binding = "tensor", qwen.name = "x"})
+      -> (tensor<4x2xi32, #qwen.rows<V>> {qwen.name = "chosen"}) attributes {qwen.role = "other", qwen.rows = 4 : i64} {
+    %weights, %chosen = qwen.route %x : (tensor<4x8xf32, #qwen.rows<V>>) -> (tensor<4x2xf32, #qwen.rows<V>>, tensor<4x2xi32, #qwen.rows<V>>)
+    return %chosen : tensor<4x2xi32, #qwen.rows<V>>
   }
 
   func.func @prefill(%hidden: tensor<16x32xf32, #qwen.rows<S>> {qwen.binding = "hidden"}) -> (tensor<16x32xf32, #qwen.rows<S>> {qwen.name = "hidden"})

@@ -3,6 +3,26 @@
 
 // RUN: qwen-opt %s --convert-qwen-to-plan=target=nvidia-h200 | FileCheck %s
 // RUN: qwen-opt %s --convert-qwen-to-plan=target=generic | FileCheck %s
+// RUN: qwen-opt %s --convert-qwen-to-plan=target=nvidia-h200 | FileCheck %s --check-prefix=ROWS
+// RUN: qwen-opt %s --convert-qwen-to-plan=target=generic | FileCheck %s --check-prefix=TILES
+
+// A split has 128 keys or is the only one.
+// ROWS: spirv.Constant 128 : i32
+// ROWS-NEXT: spirv.GL.UMax
+
+// Two lanes have a key: they exchange their parts of eight scores, and nobody waits for anybody between the tiles.
+// ROWS: spirv.mlir.loop -> f32
+// ROWS-COUNT-8: spirv.GroupNonUniformShuffleXor
+// ROWS-NOT: {{ShuffleXor|ControlBarrier}}
+// ROWS: spirv.mlir.merge {{.*}} vector<4xi32>
+// ROWS: spirv.ControlBarrier
+
+// Which lanes are in one subgroup is not known: the parts meet in workgroup memory.
+// TILES-NOT: ShuffleXor
+// TILES: spirv.mlir.loop -> f32
+// TILES: spirv.ControlBarrier
+// TILES: spirv.ControlBarrier
+// TILES: spirv.mlir.merge {{.*}} vector<4xi32>
 
 // CHECK: plan.kernel @decode_attention_h11kv1d16_c96_f16_s5
 // CHECK-SAME: state read_write

@@ -24,6 +24,11 @@ protected:
     reset();
   }
 
+  Result<Graph> exported() const {
+    tiny.write();
+    return tiny.exportFolder({"audio"});
+  }
+
   json &audio() { return tiny.config["thinker_config"]["audio_config"]; }
 
   void reset() {
@@ -34,7 +39,7 @@ protected:
   }
 
   void expectProblem(const std::string &part) {
-    std::string message = tiny.exported().status().message();
+    std::string message = exported().status().message();
     EXPECT_NE(message.find(part), std::string::npos) << "'" << message << "'\n  lacks: " << part;
   }
 
@@ -72,7 +77,7 @@ std::string inputsOf(const Graph &graph, const std::string &name) {
 } // namespace
 
 TEST_F(Audio, ExportsInputsAndOutputAsTheRuntimeKnowsThem) {
-  Result<Graph> graph = tiny.exported();
+  Result<Graph> graph = exported();
   ASSERT_TRUE(graph.isOk()) << graph.status().message();
   ASSERT_EQ(graph->functions.size(), 1u);
   const Function &encoder = graph->functions[0];
@@ -94,7 +99,7 @@ TEST_F(Audio, ExportsInputsAndOutputAsTheRuntimeKnowsThem) {
 }
 
 TEST_F(Audio, ExportsStages) {
-  Result<Graph> graph = tiny.exported();
+  Result<Graph> graph = exported();
   ASSERT_TRUE(graph.isOk()) << graph.status().message();
   // 20 bins become 10, 5 and 3.
   EXPECT_EQ(typeOf(*graph, "audio.conv1"), "f32[A1,10,3]");
@@ -116,7 +121,7 @@ TEST_F(Audio, ExportsStages) {
 }
 
 TEST_F(Audio, SymbolsFollowTheSecondsOfARun) {
-  Result<Graph> graph = tiny.exported();
+  Result<Graph> graph = exported();
   ASSERT_TRUE(graph.isOk()) << graph.status().message();
   std::map<std::string, double> perSecond;
   for (const Symbol &symbol : graph->symbols) {
@@ -128,7 +133,7 @@ TEST_F(Audio, SymbolsFollowTheSecondsOfARun) {
 }
 
 TEST_F(Audio, RoundTripsThroughTheDocument) {
-  Result<Graph> graph = tiny.exported();
+  Result<Graph> graph = exported();
   ASSERT_TRUE(graph.isOk()) << graph.status().message();
   Result<Graph> read = readGraph(writeGraph(*graph));
   ASSERT_TRUE(read.isOk()) << read.status().message();

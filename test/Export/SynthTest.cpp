@@ -17,9 +17,9 @@ SynthesisOptions tinyOptions() {
   return options;
 }
 
-Result<graph::Graph> exportFrom(const TemporaryFolder &folder) {
+Result<graph::Graph> exportFrom(const TemporaryFolder &folder, std::vector<std::string> components = {}) {
   QWENRT_ASSIGN_OR_RETURN(Checkpoint checkpoint, openCheckpoint(folder.path()));
-  return exportCheckpoint(checkpoint, {"p", "c", "m", {}});
+  return exportCheckpoint(checkpoint, {"p", "c", "m", std::move(components)});
 }
 
 float fromBf16(uint16_t bits) { return std::bit_cast<float>(uint32_t(bits) << 16); }
@@ -68,7 +68,7 @@ TEST(Synth, PublishedShapeOfTheEncoderOfSound) {
   ASSERT_TRUE(options.isOk());
   options->sparse = true;
   ASSERT_TRUE(writeSyntheticCheckpoint(folder.path(), *options).isOk());
-  Result<graph::Graph> graph = exportFrom(folder);
+  Result<graph::Graph> graph = exportFrom(folder, {"audio"});
   ASSERT_TRUE(graph.isOk()) << graph.status().message();
   // Three convolutions and three projections around 32 layers.
   EXPECT_EQ(graph->weights.size(), 525u);

@@ -29,7 +29,7 @@ json mediaDocument() {
   inputs.push_back({{"name", "at"}, {"type", "f32[S,3]"}, {"binding", "positions"}});
   inputs.push_back({{"name", "which"}, {"type", "i32[S]"}, {"binding", "media_rows"}});
   inputs.push_back({{"name", "media"}, {"type", "f32[M,4]"}, {"binding", "media"}});
-  inputs.push_back({{"name", "more"}, {"type", "f32[M,4]"}, {"binding", "media"}});
+  inputs.push_back({{"name", "deepstack.0"}, {"type", "f32[M,4]"}, {"binding", "media"}});
   document["functions"].push_back(json::parse(R"json(
     {"name": "ears", "inputs": [{"name": "features", "type": "f32[F,4]"}],
      "ops": [{"op": "gelu", "inputs": ["features"], "attrs": {"tanh": false}, "outputs": ["heard"], "types": ["f32[F,4]"]}],
@@ -115,6 +115,7 @@ const std::vector<BadDocument> cases = {
      "decoder input 'media' of type f32[S*2,4], expected f32[M,H] with another symbol M"},
     {"idsWithoutRows",
      [](json &d) {
+       d.erase("media");
        d["functions"][0]["inputs"] = {{{"name", "ids"}, {"type", "i32[]"}}, decoderInput(d, 3)};
        d["functions"][0]["ops"] = json::array();
        d["functions"][0]["outputs"] = {"media"};
@@ -122,6 +123,7 @@ const std::vector<BadDocument> cases = {
      "generate decoder maps i32[] to f32[M,4], expected i32[S] to f32[S,H]"},
     {"idsWithFactor",
      [](json &d) {
+       d.erase("media");
        d["functions"][0]["inputs"] = {{{"name", "ids"}, {"type", "i32[S*2]"}}};
        d["functions"][0]["ops"] = {
            {{"op", "embedding"}, {"inputs", {"ids", "@embed"}}, {"outputs", {"out"}}, {"types", {"f32[S*2,4]"}}}};
@@ -156,6 +158,12 @@ const std::vector<BadDocument> cases = {
     {"audioEncoder", [](json &d) { d["media"]["audio"]["encoder"] = "nose"; },
      "media names encoder 'nose', expected a function of the document"},
     {"visionEncoder", [](json &d) { d["media"]["vision"]["encoder"] = "nose"; }, "media names encoder 'nose'"},
+    {"noEncoder", [](json &d) { d["media"] = json::object(); }, "media without audio and vision, expected an encoder"},
+    {"noMediaInput", [](json &d) { decoderInput(d, 3)["name"] = "other"; },
+     "media without an input 'media' of the decoder, expected one with binding 'media'"},
+    {"noDeepstackInput", [](json &d) { d["media"]["vision"]["deepstack"] = 2; },
+     "media without an input 'deepstack.1' of the decoder, expected one with binding 'media'"},
+    {"minPixelsZero", [](json &d) { d["media"]["vision"]["min_pixels"] = 0; }, "media with min_pixels 0, expected 1"},
     {"pixelsReversed", [](json &d) { d["media"]["vision"]["min_pixels"] = 65537; },
      "media with min_pixels 65537, max_pixels 65536 and deepstack 1, expected min_pixels up to max_pixels"},
     {"deepstackMany", [](json &d) { d["media"]["vision"]["deepstack"] = 17; },
@@ -225,8 +233,10 @@ TEST(MediaGraph, VerifierChecksWhatTheSchemaChecksForTheReader) {
     EXPECT_REFUSED(verifyGraph(broken), "media with " + std::string(audioNames[i]) + " 0, expected 1 to 2^31");
   }
   uint64_t VisionInfo::*visionNumbers[] = {&VisionInfo::patchSize, &VisionInfo::temporalPatchSize,
-                                           &VisionInfo::mergeSize, &VisionInfo::positionSide, &VisionInfo::maxPixels};
-  const char *visionNames[] = {"patch_size", "temporal_patch_size", "merge_size", "position_side", "max_pixels"};
+                                           &VisionInfo::mergeSize, &VisionInfo::positionSide,
+                                           &VisionInfo::minPixels, &VisionInfo::maxPixels};
+  const char *visionNames[] = {"patch_size",    "temporal_patch_size", "merge_size",
+                               "position_side", "min_pixels",          "max_pixels"};
   for (size_t i = 0; i < std::size(visionNumbers); ++i) {
     Graph broken = graph;
     (*broken.media->vision).*visionNumbers[i] = maxDimSize + 1;

@@ -22,6 +22,7 @@ import sys
 import time
 
 import hostile_checkpoints
+import hostile_media
 import hostile_plans
 import hostile_runs
 
@@ -30,6 +31,7 @@ SOURCE = HERE.parent.parent
 TINY = HERE / "golden" / "tiny-qwen3"
 SHARDED = HERE / "golden" / "tiny-qwen3-sharded"
 CHAT = SOURCE / "models" / "tiny-qwen3-chat"
+OMNI = HERE / "golden" / "tiny-qwen3-omni"
 
 CPU_LIMIT_S = 20  # what a run may compute; other work on the machine does not count
 TIME_LIMIT_S = 300  # only a run that waits for ever takes so long
@@ -42,6 +44,8 @@ ENVIRONMENT = {
 # Function, cases of a short run and of a full one; None: all there are.
 CAMPAIGNS = {
     "runs": (hostile_runs.runs, None, None),  # the longest cases first
+    "media_directed": (hostile_media.media_directed, None, None),
+    "media_bytes": (hostile_media.media_bytes, 30, 900),
     "checkpoint_directed": (hostile_checkpoints.directed, 60, None),
     "config": (hostile_checkpoints.config, 20, 400),
     "header": (hostile_checkpoints.header, 20, 600),
@@ -169,14 +173,18 @@ class Environment:
         (self.work / "good").mkdir(parents=True)
         self.model, self.plan = self.make(CHAT, "chat")
         self.tiny_model, self.tiny_plan = self.make(TINY, "tiny")
+        self.omni_model, self.omni_plan = self.make(OMNI, "omni", "--max-image-pixels", "65536", "--max-audio-seconds", "4")
         # Compiling the kernels costs more than any case: it fills the pipeline cache once, outside the limits.
-        command = [self.bin / "qwenrt", self.plan, "--allow-cpu", "--input-ids", "1", "--max-new-tokens", "1", "--print-ids"]
-        subprocess.run(command, check=True, env=self.environment, stdout=subprocess.DEVNULL, timeout=TIME_LIMIT_S)
+        data = hostile_media.DATA
+        for words in ([self.plan, "--input-ids", "1"],
+                      [self.omni_plan, "--prompt", "a", "--image", data / "noise_40x30.png", "--audio", data / "burst_7001.wav"]):
+            command = [self.bin / "qwenrt", *words, "--allow-cpu", "--max-new-tokens", "1", "--print-ids"]
+            subprocess.run(command, check=True, env=self.environment, stdout=subprocess.DEVNULL, timeout=TIME_LIMIT_S)
 
-    def make(self, checkpoint, name):
+    def make(self, checkpoint, name, *options):
         model, plan = self.work / "good" / f"{name}.json", self.work / "good" / f"{name}.fb"
         for command in (["qwen-export", checkpoint, "-o", model],
-                        ["qwenc", model, "-o", plan, "--target", "lavapipe", "--max-context", "64"]):
+                        ["qwenc", model, "-o", plan, "--target", "lavapipe", "--max-context", "64", *options]):
             subprocess.run([self.bin / command[0], *command[1:]], check=True, env=self.environment, timeout=120)
         return model, plan
 

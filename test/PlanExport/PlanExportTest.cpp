@@ -280,6 +280,69 @@ TEST_F(PlanExport, GraphsWithoutTextHaveNoTextTables) {
   EXPECT_FALSE(root.generation());
 }
 
+/// Gives \p graph an encoder of sound, one of images and the decoder that takes their rows, as far as Export reads
+/// them.
+void addMedia(graph::Graph &graph) {
+  graph.symbols = {{"F", "frames", 800}, {"V", "tokens", 63}, {"M", "media tokens", 12}};
+  graph.functions.resize(3);
+  graph.functions[0] = {"ears", {{"features", {graph::DType::F32, {"F", 8}}}}, {}, {}};
+  graph.functions[1] = {"eyes", {{"patches", {graph::DType::F32, {{"V", 4}, 12}}}}, {}, {}};
+  graph.functions[2] = {"decoder", {{"media", {graph::DType::F32, {"M", 96}}}}, {}, {}};
+  graph.generate = graph::GenerateInfo{"decoder", "head"};
+  graph.media.emplace();
+  graph.media->audio = graph::AudioInfo{"ears", 8, 100, 6};
+  graph.media->vision = graph::VisionInfo{"eyes", 2, 1, 2, 5, 3, 16, 16384};
+}
+
+// The runtime would ask for entries that two steps do not have, so the bytes are read as they are.
+TEST_F(PlanExport, Media) {
+  addMedia(graph);
+  options.mediaLimits = {.audioSeconds = 7, .imagePixels = 1000, .videoFrames = 9};
+  planModule();
+  std::vector<std::byte> file = build().value();
+  const fb::Media *media = fb::GetPlan(file.data())->media();
+  ASSERT_TRUE(media);
+  EXPECT_EQ(media->max_rows(), 12u);
+  const fb::AudioEncoder &audio = *media->audio();
+  EXPECT_EQ(audio.entry()->str(), "ears");
+  EXPECT_EQ(audio.mel_bins(), 8u);
+  EXPECT_EQ(audio.chunk_frames(), 100u);
+  EXPECT_EQ(audio.window_chunks(), 6u);
+  EXPECT_EQ(audio.max_frames(), 800u);
+  EXPECT_EQ(audio.limit_seconds(), 7u);
+  const fb::VisionEncoder &vision = *media->vision();
+  EXPECT_EQ(vision.entry()->str(), "eyes");
+  EXPECT_EQ(vision.patch_size(), 2u);
+  EXPECT_EQ(vision.temporal_patch_size(), 1u);
+  EXPECT_EQ(vision.merge_size(), 2u);
+  EXPECT_EQ(vision.position_side(), 5u);
+  EXPECT_EQ(vision.deepstack(), 3u);
+  EXPECT_EQ(vision.min_pixels(), 16u);
+  EXPECT_EQ(vision.max_pixels(), 16384u);
+  EXPECT_EQ(vision.max_patches(), 252u);
+  EXPECT_EQ(vision.limit_image_pixels(), 1000u);
+  EXPECT_EQ(vision.limit_video_frames(), 9u);
+}
+
+TEST_F(PlanExport, MediaRowsStandInTheContext) {
+  addMedia(graph);
+  graph.symbols[2].max = 1000;
+  graph.media->vision.reset();
+  planModule();
+  std::vector<std::byte> file = build().value();
+  const fb::Media *media = fb::GetPlan(file.data())->media();
+  ASSERT_TRUE(media);
+  EXPECT_EQ(media->max_rows(), 16u);
+  EXPECT_TRUE(media->audio());
+  EXPECT_FALSE(media->vision());
+}
+
+TEST_F(PlanExport, EncodersAloneHaveNoMediaTable) {
+  addMedia(graph);
+  graph.generate.reset();
+  EXPECT_FALSE(exported().media());
+}
+
 //===------------------------------------------------------------------------------------------------------------===//
 // The file
 //===------------------------------------------------------------------------------------------------------------===//

@@ -195,6 +195,17 @@ TEST_F(MediaToolDeviceTest, StatisticsNameTheParts) {
   EXPECT_EQ(run("--prompt a --stats --max-new-tokens 1").err.find("encoder"), std::string::npos);
 }
 
+TEST_F(MediaToolDeviceTest, TextNeedsNoPlaceholders) {
+  source.media->tokens = false;
+  writePlan();
+  EXPECT_EQ(run("--prompt a --max-new-tokens 2").code, 0);
+  EXPECT_FAILS(run("--prompt a --image " + kImage), 1, "the tokenizer has no token <|audio_start|>");
+  Outcome chat = run("--interactive --max-new-tokens 2", "/image " + kImage + "\nb\n");
+  EXPECT_EQ(chat.code, 0);
+  EXPECT_NE(chat.err.find("the tokenizer has no token"), std::string::npos) << chat.err;
+  EXPECT_NE(chat.out, "");
+}
+
 TEST_F(MediaToolDeviceTest, TheValidationLayerHasNothingToSay) {
   Outcome outcome = run("--raw --prompt '<|image_pad|><|audio_pad|>' --validate --max-new-tokens 2 --image " + kImage +
                         " --audio " + kBurst);

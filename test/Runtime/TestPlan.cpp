@@ -150,7 +150,7 @@ std::vector<std::byte> TestPlan::encode() const {
   Offset<fb::Tokenizer> tokenizer;
   Offset<fb::Chat> chat;
   if (byteTokenizer) {
-    tokenizer = encodeByteTokenizer(builder, media.has_value());
+    tokenizer = encodeByteTokenizer(builder, media && media->tokens);
     chat = fb::CreateChat(builder, false);
   }
   Offset<fb::Media> mediaTable;

@@ -110,6 +110,7 @@ struct TestMedia {
   std::optional<TestAudio> audio = TestAudio();
   std::optional<TestVision> vision = TestVision();
   uint32_t maxRows = 8;
+  bool tokens = true; ///< the tokenizer knows the marks and placeholders
 };
 
 struct TestPlan {

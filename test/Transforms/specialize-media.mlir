@@ -94,3 +94,64 @@ module attributes {qwen.decoder = @decoder, qwen.head = @head, qwen.symbols = {M
     return %l : tensor<?x32xf32, #qwen.rows<S>>
   }
 }
+
+// -----
+
+// Positions of other rows than those of the ids.
+module attributes {qwen.decoder = @decoder, qwen.head = @head, qwen.symbols = {S = 512 : i64, T = 512 : i64}} {
+  qwen.parameter @embed : tensor<32x8xbf16> file 0 offset 0
+  // expected-error @+1 {{argument 1 has type 'tensor<?x3xf32, #qwen.rows<T>>', expected rows counted by S}}
+  func.func @decoder(%ids: tensor<?xi32, #qwen.rows<S>>, %positions: tensor<?x3xf32, #qwen.rows<T>> {qwen.binding = "positions", qwen.name = "positions"})
+      -> tensor<?x8xf32, #qwen.rows<S>> {
+    %w = qwen.weight @embed : tensor<32x8xbf16>
+    %x = qwen.embedding %ids, %w : (tensor<?xi32, #qwen.rows<S>>, tensor<32x8xbf16>) -> tensor<?x8xf32, #qwen.rows<S>>
+    return %x : tensor<?x8xf32, #qwen.rows<S>>
+  }
+  func.func @head(%h: tensor<?x8xf32, #qwen.rows<S>>) -> tensor<?x32xf32, #qwen.rows<S>> {
+    %e = qwen.weight @embed : tensor<32x8xbf16>
+    %l = qwen.linear %h, %e : (tensor<?x8xf32, #qwen.rows<S>>, tensor<32x8xbf16>) -> tensor<?x32xf32, #qwen.rows<S>>
+    return %l : tensor<?x32xf32, #qwen.rows<S>>
+  }
+}
+
+// -----
+
+// Media whose number nobody bounds.
+module attributes {qwen.decoder = @decoder, qwen.head = @head, qwen.symbols = {M = 0 : i64, S = 512 : i64}} {
+  qwen.parameter @embed : tensor<32x8xbf16> file 0 offset 0
+  // expected-error @+1 {{module has no 'qwen.symbols' for #qwen.rows<M>, expected the greatest extent of each symbol}}
+  func.func @decoder(%ids: tensor<?xi32, #qwen.rows<S>>, %media: tensor<?x8xf32, #qwen.rows<M>> {qwen.binding = "media", qwen.name = "media"})
+      -> tensor<?x8xf32, #qwen.rows<S>> {
+    %w = qwen.weight @embed : tensor<32x8xbf16>
+    %x = qwen.embedding %ids, %w : (tensor<?xi32, #qwen.rows<S>>, tensor<32x8xbf16>) -> tensor<?x8xf32, #qwen.rows<S>>
+    return %x : tensor<?x8xf32, #qwen.rows<S>>
+  }
+  func.func @head(%h: tensor<?x8xf32, #qwen.rows<S>>) -> tensor<?x32xf32, #qwen.rows<S>> {
+    %e = qwen.weight @embed : tensor<32x8xbf16>
+    %l = qwen.linear %h, %e : (tensor<?x8xf32, #qwen.rows<S>>, tensor<32x8xbf16>) -> tensor<?x32xf32, #qwen.rows<S>>
+    return %l : tensor<?x32xf32, #qwen.rows<S>>
+  }
+}
+
+// -----
+
+// A result with rows that no input counts.
+module attributes {qwen.symbols = {V = 6 : i64}} {
+  func.func @encoder(%x: tensor<?x8xf32, #qwen.rows<V>> {qwen.name = "x"}) -> (tensor<?xi32, #qwen.rows<W>> {qwen.name = "y"}) {
+    // expected-error @+1 {{has type 'tensor<?xi32, #qwen.rows<W>>', expected rows counted by a symbol of the inputs or a static shape}}
+    %y = qwen.position_ids : tensor<?xi32, #qwen.rows<W>>
+    return %y : tensor<?xi32, #qwen.rows<W>>
+  }
+}
+
+// -----
+
+// Factors beyond the numbers of types end in a type that verify-entries refuses, not in a wrong product.
+// CHECK-LABEL: func.func @wide
+// CHECK-SAME: tensor<9223372036854775804x8xf32
+module attributes {qwen.symbols = {V = 9223372036854775807 : i64}} {
+  func.func @wide(%x: tensor<?x8xf32, #qwen.rows<V * 4>> {qwen.name = "x"}) -> (tensor<?x8xf32, #qwen.rows<V * 4>> {qwen.name = "y"}) {
+    %y = qwen.silu %x : tensor<?x8xf32, #qwen.rows<V * 4>>
+    return %y : tensor<?x8xf32, #qwen.rows<V * 4>>
+  }
+}

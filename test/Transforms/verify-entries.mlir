@@ -50,6 +50,30 @@ func.func @e(%t: tensor<1xi32> {qwen.binding = "ids"}) attributes {qwen.role = "
 
 // -----
 
+// expected-error @+1 {{argument 0 has no 'qwen.name', expected a name for callers}}
+func.func @encoder(%x: tensor<4x8xf32> {qwen.binding = "tensor"}) attributes {qwen.role = "other", qwen.rows = 4 : i64} {
+  return
+}
+
+// -----
+
+// expected-error @+1 {{argument 1 has no 'qwen.name', expected a name for callers}}
+func.func @prefill(%ids: tensor<4xi32, #qwen.rows<S>> {qwen.binding = "tokens"}, %x: tensor<4x8xf32> {qwen.binding = "media"})
+    attributes {qwen.role = "prefill", qwen.rows = 4 : i64} {
+  return
+}
+
+// -----
+
+// Positions and media rows stand in the history: nobody needs a name for them.
+func.func @prefill(%ids: tensor<4xi32, #qwen.rows<S>> {qwen.binding = "tokens"}, %p: tensor<4x3xf32, #qwen.rows<S>> {qwen.binding = "positions"},
+                   %i: tensor<4xi32, #qwen.rows<S>> {qwen.binding = "media_rows"}, %x: tensor<4x8xf32> {qwen.binding = "media", qwen.name = "media"})
+    attributes {qwen.role = "prefill", qwen.rows = 4 : i64} {
+  return
+}
+
+// -----
+
 // expected-error @+1 {{result 0 has no 'qwen.name', expected a name for callers}}
 func.func @e(%t: tensor<1xi32> {qwen.binding = "tokens"}) -> tensor<1xi32> attributes {qwen.role = "decode_greedy", qwen.rows = 1 : i64} {
   return %t : tensor<1xi32>

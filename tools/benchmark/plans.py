@@ -6,7 +6,7 @@ Usage: plans.py BIN_DIR PLAN_DIR [--target NAME|FILE] [--models A,B] [--layers N
 BIN_DIR holds qwen-synth, qwen-export and qwenc. A sparse synthetic checkpoint gives each model's real shape. PLAN_DIR then holds
 
     MODEL.FORMAT.fb        the plan of a model in one weight format (bf16, q8, q4)
-    MODEL.bf16.long.fb     the same with a longer context
+    MODEL.FORMAT.long.fb   the same with a longer context
     MODEL.bf16.experts.fb  one prefill with 'layers.*.experts' exposed
     plans.json             what they are; run.py reads nothing else about the models
 
@@ -63,8 +63,8 @@ def wanted_plans(model):
     context = ("--max-context", model["max_context"])
     for form in model["formats"]:
         yield form, f"{model['name']}.{form}.fb", (*context, "--weights-format", form)
-    if "long" in model:
-        yield "long", f"{model['name']}.bf16.long.fb", ("--max-context", model["long"]["max_context"])
+    for form in model.get("long", {}).get("formats", ()):
+        yield f"{form}.long", f"{model['name']}.{form}.long.fb", ("--max-context", model["long"]["max_context"], "--weights-format", form)
     if prompt := model.get("experts_prompt"):
         yield "experts", f"{model['name']}.bf16.experts.fb", (*context, "--prefill-chunk", prompt, "--expose", "layers.*.experts")
 

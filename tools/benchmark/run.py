@@ -253,7 +253,7 @@ class Benchmark:
         return self.measure(model, form, form, model["bench"])
 
     def long(self, model, form):
-        return self.measure(model, "long", form, model["long"]["bench"])
+        return self.measure(model, f"{form}.long", form, model["long"]["bench"])
 
     def measure(self, model, plan, form, items):
         """Each item twice in one process. A process that fails is followed by one with the items behind the failing one."""
@@ -339,8 +339,11 @@ def items_of(plans):
             yield model, form, "bench"
             if model.get("start_runs"):
                 yield model, form, "start"
-    for item, key in (("experts", "experts_prompt"), ("long", "long")):
-        yield from ((model, "bf16", item) for model in models if model.get(key))
+            # Beside the others of its format, whose packed file it shares.
+            if form != "bf16" and form in model.get("long", {}).get("formats", ()):
+                yield model, form, "long"
+    yield from ((model, "bf16", "experts") for model in models if model.get("experts_prompt"))
+    yield from ((model, "bf16", "long") for model in models if "bf16" in model.get("long", {}).get("formats", ()))
 
 
 def selected_items(options, plans):

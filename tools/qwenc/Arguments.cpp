@@ -51,7 +51,13 @@ std::string targetHelp() {
 
 /// Limits of inputs that text models do not have.
 void declareMediaLimits(CLI::App &app, Arguments &arguments) {
-  constexpr double maxLimit = 1 << 30;
+  // CLI::Range takes what compares with neither bound, nan, for a number between them.
+  auto isMediaLimit = [](const std::string &text) {
+    double value = 0;
+    bool isNumber = CLI::detail::lexical_cast(text, value);
+    return isNumber && value > 0 && value <= (1 << 30) ? std::string()
+                                                       : "'" + text + "' is no number above 0 up to 2^30";
+  };
   auto declare = [&](const char *name, auto &limit, const char *type, const std::string &help) {
     app.add_option_function<double>(
            name,
@@ -62,7 +68,7 @@ void declareMediaLimits(CLI::App &app, Arguments &arguments) {
            },
            help + " (default: " + std::to_string(limit) + "; text models have none)")
         ->type_name(type)
-        ->check(CLI::Range(1e-3, maxLimit).description(""));
+        ->check(isMediaLimit);
   };
   declare("--max-audio-seconds", arguments.mediaLimits.audioSeconds, "S", "Longest clip, in seconds");
   declare("--max-image-pixels", arguments.mediaLimits.imagePixels, "N",

@@ -22,7 +22,7 @@ namespace {
 class Conversation {
 public:
   Conversation(const Options &options, Runtime &runtime, Tokenizer tokenizer, GenerateOptions generate,
-               ChatOptions chat, std::optional<MediaTurn> media)
+               ChatOptions chat, Result<MediaTurn> media)
       : runtime_(runtime), tokenizer_(std::move(tokenizer)), generate_(std::move(generate)), chat_(chat),
         media_(std::move(media)), stats_(options.stats) {
     if (options.hasSystem)
@@ -37,8 +37,7 @@ public:
 
   /// Reads a file for the next turn.
   Status attach(Media media, const std::string &path) {
-    if (!media_)
-      return checkEncoder(*runtime_.plan, media);
+    QWENRT_RETURN_IF_ERROR(media_.status());
     return media_->add(media, path);
   }
 
@@ -74,8 +73,9 @@ private:
       return writeOutput(piece);
     };
     QWENRT_ASSIGN_OR_RETURN(GenerateResult result, runtime_.session->generate(generate_, onToken));
-    reply_ += decoder.finish();
-    writeOutput("\n");
+    const std::string rest = decoder.finish(); // a character that was cut off
+    reply_ += rest;
+    writeOutput(rest + "\n");
     reportFinish(result, *runtime_.plan);
     if (stats_)
       printGenerationStats(result, prompt.times);
@@ -91,8 +91,8 @@ private:
   /// What to append to the history for this turn. Its media are spent, unless \p line is no text.
   Result<Prompt> turnPrompt(const std::string &line) {
     Prompt prompt;
-    QWENRT_ASSIGN_OR_RETURN(prompt.ids, turnIds(media_ ? turnContent(media_->parts(), line) : line));
-    if (!media_ || (media_->empty() && !media_->hasPlaceholders(prompt.ids)))
+    QWENRT_ASSIGN_OR_RETURN(prompt.ids, turnIds(media_.isOk() ? turnContent(media_->parts(), line) : line));
+    if (!media_.isOk() || (media_->empty() && !media_->hasPlaceholders(prompt.ids)))
       return prompt;
     const Session &session = *runtime_.session;
     uint32_t room = session.maxContext() - std::min(session.maxContext(), session.length());
@@ -122,7 +122,7 @@ private:
   Tokenizer tokenizer_;
   GenerateOptions generate_;
   ChatOptions chat_;
-  std::optional<MediaTurn> media_; ///< of plans with encoders
+  Result<MediaTurn> media_; ///< or why there are no media
   bool stats_;
   std::optional<std::string> system_;
   std::string reply_;                 ///< the last one
@@ -186,11 +186,10 @@ Status hold(const Options &options, std::shared_ptr<const Plan> plan) {
             "model has no chat template, expected one for --interactive, use --prompt with --raw"};
   QWENRT_ASSIGN_OR_RETURN(ChatOptions chat, chatOptions(options, *plan));
   QWENRT_ASSIGN_OR_RETURN(GenerateOptions generate, generateOptions(options, *plan, /*checkpointByDefault=*/true));
-  std::optional<MediaTurn> media;
-  if (plan->root().media()) {
-    QWENRT_ASSIGN_OR_RETURN(media, MediaTurn::open(plan, tokenizer, options.mediaSettings));
-    for (const MediaFile &file : options.mediaFiles)
-      QWENRT_RETURN_IF_ERROR(media->add(file.media, file.path));
+  Result<MediaTurn> media = MediaTurn::open(plan, tokenizer, options.mediaSettings);
+  for (const MediaFile &file : options.mediaFiles) {
+    QWENRT_RETURN_IF_ERROR(media.status());
+    QWENRT_RETURN_IF_ERROR(media->add(file.media, file.path));
   }
   QWENRT_ASSIGN_OR_RETURN(Runtime runtime, openRuntime(options, plan));
   Conversation conversation(options, runtime, std::move(tokenizer), std::move(generate), chat, std::move(media));

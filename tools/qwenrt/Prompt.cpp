@@ -45,7 +45,12 @@ Result<Prompt> tool::readPrompt(const Options &options, const std::shared_ptr<co
     return prompt;
   }
   QWENRT_ASSIGN_OR_RETURN(Tokenizer tokenizer, openTokenizer(*plan));
-  QWENRT_ASSIGN_OR_RETURN(MediaTurn turn, MediaTurn::open(plan, tokenizer, options.mediaSettings));
+  Result<MediaTurn> opened = MediaTurn::open(plan, tokenizer, options.mediaSettings);
+  if (!opened.isOk() && options.mediaFiles.empty()) { // text needs none of it
+    QWENRT_ASSIGN_OR_RETURN(prompt.ids, promptIds(options, *plan, {}));
+    return prompt;
+  }
+  QWENRT_ASSIGN_OR_RETURN(MediaTurn turn, std::move(opened));
   for (const MediaFile &file : options.mediaFiles)
     QWENRT_RETURN_IF_ERROR(turn.add(file.media, file.path));
   QWENRT_ASSIGN_OR_RETURN(prompt.ids, promptIds(options, *plan, turn.parts()));

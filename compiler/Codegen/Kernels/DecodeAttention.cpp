@@ -11,6 +11,9 @@
 //   softmax   a subgroup owns a head: it adds up the parts and finds the weights
 //   values    an invocation has one access of every n-th value; the n sums meet after the last tile
 //
+// Where lanes of one subgroup have a whole key, they exchange their parts of the scores, and no workgroup memory or
+// barrier stands between the tiles (RowSoftmax).
+//
 // Keys of the next tile are asked for when the scores are computed, its values when the values are added up.
 //
 // Where several splits hold keys, each leaves its part and counts itself; who comes last combines them, always in the
@@ -22,6 +25,7 @@
 //===------------------------------------------------------------------------------------------------------------===//
 
 #include "compiler/Codegen/Kernels/Kernels.h"
+#include "compiler/Codegen/Kernels/RowSoftmax.h"
 
 #include "dialects/plan/StateLayout.h"
 
@@ -33,6 +37,7 @@ using plan::Access;
 
 namespace {
 constexpr uint32_t kKeyBlock = 64;    // a split has a multiple of them: fewer cost as much, and combining costs more
+constexpr uint32_t kLeastKeys = 128;  // of a split that is not the last: to combine costs more than to read as many
 constexpr uint32_t kSplitsAhead = 16; // splits whose parts are on their way at the same time
 constexpr uint32_t kMostHeads = 2;    // of a workgroup: each lengthens its chain; the others find the keys in the cache
 constexpr uint32_t kKeysEach = 4;     // keys of a tile that one invocation reads
@@ -72,6 +77,7 @@ struct Division {
     dim = heads.dim;
     width = accessWidth(dim, heads.cache == Elem::F32 ? 4 : 8);
     pieces = dim / width;
+    rowwise = llvm::isPowerOf2_32(pieces) && pieces <= target.subgroupSize;
     slots = std::min(invocations / pieces, kMostSlots);
     for (headsEach = std::min(group, kMostHeads); headsEach > 1; --headsEach) {
       // As few workgroups as that allows, then as even as possible.
@@ -110,6 +116,7 @@ struct Division {
   uint32_t splits = 0, invocations = 0;
   uint32_t group = 0, headsEach = 0; ///< query heads of a key/value head and of one workgroup
   uint32_t dim = 0, width = 0;       ///< elements of one access of the cache
+  bool rowwise = false;              ///< a row is read by lanes of one subgroup
   uint32_t pieces = 0;               ///< accesses of a row; an invocation has one of every row it reads
   uint32_t slots = 0;                ///< rows read side by side
 };
@@ -158,7 +165,7 @@ public:
     position = k.min(newestPosition, k.u32(heads.context - 1));
     Val visible = position + 1;
     const uint32_t turn = splits * kKeyBlock;
-    Val each = (visible + (turn - 1)) / turn * kKeyBlock;
+    Val each = k.max((visible + (turn - 1)) / turn * kKeyBlock, k.u32(kLeastKeys));
     active = (visible + (each - 1)) / each;
     lower = split * each;
     upper = k.min(lower + each, visible);
@@ -181,7 +188,6 @@ private:
   }
 
   void attend(RotaryTable &table, MutableArrayRef<HeadPairs> rows, ArrayRef<Val> newValue) {
-    const uint32_t sumCount = d.headsEach * d.width, turns = turnsOf(d.headsEach);
     // Old keys and values depend on nothing in this step.
     SmallVector<Value> firstKeys = loadTile(keys, lower), firstValues = loadTile(values, lower);
     rotateHeads(table, rows);
@@ -193,13 +199,43 @@ private:
       k.storeRaw(keys, heads.cache, cacheRow(position) + piece * d.width, d.width, newest[0]);
       k.storeRaw(values, heads.cache, cacheRow(position) + piece * d.width, d.width, newest[1]);
     });
+    d.rowwise ? addRows(query, firstKeys, firstValues) : addTiles(query, firstKeys, firstValues);
+    k.ifThen(active > 1, [&] { arrive(); });
+  }
 
+  /// All keys of the split, the slots for themselves.
+  void addRows(ArrayRef<Val> query, ArrayRef<Value> firstKeys, ArrayRef<Value> firstValues) {
+    RowSoftmax rows(k, d.headsEach, d.width, d.pieces, d.slots);
+    SmallVector<Value> carried = rows.begin();
+    const uint32_t count = rows.carriedCount();
+    llvm::append_range(carried, firstKeys);
+    llvm::append_range(carried, firstValues);
+    k.forLoopMatrices(lower, upper, k.u32(d.tileKeys()), carried, [&](Val key0, SmallVectorImpl<Value> &live) {
+      MutableArrayRef<Value> all(live);
+      auto tileKeys = all.slice(count, kKeysEach), tileValues = all.take_back(kKeysEach);
+      Vals dots = dotKeys(key0, query, tileKeys), visible;
+      for (uint32_t j = 0; j < kKeysEach; ++j)
+        visible.push_back(key0 + slot + j * d.slots < upper);
+      llvm::copy(loadTile(keys, key0 + d.tileKeys()), tileKeys.begin());
+      rows.add(
+          dots, visible, [&](uint32_t j) { return widen(key0, j, tileValues[j], newest[1]); }, all.take_front(count));
+      llvm::copy(loadTile(values, key0 + d.tileKeys()), tileValues.begin());
+    });
+    rows.meet(probabilities, slot, piece, carried, [&](uint32_t g, Val maximum, Val sum) {
+      k.ifThen(k.lane() == 0, [&] { storeStatistics(k.u32(g), maximum, sum); });
+    });
+    storeNumerators(ArrayRef<Value>(carried).take_front(rows.numeratorCount()));
+  }
+
+  /// All keys of the split, the workgroup together.
+  void addTiles(ArrayRef<Val> query, ArrayRef<Value> firstKeys, ArrayRef<Value> firstValues) {
+    const uint32_t sumCount = d.headsEach * d.width, turns = turnsOf(d.headsEach);
     // Numerators of this invocation, then maxima and this lane's sums of the heads its subgroup owns, then the tile.
     SmallVector<Value> carried(sumCount + 2 * turns, k.f32(0).value);
     for (uint32_t turn = 0; turn < turns; ++turn)
       carried[sumCount + turn] = k.f32(kMasked).value;
-    carried.append(firstKeys);
-    carried.append(firstValues);
+    llvm::append_range(carried, firstKeys);
+    llvm::append_range(carried, firstValues);
     k.forLoopMatrices(lower, upper, k.u32(d.tileKeys()), carried, [&](Val key0, SmallVectorImpl<Value> &live) {
       MutableArrayRef<Value> all(live);
       auto tileKeys = all.slice(sumCount + 2 * turns, kKeysEach), tileValues = all.take_back(kKeysEach);
@@ -212,9 +248,8 @@ private:
       accumulate(key0, tileValues, all.take_front(sumCount));
       llvm::copy(loadTile(values, key0 + d.tileKeys()), tileValues.begin());
     });
-    storeStatistics(ArrayRef<Value>(carried).slice(sumCount, 2 * turns));
+    storeOwnStatistics(ArrayRef<Value>(carried).slice(sumCount, 2 * turns));
     storeNumerators(ArrayRef<Value>(carried).take_front(sumCount));
-    k.ifThen(active > 1, [&] { arrive(); });
   }
 
   //===----------------------------------------------------------------------------------------------------------===//
@@ -289,13 +324,19 @@ private:
     return k.widen(heads.cache, k.selectRaw(keyOf(key0, j) == position, newestRaw, raw));
   }
 
-  void scoreKeys(Val key0, ArrayRef<Val> query, ArrayRef<Value> tile) {
+  /// This invocation's parts of the scores [key][head].
+  Vals dotKeys(Val key0, ArrayRef<Val> query, ArrayRef<Value> tile) {
     Vals dots;
     for (uint32_t j = 0; j < kKeysEach; ++j) {
       Vals x = widen(key0, j, tile[j], newest[0]);
       for (uint32_t g = 0; g < d.headsEach; ++g)
         dots.push_back(k.dot(x, query.slice(g * d.width, d.width), k.f32(0)));
     }
+    return dots;
+  }
+
+  void scoreKeys(Val key0, ArrayRef<Val> query, ArrayRef<Value> tile) {
+    Vals dots = dotKeys(key0, query, tile);
     ifBusy([&] {
       for (uint32_t j = 0; j < kKeysEach; ++j)
         for (uint32_t g = 0; g < d.headsEach; ++g)
@@ -376,20 +417,22 @@ private:
   Val record(Val g, Val split) { return (kvHead * d.group + head0 + g) * splits + split; }
   Val isPresent(Val g) { return head0 + g < d.group; }
 
-  /// Maximum and sum of each head, for who combines the splits; there is nothing to combine with one, so its numerators
+  /// Maximum and sum of a head, for who combines the splits; there is nothing to combine with one, so its numerators
   /// are divided by the sum.
-  void storeStatistics(ArrayRef<Value> statistics) {
+  void storeStatistics(Val g, Val maximum, Val sum) {
+    k.store(factors, g, {k.select(active == 1, k.f32(1) / sum, k.f32(1))});
+    k.ifThen(isPresent(g), [&] {
+      k.store(partials, Elem::F32, record(g, split) * 2 + statisticsBase(heads.query, splits, d.dim), {maximum, sum});
+    });
+  }
+
+  /// Those of the heads that this subgroup owns.
+  void storeOwnStatistics(ArrayRef<Value> statistics) {
     k.barrier(); // the factors of the last tile are used
     const uint32_t turns = statistics.size() / 2;
     for (uint32_t turn = 0; turn < turns; ++turn) {
       Val g = ownHead(turn), sum = k.subgroupAdd({&k, statistics[turns + turn]});
-      k.ifThen((g < d.headsEach) & (k.lane() == 0), [&] {
-        k.store(factors, g, {k.select(active == 1, k.f32(1) / sum, k.f32(1))});
-        k.ifThen(isPresent(g), [&] {
-          k.store(partials, Elem::F32, record(g, split) * 2 + statisticsBase(heads.query, splits, d.dim),
-                  {{&k, statistics[turn]}, sum});
-        });
-      });
+      k.ifThen((g < d.headsEach) & (k.lane() == 0), [&] { storeStatistics(g, {&k, statistics[turn]}, sum); });
     }
   }
 

@@ -1448,7 +1448,6 @@ func.func @f(%x: tensor<4x8xf32>, %r: tensor<2x8xf32>, %i: tensor<3xi32>) {
   return
 }
 
-
 // -----
 
 // (C32)

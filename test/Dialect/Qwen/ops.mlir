@@ -184,7 +184,6 @@ func.func @media_prompt(%x: tensor<?x8xf32, #qwen.rows<S>>, %rows: tensor<?x8xf3
   return
 }
 
-
 qwen.parameter @bias.0 : tensor<16xbf16> file 0 offset 4000
 qwen.parameter @bias.1 : tensor<4xbf16> file 0 offset 4032
 

@@ -1,0 +1,32 @@
+// RUN: qwen-opt %s --convert-qwen-to-plan=target=lavapipe --split-input-file --verify-diagnostics -o /dev/null
+
+module attributes {qwen.max_context = 96 : i64} {
+  func.func @f(%x: tensor<9x4x8xf32> {qwen.binding = "tensor", qwen.name = "x"}, %t: tensor<5x3xi32> {qwen.binding = "tensor", qwen.name = "t"})
+      -> (tensor<10x72xf32> {qwen.name = "y"}) attributes {qwen.role = "other", qwen.rows = 9 : i64} {
+    // expected-error @+1 {{patches are read by func.return, expected only products without a prologue; run qwen-fuse-linears first}}
+    %p = qwen.tap_patches %x taps %t : (tensor<9x4x8xf32>, tensor<5x3xi32>) -> tensor<10x72xf32>
+    return %p : tensor<10x72xf32>
+  }
+}
+
+// -----
+
+module attributes {qwen.max_context = 96 : i64} {
+  func.func @f(%x: tensor<65536x256x256xf32> {qwen.binding = "tensor", qwen.name = "x"}, %t: tensor<5x3xi32> {qwen.binding = "tensor", qwen.name = "t"})
+      attributes {qwen.role = "other", qwen.rows = 9 : i64} {
+    // expected-error @+1 {{convolves 'tensor<65536x256x256xf32>' into 640 places, expected fewer than 477218588 elements and places; compile for shorter media}}
+    %p = qwen.tap_patches %x taps %t : (tensor<65536x256x256xf32>, tensor<5x3xi32>) -> tensor<640x2304xf32>
+    return
+  }
+}
+
+// -----
+
+module attributes {qwen.max_context = 96 : i64} {
+  func.func @f(%x: tensor<1x256x1xf32> {qwen.binding = "tensor", qwen.name = "x"}, %t: tensor<16777216x3xi32> {qwen.binding = "tensor", qwen.name = "t"})
+      attributes {qwen.role = "other", qwen.rows = 9 : i64} {
+    // expected-error @+1 {{convolves 'tensor<1x256x1xf32>' into 2147483648 places, expected fewer than 477218588 elements and places}}
+    %p = qwen.tap_patches %x taps %t : (tensor<1x256x1xf32>, tensor<16777216x3xi32>) -> tensor<2147483648x9xf32>
+    return
+  }
+}

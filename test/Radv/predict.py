@@ -1,0 +1,77 @@
+"""predict.py on a plan of two kernels whose numbers can be worked out by hand, with programs that only print them.
+
+Usage: predict.py PREDICT WORK_DIR
+"""
+
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+
+FAILURES = []
+PLAN = """plan "p" version 1
+entries: 2
+  "decode" role decode_greedy, rows 1
+    0 product groups 80x1x1 label "layers.0.q" reads 2000000 cost 7000 ns
+        read x "arena0" + 0, 4 bytes
+    -------- barrier
+    1 attention groups 40x2x1 label "layers.0.attention" reads 0 + 1000 per position cost 9000 ns
+    -------- barrier
+    2 product groups 80x1x1 label "layers.1.q" reads 2000000 cost 7000 ns
+  "prefill" role prefill, rows 8
+    0 product groups 1x1x1 label "layers.0.q" reads 1 cost {cost} ns
+"""
+
+
+def kernel(name, invocations, statistics):
+    return {"name": name, "invocations": invocations, "statistics": statistics}
+
+
+KERNELS = [kernel("product", 256, {"VGPRs": 48, "Subgroups per SIMD": 20, "Inverse Throughput": 1000}),
+           kernel("attention", 65, {"VGPRs": 120, "Subgroups per SIMD": 8, "Inverse Throughput": 5000})]
+
+
+def fake(path, text, status=0):
+    path.write_text(f"#!/bin/sh\ncat <<'END'\n{text}\nEND\nexit {status}\n")
+    path.chmod(0o755)
+
+
+def run(script, work, *options, cost=1000, kernels=KERNELS, status=0):
+    fake(work / "qwen-plan-dump", PLAN.format(cost=cost))
+    fake(work / "qwen-kernel-stats", json.dumps({"device": "Chip", "plan": "p", "kernels": kernels}), status)
+    words = [sys.executable, script, work, "p.fb", "--entry", "decode", "--bandwidth", "100", "--simds", "10", "--clock", "2", *options]
+    return subprocess.run([str(word) for word in words], capture_output=True, text=True)
+
+
+def expect(what, result, status, *texts):
+    for text in texts:
+        if text not in result.stdout + result.stderr:
+            FAILURES.append(f"{what}: found no {text!r} in\n{result.stdout}{result.stderr}")
+    if result.returncode != status:
+        FAILURES.append(f"{what}: exit status {result.returncode}, expected {status}")
+
+
+def main():
+    script, work = (pathlib.Path(path).resolve() for path in sys.argv[1:3])
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    # 640 subgroups of 1000 cycles on 10 SIMDs of 2 GHz: 32 us; 4 MB at 100 GB/s: 40 us, and twice the overhead.
+    product = "| `product` | 2 | 48 | 20 | 1000 | 4.00 | 32 | 40 | 80 % |"
+    expect("depth 0", run(script, work), 0, "decode at depth 0, Chip", product, "| `attention` | 1 | 120 | 8 | 5000 | 0.00 | 40 | 0 | - |",
+           "| all | 3 | | | | 4.00 | 72 | 40 | 42 % |", "In all 0.10 ms.", "estimated at 0.0 ms: attention in decode")
+    # 65 invocations are two subgroups: 40 us of arithmetic against 10 us of memory.
+    expect("depth 1000", run(script, work, "--depth", "1000", "--overhead", "0"), 0, "at depth 1,000",
+           "| `attention` | 1 | 120 | 8 | 5000 | 1.00 | 40 | 10 | 25 % |", "| `product` | 2 | 48 | 20 | 1000 | 4.00 | 32 | 40 | 100 % |")
+    expect("just short enough", run(script, work, cost=499999999), 0, "estimated at 500.0 ms: product in prefill")
+    expect("too long", run(script, work, cost=500000000), 1, "estimated at 500.0 ms: product in prefill")
+    expect("unknown entry", run(script, work, "--entry", "none"), 1,
+           "error: the plan has no dispatches in entry 'none', expected one of decode, prefill, give another --entry")
+    expect("no throughput", run(script, work, kernels=[kernel("product", 64, {}), KERNELS[1]]), 1,
+           "error: the driver says nothing about the throughput of product, expected 'Inverse Throughput', use RADV")
+    expect("failing program", run(script, work, status=1), 1, "qwen-kernel-stats ended with 1")
+    sys.exit("\n".join(FAILURES) if FAILURES else 0)
+
+
+if __name__ == "__main__":
+    main()
