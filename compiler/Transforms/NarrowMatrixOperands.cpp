@@ -1,5 +1,6 @@
 //===- NarrowMatrixOperands.cpp - 16-bit storage for what only feeds matrix units ---------------------------------===//
 
+#include "compiler/Transforms/ElementwiseTree.h"
 #include "compiler/Transforms/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -136,6 +137,11 @@ struct NarrowMatrixOperands : qwen::impl::NarrowMatrixOperandsPassBase<NarrowMat
     getOperation().walk([&](RouteOp) { precise = f16; });
     getOperation().walk([&](RmsNormOp norm) { splitNorm(norm); });
     getOperation().walk([&](SegmentAttentionOp attention) { narrowHeads(attention); });
+    for (BlockArgument argument : getOperation().getArguments()) {
+      auto binding = getOperation().getArgAttrOfType<StringAttr>(argument.getArgNumber(), attrs::binding);
+      if (binding && binding.getValue() == "tensor")
+        copyArgument(argument);
+    }
     getOperation().walk([&](Operation *op) {
       if (!isa<RmsNormOp, LayerNormOp, AttentionOp, SegmentAttentionOp, FusedLinearOp, FusedExpertsOp, ElementwiseOp>(
               op) ||
@@ -160,6 +166,19 @@ struct NarrowMatrixOperands : qwen::impl::NarrowMatrixOperandsPassBase<NarrowMat
         value.setType(cast<RankedTensorType>(value.getType()).clone(narrow));
       ++narrowedCount;
     });
+  }
+
+  /// What callers give stays f32; products of many rows take a copy, which can be narrow.
+  void copyArgument(BlockArgument argument) {
+    auto type = dyn_cast<RankedTensorType>(argument.getType());
+    auto isInput = [](OpOperand &use) { return isa<FusedLinearOp>(use.getOwner()) && isMatrixOperand(use); };
+    if (!type || !type.getElementType().isF32() || !getRows(type) || llvm::none_of(argument.getUses(), isInput))
+      return;
+    OpBuilder builder = OpBuilder::atBlockBegin(argument.getOwner());
+    auto copy = ElementwiseOp::create(builder, argument.getLoc(), type, ValueRange(argument));
+    buildBody(builder, argument.getLoc(), copy.getBody(), 1,
+              [](OpBuilder &, Block &block) { return block.getArgument(0); });
+    argument.replaceUsesWithIf(copy.getResult(), isInput);
   }
 
   /// Queries, keys and values have one type, so that all of them can be narrow or none.

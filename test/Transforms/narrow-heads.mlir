@@ -1,4 +1,5 @@
-// Heads that only attention within segments reads are stored in 16 bits, all of them or none.
+// Heads that only attention within segments reads are stored in 16 bits, all of them or none; so is a copy of the tensor that an
+// entry gets for a product.
 
 // RUN: qwen-opt %s --qwen-narrow-matrix-operands=f16=true | FileCheck %s
 // RUN: qwen-opt %s --qwen-narrow-matrix-operands | FileCheck %s --check-prefix=BF16
@@ -72,4 +73,18 @@ func.func @product(%x: tensor<8x16xf32, #qwen.rows<A>>, %w: tensor<96x16xbf16>, 
       : (tensor<8x2x16xf32, #qwen.rows<A>>, tensor<8x2x16xf32, #qwen.rows<A>>, tensor<8x2x16xf32, #qwen.rows<A>>, tensor<8x2xi32, #qwen.rows<A>>)
       -> tensor<8x2x16xf32, #qwen.rows<A>>
   return %a : tensor<8x2x16xf32, #qwen.rows<A>>
+}
+
+// CHECK-LABEL: @given
+// CHECK-SAME: (%[[X:[^:]*]]: tensor<8x32xf32, #qwen.rows<V>>
+// CHECK: %[[COPY:.*]] = qwen.elementwise (%[[X]])
+// CHECK: -> tensor<8x32xbf16, #qwen.rows<V>>
+// CHECK: qwen.fused_linear none concat %[[COPY]] weights(%{{.*}}) extras(%[[X]])
+func.func @given(%x: tensor<8x32xf32, #qwen.rows<V>> {qwen.binding = "tensor"}, %w: tensor<32x32xbf16>) -> tensor<8x32xf32, #qwen.rows<V>> {
+  %y = qwen.fused_linear none concat %x weights(%w) extras(%x) {
+  ^bb0(%a: f32, %b: f32):
+    %s = arith.addf %a, %b : f32
+    qwen.yield %s : f32
+  } : (tensor<8x32xf32, #qwen.rows<V>>, tensor<32x32xbf16>, tensor<8x32xf32, #qwen.rows<V>>) -> tensor<8x32xf32, #qwen.rows<V>>
+  return %y : tensor<8x32xf32, #qwen.rows<V>>
 }
