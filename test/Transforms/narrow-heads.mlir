@@ -77,7 +77,7 @@ func.func @product(%x: tensor<8x16xf32, #qwen.rows<A>>, %w: tensor<96x16xbf16>, 
 
 // CHECK-LABEL: @given
 // CHECK-SAME: (%[[X:[^:]*]]: tensor<8x32xf32, #qwen.rows<V>>
-// CHECK: %[[COPY:.*]] = qwen.elementwise (%[[X]])
+// CHECK: %[[COPY:.*]] = qwen.elementwise(%[[X]])
 // CHECK: -> tensor<8x32xbf16, #qwen.rows<V>>
 // CHECK: qwen.fused_linear none concat %[[COPY]] weights(%{{.*}}) extras(%[[X]])
 func.func @given(%x: tensor<8x32xf32, #qwen.rows<V>> {qwen.binding = "tensor"}, %w: tensor<32x32xbf16>) -> tensor<8x32xf32, #qwen.rows<V>> {
