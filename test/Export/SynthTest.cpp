@@ -123,6 +123,13 @@ TEST(Synth, LayerCountReachesTheTextDecoder) {
   setLayerCount(audio, 3);
   EXPECT_EQ(audio["thinker_config"]["audio_config"]["encoder_layers"], 3);
   EXPECT_FALSE(audio["thinker_config"].contains("num_hidden_layers"));
+  nlohmann::json vision = presetOptions("qwen3-omni-vision")->config;
+  setLayerCount(vision, 3);
+  EXPECT_EQ(vision["thinker_config"]["vision_config"]["depth"], 3);
+  EXPECT_EQ(vision["thinker_config"]["vision_config"]["deepstack_visual_indexes"], nlohmann::json({2}));
+  nlohmann::json broken = {{"thinker_config", {{"audio_config", 1}, {"vision_config", 2}}}};
+  setLayerCount(broken, 3);
+  EXPECT_EQ(broken, (nlohmann::json{{"thinker_config", {{"audio_config", 1}, {"vision_config", 2}}}}));
   nlohmann::json dense = {{"num_hidden_layers", 1}, {"layer_types", {"full_attention"}}};
   setLayerCount(dense, 2);
   EXPECT_EQ(dense, (nlohmann::json{{"num_hidden_layers", 2}}));

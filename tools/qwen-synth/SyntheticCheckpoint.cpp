@@ -304,13 +304,23 @@ std::string qwenc::presetNames() { return "qwen3-0.6b qwen3-omni-thinker qwen3-o
 
 void qwenc::setLayerCount(json &config, uint64_t layers) {
   json *text = &config;
-  if (const json *thinker = member(config, "thinker_config"); thinker && member(*thinker, "audio_config"))
-    config["thinker_config"]["audio_config"]["encoder_layers"] = layers;
-  if (const json *thinker = member(config, "thinker_config"); thinker && !member(*thinker, "text_config"))
-    return;
-  for (const char *key : {"thinker_config", "text_config"})
-    if (auto inner = text->find(key); inner != text->end() && inner->is_object())
-      text = &*inner;
+  auto thinker = config.find("thinker_config");
+  if (thinker != config.end() && thinker->is_object()) {
+    auto component = [&](const char *name) -> json * {
+      auto found = thinker->find(name);
+      return found != thinker->end() && found->is_object() ? &*found : nullptr;
+    };
+    if (json *audio = component("audio_config"))
+      (*audio)["encoder_layers"] = layers;
+    if (json *vision = component("vision_config")) {
+      (*vision)["depth"] = layers;
+      if (vision->contains("deepstack_visual_indexes")) // of the blocks that are left, the last
+        (*vision)["deepstack_visual_indexes"] = {layers - 1};
+    }
+    text = component("text_config");
+    if (!text)
+      return;
+  }
   (*text)["num_hidden_layers"] = layers;
   text->erase("layer_types"); // has one element per layer where it exists
 }

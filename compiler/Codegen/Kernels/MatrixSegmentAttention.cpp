@@ -40,7 +40,9 @@ struct SegmentTile {
 
   bool fits(uint32_t dim, const TargetProfile &target) const {
     uint32_t lanesPerRow = target.subgroupSize / kMatrix;
-    return keys % (8 * lanesPerRow) == 0 && subgroups * target.subgroupSize <= target.maxWorkgroupInvocations &&
+    // Wide subgroups keep operands more than once: the registers of two strips would not suffice.
+    return strips * target.subgroupSize <= 64 && keys % (8 * lanesPerRow) == 0 &&
+           subgroups * target.subgroupSize <= target.maxWorkgroupInvocations &&
            queries() <= subgroups * target.subgroupSize && sharedBytes(dim) <= target.maxSharedBytes;
   }
 };

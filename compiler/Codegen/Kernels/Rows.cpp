@@ -282,7 +282,9 @@ KernelPlan mediaRowsKernel(const RowBound &rows, uint32_t sourceRows, uint32_t w
 KernelPlan elementwiseKernel(const RowBound &rows, uint32_t width, ArrayRef<Elem> inputs, Elem output, Region &body,
                              const StateBlock &state, const TargetProfile &target) {
   KernelPlan plan;
-  plan.name = "elementwise_" + bodyName(body) + "_n" + std::to_string(width) + rows.suffix() + "_" + elemName(output);
+  std::string operations = bodyName(body);
+  plan.name = (operations.empty() ? "copy" : "elementwise_" + operations) + "_n" + std::to_string(width) +
+              rows.suffix() + "_" + elemName(output);
   for (Elem elem : inputs)
     plan.name += std::string("_") + elemName(elem);
   plan.workgroup = {rowWorkgroup(target), 1, 1};
