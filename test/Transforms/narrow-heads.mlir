@@ -49,7 +49,7 @@ func.func @read_twice(%qkv: tensor<8x96xf32, #qwen.rows<V>>, %segments: tensor<8
 
 // CHECK-LABEL: @given
 // CHECK-SAME: (%[[X:[^:]*]]: tensor<8x32xf32, #qwen.rows<V>>
-// CHECK: %[[COPY:.*]] = qwen.elementwise (%[[X]])
+// CHECK: %[[COPY:.*]] = qwen.elementwise(%[[X]])
 // CHECK: -> tensor<8x32xbf16, #qwen.rows<V>>
 // CHECK: qwen.fused_linear none concat %[[COPY]] weights(%{{.*}}) extras(%[[X]])
 func.func @given(%x: tensor<8x32xf32, #qwen.rows<V>> {qwen.binding = "tensor"}, %w: tensor<32x32xbf16>) -> tensor<8x32xf32, #qwen.rows<V>> {
