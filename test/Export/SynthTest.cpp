@@ -81,7 +81,7 @@ TEST(Synth, PublishedShapeOfTheEncoderOfImages) {
   ASSERT_TRUE(options.isOk());
   options->sparse = true;
   ASSERT_TRUE(writeSyntheticCheckpoint(folder.path(), *options).isOk());
-  Result<graph::Graph> graph = exportFrom(folder);
+  Result<graph::Graph> graph = exportFrom(folder, {"vision"});
   ASSERT_TRUE(graph.isOk()) << graph.status().message();
   // Patches, positions, 27 blocks with eight modules, four mergers with three.
   EXPECT_EQ(graph->weights.size(), 459u);
