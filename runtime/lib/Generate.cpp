@@ -197,6 +197,7 @@ Status Generator::generate(const TokenCallback &onToken) {
   state_.length = firstLength + accepted;
   state_.position = accepted ? state_.length - 1 : state_.length;
   state_.step = firstStep_ + accepted;
+  QWENRT_RETURN_IF_ERROR(state_.placeText(firstLength, state_.length)); // the last one meets the next prefill
   return state_.writeProgress();
 }
 

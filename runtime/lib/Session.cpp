@@ -58,6 +58,15 @@ Status Session::load(const std::string &weights, const std::function<void(const 
   for (size_t role = size_t(fb::Role::Other) + 1; role < state.roles.size(); ++role)
     if (state.roles[role])
       entries.push_back(*state.roles[role]);
+  if (const fb::Media *media = state.plan->root().media(); media && state.options.media) {
+    if (media->audio())
+      entries.push_back(*state.plan->findEntry(media->audio()->entry()->string_view()));
+    if (media->vision())
+      entries.push_back(*state.plan->findEntry(media->vision()->entry()->string_view()));
+    for (size_t i = entries.size(); i-- > 0;) // one that the device cannot run says so when it is asked for
+      if (!checkEntry(state.plan->root(), state.entry(entries[i]), state.device->info()).isOk())
+        entries.erase(entries.begin() + ptrdiff_t(i));
+  }
 
   // Compiling takes processors and loading takes memory: they run side by side.
   LoadProgress shown;
@@ -139,19 +148,19 @@ Status Session::State::requireText() const {
           "plan has no entries that generate text, expected them, run single entries with --entry"};
 }
 
-Status Session::State::writeCell(fb::CellKind kind, const void *value) {
+Status Session::State::writeCell(fb::CellKind kind, const void *value, uint32_t index) {
   const fb::Cell *cell = plan->findCell(kind);
   if (!cell) // the verifier has seen to it that no role misses a cell; plans without text have none
     return Status::ok();
-  return replay->transfer().write(replay->buffer(cell->buffer()), cell->offset(),
+  return replay->transfer().write(replay->buffer(cell->buffer()), cell->offset() + uint64_t(index) * 4,
                                   {static_cast<const std::byte *>(value), 4});
 }
 
-Result<uint32_t> Session::State::readCell(fb::CellKind kind) {
+Result<uint32_t> Session::State::readCell(fb::CellKind kind, uint32_t index) {
   const fb::Cell *cell = plan->findCell(kind);
   uint32_t value = 0;
   if (cell)
-    QWENRT_RETURN_IF_ERROR(replay->transfer().read(replay->buffer(cell->buffer()), cell->offset(),
+    QWENRT_RETURN_IF_ERROR(replay->transfer().read(replay->buffer(cell->buffer()), cell->offset() + uint64_t(index) * 4,
                                                    std::as_writable_bytes(std::span(&value, 1))));
   return value;
 }
@@ -204,7 +213,8 @@ Status Session::reset() {
   for (uint32_t i = 0; i < buffers.size(); ++i)
     if (buffers.Get(i)->purpose() == fb::BufferPurpose::Cache || buffers.Get(i)->purpose() == fb::BufferPurpose::State)
       QWENRT_RETURN_IF_ERROR(state.replay->transfer().zero(state.replay->buffer(i)));
-  state.length = state.position = state.step = 0;
+  state.length = state.position = state.step = state.mediaEnd = 0;
+  state.nextPositions = {0};
   return Status::ok();
 }
 
@@ -212,22 +222,32 @@ Status Session::rewind(uint32_t length) {
   State &state = *state_;
   state.length = std::min(state.length, length);
   state.position = std::min(state.position, state.length);
+  state.mediaEnd = std::min(state.mediaEnd, state.length);
+  if (state.plan->root().media())
+    state.nextPositions.resize(state.length + 1);
+  QWENRT_RETURN_IF_ERROR(state.writeDelta());
   return state.writeProgress();
+}
+
+Status Session::State::requireRoom(uint64_t tokens) const {
+  uint32_t context = plan->root().max_context();
+  if (tokens <= context - std::min(context, length))
+    return Status::ok();
+  if (length == 0)
+    return {StatusCode::InvalidInput, text("prompt has ", tokens, " tokens, expected at most the context of ", context,
+                                           ", shorten it or compile with a larger --max-context")};
+  return {StatusCode::InvalidInput,
+          text("history of ", length, " tokens gets ", tokens, " more, expected at most the context of ", context,
+               " in all, start anew or compile with a larger --max-context")};
 }
 
 Status Session::append(std::span<const int32_t> tokens) {
   State &state = *state_;
   QWENRT_RETURN_IF_ERROR(state.requireText());
-  uint32_t room = maxContext() - std::min(maxContext(), state.length);
-  if (tokens.size() > room && state.length == 0)
-    return {StatusCode::InvalidInput, text("prompt has ", tokens.size(), " tokens, expected at most the context of ",
-                                           maxContext(), ", shorten it or compile with a larger --max-context")};
-  if (tokens.size() > room)
-    return {StatusCode::InvalidInput,
-            text("history of ", state.length, " tokens gets ", tokens.size(), " more, expected at most the context of ",
-                 maxContext(), " in all, start anew or compile with a larger --max-context")};
+  QWENRT_RETURN_IF_ERROR(state.requireRoom(tokens.size()));
   QWENRT_RETURN_IF_ERROR(state.checkTokens(tokens));
   QWENRT_RETURN_IF_ERROR(state.writeTokens(state.length, tokens));
+  QWENRT_RETURN_IF_ERROR(state.placeText(state.length, state.length + uint32_t(tokens.size())));
   state.length += uint32_t(tokens.size());
   return state.writeProgress();
 }

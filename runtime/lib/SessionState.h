@@ -22,6 +22,11 @@ struct Session::State {
   /// The host's copy of the cells of the same names; equal to them whenever nothing is in flight.
   uint32_t length = 0, position = 0, step = 0;
 
+  /// Of plans with media. Element i is where a token with index i stands if it follows the i tokens before it:
+  /// length + 1 elements, so that rewinding finds its place again.
+  std::vector<float> nextPositions = {0};
+  uint32_t mediaEnd = 0; ///< one behind the last token of the history that takes a media row
+
   bool tracing = false;
   std::vector<TraceEvent> trace;
 
@@ -30,13 +35,25 @@ struct Session::State {
   Status requireLoaded() const;
   Status requireText() const;
 
-  Status writeCell(fb::CellKind kind, const void *value);
+  /// The ordinal of entry \p name; NotFound, or Unsupported if the device cannot run it.
+  Result<uint32_t> runnableEntry(std::string_view name) const;
+
+  Status writeCell(fb::CellKind kind, const void *value, uint32_t index = 0);
   Status writeCell(fb::CellKind kind, uint32_t value) { return writeCell(kind, static_cast<const void *>(&value)); }
-  Result<uint32_t> readCell(fb::CellKind kind);
-  /// Writes history elements from \p index on.
+  Result<uint32_t> readCell(fb::CellKind kind, uint32_t index = 0);
+  /// Refuses more tokens than the context has room for.
+  Status requireRoom(uint64_t tokens) const;
+  Status checkMedia(const MediaTokens &tokens) const;
   /// Refuses ids that the vocabulary has not: kernels take them as row numbers.
   Status checkTokens(std::span<const int32_t> tokens) const;
+  /// Writes history elements from \p index on.
   Status writeTokens(uint32_t index, std::span<const int32_t> tokens);
+  /// The same of positions [n, 3] and media rows [n].
+  Status writePlaces(uint32_t index, std::span<const float> positions, std::span<const int32_t> rows);
+  /// Places the tokens \p begin .. \p end - 1 as text behind those before them.
+  Status placeText(uint32_t begin, uint32_t end);
+  /// PositionDelta, for tokens sampled from here on.
+  Status writeDelta();
   /// Writes Length, Position and Step to their cells.
   Status writeProgress();
 

@@ -144,6 +144,19 @@ Status Transfer::zero(std::span<const BufferRange> ranges) {
   return run(record, "zero gaps between weights");
 }
 
+Status Transfer::copy(std::span<const BufferCopy> copies) {
+  auto record = [&](VkCommandBuffer commands) {
+    for (const BufferCopy &copy : copies) {
+      VkBufferCopy region = {copy.fromOffset, copy.toOffset, copy.sizeBytes};
+      if (copy.from)
+        device_.vk.vkCmdCopyBuffer(commands, copy.from->handle(), copy.to->handle(), 1, &region);
+      else
+        device_.vk.vkCmdFillBuffer(commands, copy.to->handle(), copy.toOffset, copy.sizeBytes, 0);
+    }
+  };
+  return run(record, "copy results on the device");
+}
+
 Status Transfer::barrier() {
   return run([](VkCommandBuffer) {}, "wait for copies");
 }

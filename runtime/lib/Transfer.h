@@ -15,6 +15,14 @@ struct BufferRange {
   uint64_t offset, sizeBytes;
 };
 
+/// Bytes from one buffer to another; zeros where there is no source. Offsets in \p to and sizes are multiples of 4.
+struct BufferCopy {
+  const DeviceBuffer *from; ///< null: zeros
+  uint64_t fromOffset;
+  const DeviceBuffer *to;
+  uint64_t toOffset, sizeBytes;
+};
+
 /// Copies through mapped memory where the buffer is mapped, else through one staging buffer. Every call waits until the
 /// bytes have arrived, so it belongs between runs, not into them. One thread at a time.
 class Transfer {
@@ -28,6 +36,8 @@ public:
   Status zero(const DeviceBuffer &buffer);
   /// Zeroes \p ranges with one submission; offsets and sizes are multiples of 4.
   Status zero(std::span<const BufferRange> ranges);
+  /// Copies on the device, behind all that is queued, with one submission; ranges do not overlap.
+  Status copy(std::span<const BufferCopy> copies);
   /// Waits for what is queued and makes it visible to all that follows.
   Status barrier();
 

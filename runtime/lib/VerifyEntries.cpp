@@ -35,9 +35,12 @@ private:
       std::string name = text(where, " has symbol '", printable(symbol->symbol()->string_view()), "'");
       if (!names.insert(symbol->symbol()->string_view()).second)
         return badPlan(text(name, " twice"), "each symbol once");
-      bool integer = symbol->cell() <= fb::CellKind::Step;
-      if (!integer || !findCell(symbol->cell()))
+      bool integer = symbol->cell() <= fb::CellKind::Step || symbol->cell() == fb::CellKind::Extents;
+      const fb::Cell *cell = integer ? findCell(symbol->cell()) : nullptr;
+      if (!cell)
         return badPlan(text(name, " for cell ", unsigned(symbol->cell())), "a counting cell of the plan");
+      if (symbol->index() >= cell->count())
+        return badPlan(text(name, " at element ", symbol->index()), text("one below ", cell->count()));
       if (symbol->max() == 0 || symbol->max() > UINT32_MAX)
         return badPlan(text(name, " of maximum ", symbol->max()), "1 to 2^32 - 1");
     }
@@ -80,14 +83,21 @@ private:
     return Status::ok();
   }
 
-  /// A dimension never exceeds the maximum of its symbol: the runtime sizes its copies by the symbol.
+  /// A dimension never exceeds what the maximum of its symbol makes it: the runtime sizes its copies by the symbol.
   Status verifyDimSymbol(const fb::Dim &dim, const std::string &name) {
-    if (!dim.symbol() || dim.symbol()->size() == 0)
+    bool symbolic = dim.symbol() && dim.symbol()->size();
+    if (dim.factor() == 0 || dim.factor() > UINT32_MAX || (!symbolic && dim.factor() != 1))
+      return badPlan(text(name, " with a factor of ", dim.factor()),
+                     symbolic ? "1 to 2^32 - 1" : "1 where there is no symbol");
+    if (!symbolic)
       return Status::ok();
+    if (dim.size() % dim.factor() != 0)
+      return badPlan(text(name, " with an extent of ", dim.size()), text("a multiple of its factor ", dim.factor()));
     for (const fb::SymbolCell *symbol : *entry.symbols())
-      if (symbol->symbol()->string_view() == dim.symbol()->string_view() && symbol->max() != dim.size())
+      if (symbol->symbol()->string_view() == dim.symbol()->string_view() && symbol->max() != dim.size() / dim.factor())
         return badPlan(text(name, " with an extent of ", dim.size()),
-                       text("the maximum ", symbol->max(), " of its symbol"));
+                       text(dim.factor() == 1 ? std::string() : text(dim.factor(), " times "), "the maximum ",
+                            symbol->max(), " of its symbol"));
     return Status::ok();
   }
 

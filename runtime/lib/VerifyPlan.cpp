@@ -89,6 +89,7 @@ Status qwenrt::verifyPlan(std::span<const std::byte> file, VerifyOptions options
   QWENRT_RETURN_IF_ERROR(verifyCells(plan));
   QWENRT_RETURN_IF_ERROR(verifyKernels(plan, body.size()));
   QWENRT_RETURN_IF_ERROR(verifyEntries(plan));
+  QWENRT_RETURN_IF_ERROR(verifyMedia(plan));
   return verifyGeneration(plan);
 }
 
@@ -250,7 +251,8 @@ Status qwenrt::verifyCells(const fb::Plan &plan) {
     if (buffer.purpose() != (mailbox ? fb::BufferPurpose::Mailbox : fb::BufferPurpose::State))
       return badPlan(text(name, " lies in ", nameOf("buffer", cell.buffer(), buffer)),
                      mailbox ? "a mailbox buffer" : "a state buffer");
-    bool many = mailbox || cell.kind() == fb::CellKind::Tokens;
+    bool many = mailbox || cell.kind() == fb::CellKind::Tokens || cell.kind() == fb::CellKind::Extents ||
+                cell.kind() == fb::CellKind::RotaryPositions || cell.kind() == fb::CellKind::MediaRows;
     if (cell.count() == 0 || (!many && cell.count() != 1))
       return badPlan(text(name, " has ", cell.count(), " elements"), many ? "at least one" : "one");
     if (cell.offset() % 4 != 0 || !rangeFits(cell.offset(), uint64_t(cell.count()) * 4, buffer.size_bytes()))

@@ -39,6 +39,8 @@ Status verifyWeights(const fb::Plan &plan);
 Status verifyCells(const fb::Plan &plan);
 Status verifyKernels(const fb::Plan &plan, uint64_t fileBytes);
 Status verifyEntries(const fb::Plan &plan);
+/// The media table against the entries, which are verified already.
+Status verifyMedia(const fb::Plan &plan);
 Status verifyGeneration(const fb::Plan &plan);
 
 } // namespace qwenrt

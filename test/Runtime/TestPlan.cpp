@@ -23,6 +23,15 @@ constexpr uint32_t kFakeLogitsWords[] = {
 constexpr uint32_t kScaleAddOneWords[] = {
 #include "scale_add_one.inc"
 };
+constexpr uint32_t kFakeMergeWords[] = {
+#include "fake_merge.inc"
+};
+constexpr uint32_t kFakePlaceWords[] = {
+#include "fake_place.inc"
+};
+constexpr uint32_t kCopyWordsWords[] = {
+#include "copy_words.inc"
+};
 
 using flatbuffers::FlatBufferBuilder;
 using flatbuffers::Offset;
@@ -59,17 +68,17 @@ Offset<flatbuffers::Vector<Offset<fb::EntryTensor>>> encodeTensors(FlatBufferBui
                                                                    const std::vector<TestTensor> &tensors) {
   return encodeAll<fb::EntryTensor>(builder, tensors, [&](const TestTensor &tensor) {
     auto dims = encodeAll<fb::Dim>(builder, tensor.dims, [&](const TestDim &dim) {
-      return fb::CreateDimDirect(builder, dim.symbol.c_str(), dim.size);
+      return fb::CreateDimDirect(builder, dim.symbol.c_str(), dim.size, dim.factor);
     });
     return fb::CreateEntryTensor(builder, builder.CreateString(tensor.name), tensor.dtype, dims, tensor.buffer,
-                                 tensor.offset, tensor.sizeBytes);
+                                 tensor.offset, tensor.sizeBytes, tensor.optional);
   });
 }
 
 Offset<fb::Entry> encodeEntry(FlatBufferBuilder &builder, const TestEntry &entry) {
   auto inputs = encodeTensors(builder, entry.inputs), outputs = encodeTensors(builder, entry.outputs);
   auto symbols = encodeAll<fb::SymbolCell>(builder, entry.symbols, [&](const TestSymbol &symbol) {
-    return fb::CreateSymbolCellDirect(builder, symbol.symbol.c_str(), symbol.cell, symbol.max);
+    return fb::CreateSymbolCellDirect(builder, symbol.symbol.c_str(), symbol.cell, symbol.max, symbol.index);
   });
   auto dispatches = encodeAll<fb::Dispatch>(
       builder, entry.dispatches, [&](const TestDispatch &dispatch) { return encodeDispatch(builder, dispatch); });
@@ -78,7 +87,7 @@ Offset<fb::Entry> encodeEntry(FlatBufferBuilder &builder, const TestEntry &entry
 }
 
 /// Every byte is a piece, nothing merges.
-Offset<fb::Tokenizer> encodeByteTokenizer(FlatBufferBuilder &builder) {
+Offset<fb::Tokenizer> encodeByteTokenizer(FlatBufferBuilder &builder, bool withMedia) {
   std::vector<uint8_t> bytes;
   std::vector<uint32_t> offsets = {0}, ids;
   for (uint32_t i = 0; i < 256; ++i) {
@@ -88,8 +97,27 @@ Offset<fb::Tokenizer> encodeByteTokenizer(FlatBufferBuilder &builder) {
   }
   std::vector<Offset<fb::AddedToken>> added = {fb::CreateAddedTokenDirect(builder, 256, "<|im_start|>", true),
                                                fb::CreateAddedTokenDirect(builder, 257, "<|im_end|>", true)};
+  uint32_t id = 258;
+  for (const char *name : {"<|audio_start|>", "<|audio_end|>", "<|audio_pad|>", "<|vision_start|>", "<|vision_end|>",
+                           "<|image_pad|>", "<|video_pad|>"})
+    if (withMedia)
+      added.push_back(fb::CreateAddedTokenDirect(builder, id++, name, true));
   std::vector<uint32_t> merges;
   return fb::CreateTokenizerDirect(builder, &bytes, &offsets, &merges, &ids, &added);
+}
+
+Offset<fb::Media> encodeMedia(FlatBufferBuilder &builder, const TestMedia &media) {
+  Offset<fb::AudioEncoder> audio;
+  if (const auto &source = media.audio)
+    audio = fb::CreateAudioEncoderDirect(builder, source->entry.c_str(), source->melBins, source->chunkFrames,
+                                         source->windowChunks, source->maxFrames);
+  Offset<fb::VisionEncoder> vision;
+  if (const auto &source = media.vision)
+    vision = fb::CreateVisionEncoderDirect(builder, source->entry.c_str(), source->patch, source->temporalPatch,
+                                           source->merge, source->positionSide, source->deepstack, source->minPixels,
+                                           source->maxPixels, source->maxPatches, source->limitImagePixels,
+                                           source->limitVideoFrames);
+  return fb::CreateMedia(builder, audio, vision, media.maxRows);
 }
 
 } // namespace
@@ -122,9 +150,12 @@ std::vector<std::byte> TestPlan::encode() const {
   Offset<fb::Tokenizer> tokenizer;
   Offset<fb::Chat> chat;
   if (byteTokenizer) {
-    tokenizer = encodeByteTokenizer(builder);
+    tokenizer = encodeByteTokenizer(builder, media.has_value());
     chat = fb::CreateChat(builder, false);
   }
+  Offset<fb::Media> mediaTable;
+  if (media)
+    mediaTable = encodeMedia(builder, *media);
   fb::PlanBuilder plan(builder);
   plan.add_version(version);
   plan.add_producer(producer);
@@ -146,6 +177,8 @@ std::vector<std::byte> TestPlan::encode() const {
   }
   plan.add_generation(generation);
   plan.add_graph_folder(graph);
+  if (media)
+    plan.add_media(mediaTable);
   fb::FinishPlanBuffer(builder, plan.Finish());
   const auto *bytes = reinterpret_cast<const std::byte *>(builder.GetBufferPointer());
   return {bytes, bytes + builder.GetSize()};
@@ -170,6 +203,12 @@ std::vector<uint32_t> test::kernelWords(FakeKernel kernel) {
     return {std::begin(kFakeSampleWords), std::end(kFakeSampleWords)};
   case kFakeLogits:
     return {std::begin(kFakeLogitsWords), std::end(kFakeLogitsWords)};
+  case kFakeMerge:
+    return {std::begin(kFakeMergeWords), std::end(kFakeMergeWords)};
+  case kFakePlace:
+    return {std::begin(kFakePlaceWords), std::end(kFakePlaceWords)};
+  case kCopyWords:
+    return {std::begin(kCopyWordsWords), std::end(kCopyWordsWords)};
   case kScaleAddOne:
     break;
   }
@@ -247,6 +286,133 @@ TestPlan test::fakeModel() {
                   {"logits", fb::Role::Logits, 2, {}, {rowLogits}, {}, {logits}},
                   {"scale", fb::Role::Other, 1, {x}, {y}, {{"S", fb::CellKind::Rows, 8}}, {scale}}};
   return plan;
+}
+
+namespace {
+
+/// Places tensors one behind the other in the encoders' buffer.
+class EncoderTensors {
+public:
+  explicit EncoderTensors(TestBuffer &buffer) : buffer_(buffer) {}
+  TestTensor make(const char *name, fb::DType dtype, std::vector<TestDim> dims) {
+    uint64_t sizeBytes = 4;
+    for (const TestDim &dim : dims)
+      sizeBytes *= dim.size;
+    TestTensor tensor = {name, dtype, std::move(dims), kEncoder, buffer_.sizeBytes, sizeBytes};
+    buffer_.sizeBytes += (sizeBytes + 511) / 512 * 512; // copy_words writes whole workgroups
+    return tensor;
+  }
+
+private:
+  TestBuffer &buffer_;
+};
+
+/// Copies the first \p words words of one tensor to the other, rounded up to workgroups of 64.
+TestDispatch copyWords(const TestTensor &from, const TestTensor &to, uint32_t words) {
+  uint32_t groups = (words + 63) / 64;
+  return {kCopyWords, {groups, 1, 1}, {{kEncoder, from.offset, groups * 256}, {kEncoder, to.offset, groups * 256}}};
+}
+
+TestEntry fakeAudioEncoder(TestBuffer &buffer) {
+  using fb::DType;
+  EncoderTensors tensors(buffer);
+  TestEntry entry = {"audio_encoder"};
+  entry.inputs = {tensors.make("features", DType::F32, {{"F", 200}, {"", 128}}),
+                  tensors.make("taps_1", DType::I32, {{"C1", 100}, {"", 3}}),
+                  tensors.make("taps_2", DType::I32, {{"C2", 50}, {"", 3}}),
+                  tensors.make("taps_3", DType::I32, {{"T", 26}, {"", 3}}),
+                  tensors.make("times", DType::I32, {{"T", 26}}),
+                  tensors.make("segments", DType::I32, {{"T", 26}, {"", 2}})};
+  entry.outputs = {tensors.make("rows", DType::F32, {{"T", 26}, {"", 4}})};
+  uint32_t index = 0;
+  for (auto [symbol, max] : {std::pair{"F", 200}, std::pair{"C1", 100}, std::pair{"C2", 50}, std::pair{"T", 26}})
+    entry.symbols.push_back({symbol, fb::CellKind::Extents, uint64_t(max), index++});
+  entry.dispatches = {copyWords(entry.inputs[0], entry.outputs[0], 26 * 4)};
+  return entry;
+}
+
+TestEntry fakeVisionEncoder(TestBuffer &buffer) {
+  using fb::DType;
+  EncoderTensors tensors(buffer);
+  TestEntry entry = {"vision_encoder"};
+  TestDim patches = {"N", 16, 4};
+  entry.inputs = {
+      tensors.make("patches", DType::F32, {patches, {"", 1536}}), tensors.make("cells", DType::I32, {patches, {"", 4}}),
+      tensors.make("cell_weights", DType::F32, {patches, {"", 4}}),
+      tensors.make("places", DType::I32, {patches, {"", 2}}), tensors.make("segments", DType::I32, {patches, {"", 2}})};
+  entry.outputs = {tensors.make("rows", DType::F32, {{"N", 4}, {"", 4}}),
+                   tensors.make("deepstack.0", DType::F32, {{"N", 4}, {"", 4}})};
+  entry.symbols = {{"N", fb::CellKind::Extents, 4, 5}};
+  entry.dispatches = {copyWords(entry.inputs[0], entry.outputs[0], 16),
+                      copyWords(entry.inputs[2], entry.outputs[1], 16)};
+  return entry;
+}
+
+} // namespace
+
+TestPlan test::fakeMediaModel() {
+  using fb::Access, fb::BufferPurpose, fb::CellKind, fb::DType;
+  TestPlan plan = fakeModel();
+  plan.media.emplace();
+  constexpr uint64_t kPositions = 64, kRows = 464; // in the state of media
+  plan.buffers.push_back({"media_state", BufferPurpose::State, 608});
+  plan.buffers.push_back({"media", BufferPurpose::Output, 256});
+  plan.buffers.push_back({"encoder", BufferPurpose::Arena, 0});
+  plan.cells.push_back({CellKind::PositionDelta, kMediaState, 0});
+  plan.cells.push_back({CellKind::Extents, kMediaState, 16, 6});
+  plan.cells.push_back({CellKind::RotaryPositions, kMediaState, kPositions, 3 * (kFakeContext + 1)});
+  plan.cells.push_back({CellKind::MediaRows, kMediaState, kRows, kFakeContext + 1});
+  plan.kernels.push_back({"fake_merge",
+                          kernelWords(kFakeMerge),
+                          {4, 1, 1},
+                          0,
+                          0,
+                          0,
+                          {{"state", Access::ReadWrite, 196},
+                           {"positions", Access::Read, 396},
+                           {"rows", Access::Read, 132},
+                           {"media", Access::Read, 128},
+                           {"deepstack", Access::Read, 128}}});
+  plan.kernels.push_back({"fake_place",
+                          kernelWords(kFakePlace),
+                          {1, 1, 1},
+                          0,
+                          0,
+                          0,
+                          {{"state", Access::ReadWrite, 196}, {"delta", Access::Read, 4}}});
+  plan.kernels.push_back({"copy_words",
+                          kernelWords(kCopyWords),
+                          {64, 1, 1},
+                          0,
+                          0,
+                          0,
+                          {{"from", Access::Read, 256}, {"to", Access::Write, 256}}});
+  TestDispatch merge = {kFakeMerge,
+                        {1, 1, 1},
+                        {{kState, 0, 196},
+                         {kMediaState, kPositions, 396},
+                         {kMediaState, kRows, 132},
+                         {kMedia, 0, 128},
+                         {kMedia, 128, 128}}};
+  TestDispatch place = {kFakePlace, {1, 1, 1}, {{kState, 0, 196}, {kMediaState, 0, 4}}};
+  TestEntry &prefill = plan.entries[kPrefill];
+  prefill.dispatches.insert(prefill.dispatches.begin(), merge);
+  for (FakeEntry entry : {kDecodeGreedy, kDecodeSample})
+    plan.entries[entry].dispatches.insert(plan.entries[entry].dispatches.begin(), place);
+  prefill.symbols = {{"S", CellKind::Length, 33}};
+  prefill.inputs = {{"input_ids", DType::I32, {{"S", 33}}, kState, 64, 132},
+                    {"positions", DType::F32, {{"S", 33}, {"", 3}}, kMediaState, kPositions, 396, true},
+                    {"media_rows", DType::I32, {{"S", 33}}, kMediaState, kRows, 132, true},
+                    {"media", DType::F32, {{"", 8}, {"", 4}}, kMedia, 0, 128, true},
+                    {"deepstack.0", DType::F32, {{"", 8}, {"", 4}}, kMedia, 128, 128, true}};
+  prefill.outputs = {{"hidden", DType::U32, {{"", 4}}, kHidden, 0, 16}};
+  plan.entries.push_back(fakeAudioEncoder(plan.buffers[kEncoder]));
+  plan.entries.push_back(fakeVisionEncoder(plan.buffers[kEncoder]));
+  return plan;
+}
+
+int32_t test::fakePlacedToken(int32_t token, float time, float height, float width, float media) {
+  return token + int32_t(time * 4 + height * 2 + width + media);
 }
 
 int32_t test::fakeNextToken(const std::vector<int32_t> &history, uint32_t seed) {

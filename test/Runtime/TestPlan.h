@@ -9,6 +9,7 @@
 #include "qwenrt/Plan.h"
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -68,6 +69,7 @@ struct TestDispatch {
 struct TestDim {
   std::string symbol;
   uint64_t size;
+  uint64_t factor = 1;
 };
 struct TestTensor {
   std::string name;
@@ -75,11 +77,13 @@ struct TestTensor {
   std::vector<TestDim> dims;
   uint32_t buffer;
   uint64_t offset, sizeBytes;
+  bool optional = false;
 };
 struct TestSymbol {
   std::string symbol;
   fb::CellKind cell;
   uint64_t max;
+  uint32_t index = 0;
 };
 struct TestEntry {
   std::string name;
@@ -88,6 +92,24 @@ struct TestEntry {
   std::vector<TestTensor> inputs, outputs;
   std::vector<TestSymbol> symbols;
   std::vector<TestDispatch> dispatches;
+};
+
+struct TestAudio {
+  std::string entry = "audio_encoder";
+  uint32_t melBins = 128, chunkFrames = 100, windowChunks = 2, maxFrames = 200;
+};
+struct TestVision {
+  std::string entry = "vision_encoder";
+  uint32_t patch = 16, temporalPatch = 2, merge = 2, positionSide = 4, deepstack = 1;
+  uint64_t minPixels = 1024, maxPixels = 4096;
+  uint32_t maxPatches = 16;
+  uint64_t limitImagePixels = 4096;
+  uint32_t limitVideoFrames = 8;
+};
+struct TestMedia {
+  std::optional<TestAudio> audio = TestAudio();
+  std::optional<TestVision> vision = TestVision();
+  uint32_t maxRows = 8;
 };
 
 struct TestPlan {
@@ -104,6 +126,7 @@ struct TestPlan {
   float temperature = 1, topP = 1, repetitionPenalty = 1;
   /// Adds a tokenizer whose ids are bytes, <|im_start|> (256) and <|im_end|> (257), and a chat format.
   bool byteTokenizer = false;
+  std::optional<TestMedia> media; ///< with byteTokenizer the marks and placeholders have the ids from 258 on
 
   /// The flatbuffer alone, or with its trailer.
   std::vector<std::byte> encode() const;
@@ -111,14 +134,44 @@ struct TestPlan {
 };
 
 // Ordinals in fakeModel().
-enum FakeBuffer : uint32_t { kState, kCache, kHidden, kMailbox, kLogits, kWeights, kTensors };
-enum FakeKernel : uint32_t { kFakePrefill, kFakeSample, kFakeLogits, kScaleAddOne };
-enum FakeEntry : uint32_t { kPrefill, kNextGreedy, kNextSample, kDecodeGreedy, kDecodeSample, kLogitsEntry, kScale };
+enum FakeBuffer : uint32_t {
+  kState,
+  kCache,
+  kHidden,
+  kMailbox,
+  kLogits,
+  kWeights,
+  kTensors,
+  kMediaState,
+  kMedia,
+  kEncoder
+};
+enum FakeKernel : uint32_t { kFakePrefill, kFakeSample, kFakeLogits, kScaleAddOne, kFakeMerge, kFakePlace, kCopyWords };
+enum FakeEntry : uint32_t {
+  kPrefill,
+  kNextGreedy,
+  kNextSample,
+  kDecodeGreedy,
+  kDecodeSample,
+  kLogitsEntry,
+  kScale,
+  kAudioEncoder,
+  kVisionEncoder
+};
 
 constexpr uint32_t kFakeVocabulary = 50, kFakeContext = 32, kFakeRows = 4;
 
 /// Prefill of 4 rows, context of 32, vocabulary of 50, and the entry "scale": y f32[S] = x f32[S] * weight + 1, S <= 8.
 TestPlan fakeModel();
+
+/// fakeModel() with two encoders, 8 media rows of 4 values and one deepstack. A row of the audio encoder is as many
+/// values of its features, of the vision encoder of its patches, and of cell_weights for the deepstack. To each token
+/// its place and media row add what fakePlacedToken says.
+TestPlan fakeMediaModel();
+
+/// What the caches of fakeMediaModel() hold for \p token at (\p time, \p height, \p width) with the sum \p media of the
+/// first values of its row and deepstack row. fakeNextToken takes a history of these.
+int32_t fakePlacedToken(int32_t token, float time, float height, float width, float media = 0);
 
 /// What fakeModel() samples after \p history.
 int32_t fakeNextToken(const std::vector<int32_t> &history, uint32_t seed = 0);

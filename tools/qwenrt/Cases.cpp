@@ -3,7 +3,8 @@
 // FILE.json is an array of cases, or an object with the array "cases". A case is an object with "input_ids" or "prompt"
 // and optionally "name", "system", "raw", "max_new_tokens", "ignore_eos", "stop_ids", "force_ids", "temperature",
 // "top_k", "top_p", "repetition_penalty", "seed" and "logits" (a file to write); what it does not say, the command line
-// says. Standard output gets one JSON line per case, in order.
+// says. Media are an array "media" of objects with one of "audio", "image" and "video", a path, beside "fps",
+// "min_pixels", "max_pixels" and "use_audio_in_video". Standard output gets one JSON line per case, in order.
 //
 //===------------------------------------------------------------------------------------------------------------===//
 #include "Terminal.h"
@@ -77,6 +78,43 @@ Status readIds(const json &source, const char *key, std::optional<std::string> &
   return Status::ok();
 }
 
+/// [{"audio": "a.wav"}, {"image": "b.png"}]
+Status readMediaFiles(const json &source, std::vector<MediaFile> &files) {
+  const json *list = qwenc::member(source, "media");
+  if (!list)
+    return Status::ok();
+  const Status wrong = wrongMember("media", "an array of objects with one of audio, image and video");
+  if (!list->is_array())
+    return wrong;
+  for (const json &element : *list) {
+    if (!element.is_object() || element.size() != 1)
+      return wrong;
+    for (auto [key, media] : {std::pair{"audio", Media::Audio}, {"image", Media::Image}, {"video", Media::Video}}) {
+      std::optional<std::string> path;
+      QWENRT_RETURN_IF_ERROR(readString(element, key, path));
+      if (path)
+        files.push_back({media, *path});
+    }
+  }
+  return files.size() == list->size() ? Status::ok() : wrong;
+}
+
+Status readMedia(const json &source, Options &options) {
+  std::optional<float> fps;
+  std::optional<uint32_t> minPixels, maxPixels;
+  QWENRT_RETURN_IF_ERROR(readMediaFiles(source, options.mediaFiles));
+  QWENRT_RETURN_IF_ERROR(readFloat(source, "fps", fps));
+  QWENRT_RETURN_IF_ERROR(readUnsigned(source, "min_pixels", minPixels));
+  QWENRT_RETURN_IF_ERROR(readUnsigned(source, "max_pixels", maxPixels));
+  if (fps)
+    options.mediaSettings.fps = *fps;
+  if (minPixels)
+    options.mediaSettings.minPixels = *minPixels;
+  if (maxPixels)
+    options.mediaSettings.maxPixels = *maxPixels;
+  return readFlag(source, "use_audio_in_video", options.mediaSettings.audioInVideo);
+}
+
 /// \p options with what \p source says.
 Status applyCase(const json &source, Options &options) {
   if (!source.is_object())
@@ -101,6 +139,7 @@ Status applyCase(const json &source, Options &options) {
   options.system = system.value_or("");
   options.logitsPath = logits.value_or("");
   options.seed = seed.value_or(options.seed);
+  QWENRT_RETURN_IF_ERROR(readMedia(source, options));
   if (options.prompt.has_value() == options.inputIds.has_value())
     return {StatusCode::InvalidInput, "case has both or none of 'prompt' and 'input_ids', expected one, correct it"};
   return Status::ok();
@@ -123,14 +162,14 @@ const char *finishName(Finish finish) {
 /// Runs one case; the members of its line, without the braces.
 Result<std::string> runCase(const json &source, Options options, Runtime &runtime, const Tokenizer *tokenizer) {
   QWENRT_RETURN_IF_ERROR(applyCase(source, options));
-  QWENRT_ASSIGN_OR_RETURN(std::vector<int32_t> prompt, promptIds(options, *runtime.plan));
+  QWENRT_ASSIGN_OR_RETURN(Prompt prompt, readPrompt(options, runtime.plan));
   QWENRT_ASSIGN_OR_RETURN(GenerateOptions generate,
                           generateOptions(options, *runtime.plan, /*checkpointByDefault=*/false));
   QWENRT_ASSIGN_OR_RETURN(GenerateResult result,
                           generateOnce(*runtime.session, prompt, generate, options.logitsPath, {}));
   if (result.finish == Finish::Cancelled)
     return Status(StatusCode::InvalidInput, "interrupted, expected the case to end, run it again");
-  std::string members = text("\"prompt_tokens\":", prompt.size(), ",\"ids\":", formatIds(result.tokens));
+  std::string members = text("\"prompt_tokens\":", prompt.tokens(), ",\"ids\":", formatIds(result.tokens));
   if (!generate.forceIds.empty())
     members += text(",\"sampled\":", formatIds(result.sampled));
   if (tokenizer) {
@@ -141,7 +180,8 @@ Result<std::string> runCase(const json &source, Options options, Runtime &runtim
   }
   return text(members, ",\"finish\":\"", finishName(result.finish),
               "\",\"prefill_ms\":", formatFixed(double(result.prefillNs) / 1e6, 3),
-              ",\"decode_ms\":", formatFixed(double(result.decodeNs) / 1e6, 3));
+              ",\"decode_ms\":", formatFixed(double(result.decodeNs) / 1e6, 3),
+              prompt.media ? text(",\"encoder_ms\":", formatFixed(double(prompt.times.encoderNs) / 1e6, 3)) : "");
 }
 
 Status runAll(const Options &options, std::shared_ptr<const Plan> plan) {

@@ -1,7 +1,8 @@
 //===- Interactive.cpp - A chat, turn by turn --------------------------------------------------------------------===//
 //
-// The caches keep the conversation: each turn appends only its own tokens. Replies of models with a thinking switch
-// lose their reasoning in later turns, as the template has it; their history is then rendered and processed again.
+// The caches keep the conversation, media included: each turn appends only its own tokens. Replies of models with a
+// thinking switch lose their reasoning in later turns, as the template has it: the caches then go back to the end of
+// the user's turn, and the reply without its reasoning is processed again.
 //
 //===------------------------------------------------------------------------------------------------------------===//
 #include "MediaOptions.h"
@@ -21,82 +22,112 @@ namespace {
 class Conversation {
 public:
   Conversation(const Options &options, Runtime &runtime, Tokenizer tokenizer, GenerateOptions generate,
-               ChatOptions chat)
+               ChatOptions chat, std::optional<MediaTurn> media)
       : runtime_(runtime), tokenizer_(std::move(tokenizer)), generate_(std::move(generate)), chat_(chat),
-        stats_(options.stats) {
+        media_(std::move(media)), stats_(options.stats) {
     if (options.hasSystem)
       system_ = options.system;
   }
 
   Status reset() {
-    turns_.clear();
+    reply_.clear();
     lastReply_.reset();
     return runtime_.session->reset();
   }
 
+  /// Reads a file for the next turn.
+  Status attach(Media media, const std::string &path) {
+    if (!media_)
+      return checkEncoder(*runtime_.plan, media);
+    return media_->add(media, path);
+  }
+
   /// Answers \p line. A line that is no text and a context that is too full cost the turn, not the chat.
   Status answer(const std::string &line) {
-    Result<std::vector<int32_t>> ids = turnIds(line);
-    if (!ids.isOk() && ids.status().code() == StatusCode::InvalidInput) {
-      printError(ids.status().message());
+    Result<Prompt> prompt = turnPrompt(line);
+    if (!prompt.isOk() && prompt.status().code() == StatusCode::InvalidInput) {
+      printError(prompt.status().message());
       return Status::ok();
     }
-    QWENRT_RETURN_IF_ERROR(ids.status());
-    if (Status status = runtime_.session->append(*ids); !status.isOk()) {
+    QWENRT_RETURN_IF_ERROR(prompt.status());
+    if (Status status = appendTo(*runtime_.session, *prompt); !status.isOk()) {
+      if (status.code() != StatusCode::InvalidInput)
+        return status;
       printNote(text("note: ", status.message(), "; /reset starts a new chat"));
       return Status::ok();
     }
-    turns_.push_back({"user", line});
+    QWENRT_ASSIGN_OR_RETURN(std::vector<int32_t> opening, tokenizer_.encode(renderGenerationPrompt(chat_)));
+    userEnd_ = runtime_.session->length() - uint32_t(opening.size());
+    return reply(*prompt);
+  }
+
+private:
+  Status reply(const Prompt &prompt) {
     InterruptScope scope;
     StreamDecoder decoder(tokenizer_, /*skipSpecial=*/true);
-    std::string reply;
+    reply_.clear();
     auto onToken = [&](int32_t token) {
       if (isStop(token))
         return true;
       std::string piece = decoder.push(token);
-      reply += piece;
+      reply_ += piece;
       return writeOutput(piece);
     };
     QWENRT_ASSIGN_OR_RETURN(GenerateResult result, runtime_.session->generate(generate_, onToken));
-    reply += decoder.finish();
+    reply_ += decoder.finish();
     writeOutput("\n");
     reportFinish(result, *runtime_.plan);
     if (stats_)
-      printGenerationStats(result);
-    turns_.push_back({"assistant", reply});
+      printGenerationStats(result, prompt.times);
     bool closed = !result.tokens.empty() && tokenizer_.addedTokenId("<|im_end|>") == result.tokens.back();
     lastReply_ = closed ? ReplyEnd::EndOfTurn : ReplyEnd::Cut;
     return Status::ok();
   }
 
-private:
   bool isStop(int32_t token) const {
     return std::find(generate_.stopIds.begin(), generate_.stopIds.end(), token) != generate_.stopIds.end();
   }
 
-  /// What to append to the history for this turn.
-  Result<std::vector<int32_t>> turnIds(const std::string &line) {
-    Turn turn = {"user", line};
+  /// What to append to the history for this turn. Its media are spent, unless \p line is no text.
+  Result<Prompt> turnPrompt(const std::string &line) {
+    Prompt prompt;
+    QWENRT_ASSIGN_OR_RETURN(prompt.ids, turnIds(media_ ? turnContent(media_->parts(), line) : line));
+    if (!media_ || (media_->empty() && !media_->hasPlaceholders(prompt.ids)))
+      return prompt;
+    const Session &session = *runtime_.session;
+    uint32_t room = session.maxContext() - std::min(session.maxContext(), session.length());
+    QWENRT_ASSIGN_OR_RETURN(prompt.media, media_->prepare(prompt.ids, session.nextPosition(), room));
+    prompt.times.frontEndNs = media_->frontEndNs();
+    return prompt;
+  }
+
+  Result<std::vector<int32_t>> turnIds(const std::string &content) {
+    Turn turn = {"user", content};
+    std::vector<Turn> turns;
     if (lastReply_ && !chat_.thinkingSwitch)
       return tokenizer_.encode(renderContinuation(*lastReply_, {&turn, 1}, chat_));
-    std::vector<Turn> whole;
-    if (system_)
-      whole.push_back({"system", *system_});
-    whole.insert(whole.end(), turns_.begin(), turns_.end());
-    whole.push_back(turn);
     if (lastReply_)
-      QWENRT_RETURN_IF_ERROR(runtime_.session->rewind(0));
-    return tokenizer_.encode(renderPrompt(whole, /*addGenerationPrompt=*/true, chat_));
+      turns.push_back({"assistant", reply_});
+    else if (system_)
+      turns.push_back({"system", *system_});
+    turns.push_back(turn);
+    QWENRT_ASSIGN_OR_RETURN(std::vector<int32_t> ids,
+                            tokenizer_.encode(renderPrompt(turns, /*addGenerationPrompt=*/true, chat_)));
+    if (lastReply_)
+      QWENRT_RETURN_IF_ERROR(runtime_.session->rewind(userEnd_));
+    return ids;
   }
 
   Runtime &runtime_;
   Tokenizer tokenizer_;
   GenerateOptions generate_;
   ChatOptions chat_;
+  std::optional<MediaTurn> media_; ///< of plans with encoders
   bool stats_;
   std::optional<std::string> system_;
-  std::vector<Turn> turns_;
+  std::string reply_;                 ///< the last one
   std::optional<ReplyEnd> lastReply_; ///< none before the first reply
+  uint32_t userEnd_ = 0;              ///< length of the history up to the turn that the last reply answers
 };
 
 /// The next line of standard input; false at its end or after Ctrl-C.
@@ -115,6 +146,21 @@ std::string commandOf(const std::string &line) {
   return known ? word : "";
 }
 
+/// "/image F": reads the file for the next turn. What is wrong with it costs the file, not the chat.
+void attach(Conversation &conversation, const std::string &command, const std::string &line, const Plan &plan) {
+  Status status = checkComponent(command, plan);
+  size_t first = line.find_first_not_of(" \t", command.size());
+  if (status.isOk() && first == std::string::npos)
+    status = {StatusCode::InvalidUsage, text(command, " names no file, expected its path behind it, add it")};
+  if (status.isOk())
+    status = conversation.attach(command == "/audio"   ? Media::Audio
+                                 : command == "/image" ? Media::Image
+                                                       : Media::Video,
+                                 line.substr(first, line.find_last_not_of(" \t") + 1 - first));
+  if (!status.isOk())
+    printError(status.message());
+}
+
 Status converse(Conversation &conversation, const Plan &plan) {
   bool showPrompt = isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
   for (std::string line; !outputBroken() && readLine(line, showPrompt);) {
@@ -126,7 +172,7 @@ Status converse(Conversation &conversation, const Plan &plan) {
     if (command == "/reset")
       QWENRT_RETURN_IF_ERROR(conversation.reset());
     else if (!command.empty())
-      printError(checkComponent(command, plan).message());
+      attach(conversation, command, line, plan);
     else if (!line.empty())
       QWENRT_RETURN_IF_ERROR(conversation.answer(line));
   }
@@ -140,8 +186,14 @@ Status hold(const Options &options, std::shared_ptr<const Plan> plan) {
             "model has no chat template, expected one for --interactive, use --prompt with --raw"};
   QWENRT_ASSIGN_OR_RETURN(ChatOptions chat, chatOptions(options, *plan));
   QWENRT_ASSIGN_OR_RETURN(GenerateOptions generate, generateOptions(options, *plan, /*checkpointByDefault=*/true));
+  std::optional<MediaTurn> media;
+  if (plan->root().media()) {
+    QWENRT_ASSIGN_OR_RETURN(media, MediaTurn::open(plan, tokenizer, options.mediaSettings));
+    for (const MediaFile &file : options.mediaFiles)
+      QWENRT_RETURN_IF_ERROR(media->add(file.media, file.path));
+  }
   QWENRT_ASSIGN_OR_RETURN(Runtime runtime, openRuntime(options, plan));
-  Conversation conversation(options, runtime, std::move(tokenizer), std::move(generate), chat);
+  Conversation conversation(options, runtime, std::move(tokenizer), std::move(generate), chat, std::move(media));
   QWENRT_RETURN_IF_ERROR(converse(conversation, *plan));
   return closeRuntime(options, runtime);
 }

@@ -5,12 +5,16 @@
 
 #include <CLI/CLI.hpp>
 
+#include <map>
+
 using namespace qwenrt;
 using namespace qwenrt::tool;
 
 namespace {
 
 enum class Value { Flag, Text, Count, Number };
+
+constexpr const char *kMediaGroup = "Media inputs (of models with an audio or vision encoder)";
 
 struct MediaOption {
   const char *name;
@@ -53,7 +57,7 @@ void addOption(CLI::App &group, const MediaOption &option) {
     return;
   }
   CLI::Option *added = group.add_option(option.name, option.help)->type_name(option.type);
-  added->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  added->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->allow_extra_args(false);
   if (option.value == Value::Count)
     added->check(CLI::Range(0u, UINT32_MAX).description(""));
   else if (option.value == Value::Number)
@@ -70,7 +74,7 @@ template <typename Function> void forEachOption(Function function) {
 } // namespace
 
 void tool::addMediaOptions(CLI::App &app) {
-  auto *media = app.add_option_group("Media inputs (of models with an audio or vision encoder)");
+  auto *media = app.add_option_group(kMediaGroup);
   for (const MediaOption &option : kMedia)
     addOption(*media, option);
   auto *speech = app.add_option_group("Speech out (of models with a speech decoder)");
@@ -87,14 +91,71 @@ std::vector<std::string> tool::givenMediaOptions(const CLI::App &app) {
   return given;
 }
 
+namespace {
+
+std::optional<Media> mediumOf(std::string_view word) {
+  if (word == "audio")
+    return Media::Audio;
+  if (word == "image")
+    return Media::Image;
+  return word == "video" ? std::optional(Media::Video) : std::nullopt;
+}
+
+/// The number that stands last behind \p option.
+template <typename T> std::optional<T> lastNumber(const CLI::App &app, const char *option) {
+  const CLI::Option *given = app.get_option(option);
+  T value = 0;
+  if (given->count() == 0 || !CLI::detail::lexical_cast(given->results().back(), value))
+    return std::nullopt;
+  return value;
+}
+
+} // namespace
+
+void tool::takeMediaOptions(const CLI::App &app, Options &options) {
+  std::map<const CLI::Option *, size_t> used;
+  for (const CLI::Option *option : app.get_option_group(kMediaGroup)->parse_order())
+    if (std::optional<Media> media = mediumOf(option->get_name().substr(2)))
+      if (size_t index = used[option]++; index < option->results().size())
+        options.mediaFiles.push_back({*media, option->results()[index]});
+  options.mediaSettings.fps = lastNumber<double>(app, "--fps");
+  options.mediaSettings.minPixels = lastNumber<uint64_t>(app, "--min-pixels");
+  options.mediaSettings.maxPixels = lastNumber<uint64_t>(app, "--max-pixels");
+  options.mediaSettings.audioInVideo = app.get_option("--use-audio-in-video")->count() > 0;
+}
+
+Status tool::checkMediaUse(const Options &options) {
+  bool image = false, video = false;
+  for (const MediaFile &file : options.mediaFiles) {
+    image |= file.media == Media::Image;
+    video |= file.media == Media::Video;
+  }
+  auto without = [](const char *option, const char *files) {
+    return Status(StatusCode::InvalidUsage,
+                  text(option, " given without ", files, ", expected one of them, add it or leave it out"));
+  };
+  const MediaSettings &settings = options.mediaSettings;
+  if (settings.fps && !video)
+    return without("--fps", "--video");
+  if (settings.audioInVideo && !video)
+    return without("--use-audio-in-video", "--video");
+  if (settings.minPixels && !image && !video)
+    return without("--min-pixels", "--image or --video");
+  if (settings.maxPixels && !image && !video)
+    return without("--max-pixels", "--image or --video");
+  return Status::ok();
+}
+
 Status tool::checkComponent(std::string_view option, const Plan &plan) {
-  // Plans of version 1 hold text decoders only.
   std::string_view word = option.substr(option.find_first_not_of("-/"));
   const char *component = kVision;
   forEachOption([&](const MediaOption &candidate) {
     if (std::string_view(candidate.name).substr(2) == word)
       component = candidate.component;
   });
+  const fb::Media *media = plan.root().media();
+  if (media && ((component == kAudio && media->audio()) || (component == kVision && media->vision())))
+    return Status::ok();
   return {StatusCode::Unsupported,
           text("plan of ", printable(plan.root().architecture()->string_view()), " has no ", component,
                ", expected one for ", option, ", leave it out or take the plan of a model that has one")};

@@ -1,12 +1,9 @@
 //===- MediaOptions.h - Options of components that a text model does not have ------------------------------------===//
 #pragma once
 
-#include "qwenrt/Plan.h"
-#include "qwenrt/Status.h"
+#include "Options.h"
 
-#include <string>
 #include <string_view>
-#include <vector>
 
 namespace CLI {
 class App;
@@ -19,6 +16,12 @@ void addMediaOptions(CLI::App &app);
 
 /// Those of them that were given, in the order of --help. After parsing.
 std::vector<std::string> givenMediaOptions(const CLI::App &app);
+
+/// Fills in what the media options say. After parsing.
+void takeMediaOptions(const CLI::App &app, Options &options);
+
+/// InvalidUsage if one of the options that were given changes nothing for the files that were given.
+Status checkMediaUse(const Options &options);
 
 /// Ok if \p plan has the component that \p option is about: an option, or a chat's "/audio", "/image" or "/video".
 /// Unsupported says which component is missing.

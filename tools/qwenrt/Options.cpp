@@ -67,9 +67,11 @@ void addTextOptions(CLI::App &app, Options &options) {
   group->add_option("--system", options.system, "Text of a system turn before it (default: no such turn)")
       ->type_name("TEXT");
   group->add_flag("--raw", options.raw,
-                  "The prompt is the whole text, without chat template; special tokens in it are recognised "
-                  "(default: off)");
-  group->add_option("--input-ids", options.inputIds, "Token ids of the prompt: 1,2,3 or @FILE.json (default: none)")
+                  "The prompt is the whole text, without chat template; special tokens in it are recognised, and each "
+                  "medium fills the placeholder that stands for it (default: off)");
+  group
+      ->add_option("--input-ids", options.inputIds,
+                   "Token ids of the prompt: 1,2,3 or @FILE.json, one placeholder for each medium (default: none)")
       ->type_name("IDS|@FILE");
   group->add_flag("--interactive", options.interactive,
                   "Hold a chat: a line per turn; /reset, /quit; /audio F, /image F, /video F attach (default: off)");
@@ -302,6 +304,7 @@ Options tool::parseOptions(int argc, char **argv, int &exitCode) {
     return options;
   options.hasSystem = app.get_option("--system")->count() > 0;
   options.media = givenMediaOptions(app);
+  takeMediaOptions(app, options);
   exitCode = chooseMode(app, options);
   if (exitCode < 0)
     exitCode = checkModes(app, options);

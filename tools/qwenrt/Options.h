@@ -2,12 +2,19 @@
 #pragma once
 
 #include "qwenrt/Session.h"
+#include "runtime/frontend/media/MediaTurn.h"
 
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace qwenrt::tool {
+
+/// A file that --audio, --image or --video names.
+struct MediaFile {
+  Media media;
+  std::string path;
+};
 
 enum class Mode { None, Generate, Interactive, Cases, Tokenize, Detokenize, Entry, Bench, ListDevices };
 
@@ -37,7 +44,10 @@ struct Options {
   std::string logitsPath;
   uint32_t repeat = 0; ///< 0: not given
 
-  std::vector<std::string> media; ///< options of components beyond text that were given
+  // Media
+  std::vector<std::string> media;    ///< options of components beyond text that were given
+  std::vector<MediaFile> mediaFiles; ///< in the order given
+  MediaSettings mediaSettings;
 
   // Other modes
   bool interactive = false, listDevices = false;

@@ -87,7 +87,9 @@ Result<Runtime> tool::openRuntime(const Options &options, std::shared_ptr<const 
   runtime.plan = std::move(plan);
   uint64_t start = nowNs();
   QWENRT_ASSIGN_OR_RETURN(runtime.device, Device::open(options.device, &runtime.plan->root()));
-  QWENRT_ASSIGN_OR_RETURN(runtime.session, Session::create(runtime.plan, runtime.device, options.session));
+  SessionOptions session = options.session;
+  session.media = !options.mediaFiles.empty();
+  QWENRT_ASSIGN_OR_RETURN(runtime.session, Session::create(runtime.plan, runtime.device, session));
   uint64_t opened = nowNs();
   {
     ProgressLine line(options.quiet);
@@ -102,13 +104,14 @@ Result<Runtime> tool::openRuntime(const Options &options, std::shared_ptr<const 
   return runtime;
 }
 
-Status tool::closeRuntime(const Options &options, Runtime &runtime, const GenerateResult *result) {
+Status tool::closeRuntime(const Options &options, Runtime &runtime, const GenerateResult *result,
+                          const MediaTimes &media) {
   if (!options.profilePath.empty())
     QWENRT_RETURN_IF_ERROR(writeTrace(options, runtime));
   if (options.stats) { // behind everything that can fail: an error is the first line
     printRuntimeStats(runtime);
     if (result)
-      printGenerationStats(*result, &runtime);
+      printGenerationStats(*result, media, &runtime);
     rusage usage = {};
     getrusage(RUSAGE_SELF, &usage);
     printNote(text("host memory: peak ", formatBytes(uint64_t(usage.ru_maxrss) * 1024), ", anonymous while loading ",
@@ -128,16 +131,19 @@ Result<Tokenizer> tool::openTokenizer(const Plan &plan) {
   return Tokenizer::fromPlan(*plan.root().tokenizer());
 }
 
-void tool::printGenerationStats(const GenerateResult &result, const Runtime *runtime) {
+void tool::printGenerationStats(const GenerateResult &result, const MediaTimes &media, const Runtime *runtime) {
   size_t steps = result.tokens.size() > 1 ? result.tokens.size() - 1 : 0;
   printNote(text("prompt: ", result.promptTokens, " tokens in ", milliseconds(result.prefillNs), ", ",
                  rate(double(result.promptTokens), result.prefillNs, 1, 1), " tokens/s"));
-  uint64_t loadNs = runtime ? runtime->openNs + runtime->loadNs : 0;
+  uint64_t loadNs = runtime ? runtime->openNs + runtime->loadNs : 0, mediaNs = media.frontEndNs + media.encoderNs;
   if (!result.tokens.empty())
-    printNote(text("time to first token: ", milliseconds(loadNs + result.firstTokenNs), " (",
-                   runtime ? text("load ", milliseconds(loadNs), ", ") : std::string(), "prompt ",
-                   milliseconds(result.prefillNs), ", first token ",
-                   milliseconds(result.firstTokenNs - std::min(result.firstTokenNs, result.prefillNs)), ")"));
+    printNote(text(
+        "time to first token: ", milliseconds(loadNs + mediaNs + result.firstTokenNs), " (",
+        runtime ? text("load ", milliseconds(loadNs), ", ") : std::string(),
+        mediaNs ? text("front end ", milliseconds(media.frontEndNs), ", encoder ", milliseconds(media.encoderNs), ", ")
+                : std::string(),
+        "prompt ", milliseconds(result.prefillNs), ", first token ",
+        milliseconds(result.firstTokenNs - std::min(result.firstTokenNs, result.prefillNs)), ")"));
   printNote(text("generation: ", steps, " further tokens in ", milliseconds(result.decodeNs), ", ",
                  rate(double(steps), result.decodeNs, 1, 1), " tokens/s"));
 }

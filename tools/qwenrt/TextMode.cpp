@@ -70,23 +70,6 @@ Result<ChatOptions> tool::chatOptions(const Options &options, const Plan &plan) 
   return result;
 }
 
-Result<std::vector<int32_t>> tool::promptIds(const Options &options, const Plan &plan) {
-  if (options.inputIds)
-    return parseIds(*options.inputIds);
-  QWENRT_ASSIGN_OR_RETURN(Tokenizer tokenizer, openTokenizer(plan));
-  QWENRT_ASSIGN_OR_RETURN(std::string prompt, textOrFile(*options.prompt));
-  if (options.raw)
-    return tokenizer.encode(prompt);
-  if (!plan.root().chat())
-    return Status(StatusCode::Unsupported, "model has no chat template, expected one for --prompt, add --raw");
-  std::vector<Turn> turns;
-  if (options.hasSystem)
-    turns.push_back({"system", options.system});
-  turns.push_back({"user", prompt});
-  QWENRT_ASSIGN_OR_RETURN(ChatOptions chat, chatOptions(options, plan));
-  return tokenizer.encode(renderPrompt(turns, /*addGenerationPrompt=*/true, chat));
-}
-
 //===----------------------------------------------------------------------===//
 // Generate
 //===----------------------------------------------------------------------===//
@@ -119,15 +102,15 @@ struct LogitsRows {
 
 } // namespace
 
-Result<GenerateResult> tool::generateOnce(Session &session, std::span<const int32_t> prompt, GenerateOptions options,
+Result<GenerateResult> tool::generateOnce(Session &session, Prompt &prompt, GenerateOptions options,
                                           const std::string &logitsPath, const TokenCallback &onToken) {
   LogitsRows rows;
   if (!logitsPath.empty())
     options.onLogits = [&rows](const LogitsRow &row) { return rows.add(row); };
   QWENRT_RETURN_IF_ERROR(session.reset());
-  if (prompt.empty())
+  if (prompt.tokens() == 0)
     return Status(StatusCode::InvalidInput, "prompt has no tokens, expected at least one, give a longer prompt");
-  QWENRT_RETURN_IF_ERROR(session.append(prompt));
+  QWENRT_RETURN_IF_ERROR(appendTo(session, prompt));
   QWENRT_ASSIGN_OR_RETURN(GenerateResult result, session.generate(options, onToken));
   if (!logitsPath.empty() && result.finish != Finish::Cancelled)
     QWENRT_RETURN_IF_ERROR(rows.write(logitsPath));
@@ -166,7 +149,7 @@ private:
 };
 
 /// Generates as often as --repeat says; only the first run prints.
-Result<GenerateResult> generateRepeatedly(const Options &options, Session &session, std::span<const int32_t> prompt,
+Result<GenerateResult> generateRepeatedly(const Options &options, Session &session, Prompt &prompt,
                                           const GenerateOptions &generate, const Tokenizer *tokenizer) {
   InterruptScope scope;
   TextStream stream(tokenizer, generate);
@@ -187,7 +170,7 @@ Result<GenerateResult> generateRepeatedly(const Options &options, Session &sessi
 
 int tool::runTextMode(const Options &options, std::shared_ptr<const Plan> plan) {
   // The prompt first: a typing error should not cost the time of loading.
-  Result<std::vector<int32_t>> prompt = promptIds(options, *plan);
+  Result<Prompt> prompt = readPrompt(options, plan);
   if (!prompt.isOk())
     return reportFailure(prompt.status());
   Result<GenerateOptions> generate = generateOptions(options, *plan, /*checkpointByDefault=*/false);
@@ -212,7 +195,7 @@ int tool::runTextMode(const Options &options, std::shared_ptr<const Plan> plan) 
   if (interrupted() && (result->finish == Finish::Cancelled || options.repeat > 1))
     return reportFailure({StatusCode::InvalidInput, text("interrupted after ", result->tokens.size(),
                                                          " tokens, expected the answer to end, run it again")});
-  Status closed = closeRuntime(options, *runtime, &*result);
+  Status closed = closeRuntime(options, *runtime, &*result, prompt->times);
   if (!closed.isOk())
     return reportFailure(closed);
   reportFinish(*result, *plan); // a note: errors come first

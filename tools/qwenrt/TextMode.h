@@ -12,11 +12,27 @@ Result<GenerateOptions> generateOptions(const Options &options, const Plan &plan
 /// How the plan's chat template is to be filled. Unsupported if --thinking is given for a template without it.
 Result<ChatOptions> chatOptions(const Options &options, const Plan &plan);
 
-/// The ids of the prompt that \p options give.
-Result<std::vector<int32_t>> promptIds(const Options &options, const Plan &plan);
+/// A prompt, read and checked.
+struct Prompt {
+  std::vector<int32_t> ids;           ///< of text alone
+  std::optional<EncoderPrompt> media; ///< else
+  MediaTimes times;                   ///< encoderNs once it was appended
 
-/// Generates once and writes \p logitsPath, unless it is empty or generation was cancelled. \p onToken may be empty.
-Result<GenerateResult> generateOnce(Session &session, std::span<const int32_t> prompt, GenerateOptions options,
+  size_t tokens() const { return media ? media->prompt.ids.size() : ids.size(); }
+};
+
+/// The prompt that \p options give, with its media.
+Result<Prompt> readPrompt(const Options &options, const std::shared_ptr<const Plan> &plan);
+
+/// Encodes the media of \p prompt and adds it to the history.
+Status appendTo(Session &session, Prompt &prompt);
+
+/// The content of a turn: media in the order of \p parts, then \p text.
+std::string turnContent(std::span<const Media> parts, const std::string &text);
+
+/// Forgets the history, generates once and writes \p logitsPath, unless it is empty or generation was cancelled. \p
+/// onToken may be empty.
+Result<GenerateResult> generateOnce(Session &session, Prompt &prompt, GenerateOptions options,
                                     const std::string &logitsPath, const TokenCallback &onToken);
 
 /// Says on standard error why generation ended, if that is worth a line.

@@ -21,8 +21,8 @@ namespace qwenrt {
 /// Takes one frame after the other; an error ends the reading and is returned from it.
 using FrameSink = std::function<Status(const RgbImage &)>;
 
-/// Raised with every change of the tables below; module and program come from one build.
-inline constexpr uint32_t kMediaDecodersVersion = 1;
+/// Raised with every change of the table below and of MediaLimits; module and program come from one build.
+inline constexpr uint32_t kMediaDecodersVersion = 2;
 
 /// Null where a module does not read that.
 struct MediaDecoders {

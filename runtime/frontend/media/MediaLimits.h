@@ -16,6 +16,8 @@ struct MediaLimits {
   uint64_t maxImageFileBytes = uint64_t(256) << 20;
   /// Pixels of one image or frame as the file holds it, before resizing; Pillow refuses above this number too.
   uint64_t maxDecodedPixels = 178'956'970;
+  /// Pixels of an image after resizing.
+  uint64_t maxImagePixels = UINT64_MAX;
   /// Length of one clip in seconds.
   double maxAudioSeconds = 3600;
   /// Frames of one video that go to the encoder.

@@ -91,7 +91,9 @@ Status MediaReader::readVideo(const std::string &path) {
   } else {
     if (!decoders_.readVideoFrames || !decoders_.readVideoTrack)
       return missing("video files");
-    QWENRT_RETURN_IF_ERROR(decoders_.readVideoFrames(path, options_.fps.value_or(kDefaultSamplingFps), options_.limits,
+    MediaLimits limits = options_.limits; // a smaller limit refuses the frames, it does not thin them out
+    limits.maxVideoFrames = MediaLimits().maxVideoFrames;
+    QWENRT_RETURN_IF_ERROR(decoders_.readVideoFrames(path, options_.fps.value_or(kDefaultSamplingFps), limits,
                                                      [&](const RgbImage &frame) { return patcher.add(frame); }));
   }
   QWENRT_RETURN_IF_ERROR(patcher.finish().withContext(printable(path)));
@@ -154,7 +156,7 @@ Result<MediaInputs> MediaReader::finish(std::optional<std::vector<Media>> order)
     QWENRT_ASSIGN_OR_RETURN(inputs.audio, logMelFeatures(clips));
   }
   inputs.spans.audioFrames = inputs.audio.clipFrames;
-  *this = MediaReader(decoders_, options_);
+  clear();
   return inputs;
 }
 

@@ -37,6 +37,11 @@ public:
   MediaReader(const MediaDecoders &decoders, const MediaReaderOptions &options)
       : decoders_(decoders), options_(options) {}
 
+  /// Forgets what was added.
+  void clear() { *this = MediaReader(decoders_, options_); }
+  /// Replaces the decoders, for programs that load those of video files only when one comes.
+  void setDecoders(const MediaDecoders &decoders) { decoders_ = decoders; }
+
   // Each reads one file now; after an error the reader is as before. Messages start with its path. Errors are those of
   // the decoders and of VisionFeatures.h.
   Status addAudio(const std::string &path);

@@ -65,6 +65,12 @@ void appendPatches(std::span<const RgbImage *const> frames, const VisionOptions 
 Status appendImage(const RgbImage &image, const VisionOptions &options, const MediaLimits &limits,
                    VisionFeatures &features) {
   QWENRT_ASSIGN_OR_RETURN(ImageSize size, smartResize(image.size, options.imagePixels, options.sizeFactor()));
+  if (size.pixels() > limits.maxImagePixels)
+    return {StatusCode::InvalidInput,
+            text("the image has ", size.width, " x ", size.height, " pixels after resizing, expected at most ",
+                 limits.maxImagePixels,
+                 " (--max-image-pixels of the plan), lower --max-pixels to that or compile with a "
+                 "larger one")};
   const PatchGrid grid = gridOf(size, options);
   QWENRT_RETURN_IF_ERROR(checkPatches(features, grid, options, limits));
   const RgbImage resized = resizeBicubic(image, size);

@@ -54,8 +54,8 @@ struct VisionFeatures {
   std::vector<PatchGrid> grids;
 };
 
-/// Resizes \p image and appends its patches to \p features. Errors: those of smartResize; InvalidInput if \p features
-/// would hold more than limits.maxPatches.
+/// Resizes \p image and appends its patches to \p features. Errors: those of smartResize; InvalidInput if it
+/// has more than limits.maxImagePixels then, or \p features would hold more than limits.maxPatches.
 Status appendImage(const RgbImage &image, const VisionOptions &options, const MediaLimits &limits,
                    VisionFeatures &features);
 

@@ -47,6 +47,7 @@ struct SessionOptions {
   std::string packedWeights;
   bool pipelineCache = true; ///< keep compiled kernels on disk
   std::string cacheFolder;   ///< empty: $XDG_CACHE_HOME/qwenrt or ~/.cache/qwenrt
+  bool media = false;        ///< load compiles the encoders too, else their first run does
 };
 
 /// How far Session::load is.
@@ -80,6 +81,14 @@ struct HostTensor {
   fb::DType dtype = fb::DType::F32;
   std::vector<uint64_t> shape;
   std::vector<std::byte> data;
+};
+
+/// Tokens of a prompt with media, in which every placeholder is expanded.
+struct MediaTokens {
+  std::span<const int32_t> tokens;  ///< [n]
+  std::span<const float> positions; ///< [3, n], row-major: time, height and width of each token
+  std::span<const int32_t> rows;    ///< [n]: the row of encodeMedia that replaces the token's embedding, or -1
+  float next = 0;                   ///< where the token behind them stands on all axes
 };
 
 /// How tokens are drawn. The plan's kernels do it; greedy ignores all other fields except the penalty.
@@ -148,7 +157,8 @@ public:
 
   /// Runs \p entry once on \p inputs, in any order; tensors that the entry does not take are ignored. \p outputs
   /// becomes all its outputs. Symbolic extents follow from the inputs; an extent that no input has is read from its
-  /// cell after the run. Caches and state are zeroed before, so that a run depends on its inputs alone.
+  /// cell after the run. Optional inputs that are missing stand for text without media. Caches and state are zeroed
+  /// before, so that a run depends on its inputs alone.
   Status run(std::string_view entry, std::span<const HostTensor> inputs, std::vector<HostTensor> &outputs);
 
   /// Forgets everything: history, caches, step count.
@@ -157,6 +167,16 @@ public:
   Status rewind(uint32_t length);
   /// Adds tokens to the history. InvalidInput if the context cannot hold them.
   Status append(std::span<const int32_t> tokens);
+  /// Runs the encoder \p entry of the plan's media table once and leaves its rows on the device as rows \p firstRow and
+  /// following of the next prompt; returns how many. Nothing else changes: the conversation goes on. All media of a
+  /// prompt are encoded before it is appended, the first one to row 0. InvalidInput if an input does not fit, or the
+  /// plan does not hold so many rows; Unsupported if \p entry is no encoder.
+  Result<uint32_t> encodeMedia(std::string_view entry, std::span<const HostTensor> inputs, uint32_t firstRow);
+  /// Adds tokens among which some stand for media. InvalidInput if the context cannot hold them, a row is beyond the
+  /// plan's or a position is not finite; Unsupported if the plan takes no media.
+  Status append(const MediaTokens &tokens);
+  /// Where the next token stands on all axes; without media that is length().
+  float nextPosition() const;
   /// Processes what has been appended and samples on from there, several steps ahead of the host. Afterwards the
   /// history holds the reported tokens, so that append and generate go on with the conversation.
   Result<GenerateResult> generate(const GenerateOptions &options, const TokenCallback &onToken = {});
@@ -181,6 +201,7 @@ public:
 
 private:
   friend class Generator;
+  friend class EntryRun;
   struct State;
   explicit Session(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
