@@ -73,6 +73,7 @@ Result<std::vector<std::byte>> buildPlanFile(ModuleOp module, const graph::Graph
   auto chat = writeChat(builder, graph);
   auto generation = writeGeneration(builder, graph);
   auto media = writeMedia(builder, graph, options);
+  auto speech = writeSpeech(builder, graph);
   auto producer = builder.CreateString(options.producer);
   auto modelName = builder.CreateString(graph.model.name);
   auto architecture = builder.CreateString(graph.model.architecture);
@@ -88,7 +89,7 @@ Result<std::vector<std::byte>> buildPlanFile(ModuleOp module, const graph::Graph
   auto plan = fb::CreatePlan(builder, kPlanVersion, producer, modelName, architecture, target,
                              static_cast<uint32_t>(graph.model.vocabSize), options.maxContext, checkpointPath,
                              weightFileTable, weights, buffers, cells, kernels, entries, tokenizer, chat, generation,
-                             kvDType(options.kvFormat), graphFolder, media);
+                             kvDType(options.kvFormat), graphFolder, media, speech);
   fb::FinishPlanBuffer(builder, plan);
   return withTrailer(builder);
 }

@@ -42,6 +42,18 @@ flatbuffers::Offset<fb::Media> writeMedia(FlatBufferBuilder &builder, const grap
   return fb::CreateMedia(builder, audio, vision, std::min(number(rows), options.maxContext));
 }
 
+flatbuffers::Offset<fb::Speech> writeSpeech(FlatBufferBuilder &builder, const graph::Graph &graph) {
+  if (!graph.speech)
+    return 0;
+  auto number = [](uint64_t value) { return static_cast<uint32_t>(std::min<uint64_t>(value, UINT32_MAX)); };
+  flatbuffers::Offset<fb::Vocoder> vocoder = 0;
+  if (const auto &info = graph.speech->vocoder)
+    vocoder = fb::CreateVocoder(builder, builder.CreateString(info->decoder), number(info->groups),
+                                number(info->codebookSize), number(info->frameSamples), number(info->lostSamples),
+                                number(info->sampleRate), number(graph::maxRows(graph, info->decoder, "codes")));
+  return fb::CreateSpeech(builder, vocoder);
+}
+
 /// Folder of the checkpoint as model.json means it.
 static std::string checkpointFolder(const graph::Graph &graph, const ExportOptions &options) {
   const std::string &path = graph.checkpoint.path;

@@ -43,6 +43,7 @@ mlir::FailureOr<Offsets<qwenrt::fb::Entry>> writeEntries(FlatBufferBuilder &buil
 // ModelTables.cpp
 flatbuffers::Offset<qwenrt::fb::Chat> writeChat(FlatBufferBuilder &builder, const graph::Graph &graph);
 flatbuffers::Offset<qwenrt::fb::Generation> writeGeneration(FlatBufferBuilder &builder, const graph::Graph &graph);
+flatbuffers::Offset<qwenrt::fb::Speech> writeSpeech(FlatBufferBuilder &builder, const graph::Graph &graph);
 flatbuffers::Offset<qwenrt::fb::Media> writeMedia(FlatBufferBuilder &builder, const graph::Graph &graph,
                                                   const ExportOptions &options);
 qwenrt::Result<flatbuffers::Offset<qwenrt::fb::Tokenizer>>

@@ -343,6 +343,8 @@ struct SpecializeEntries : qwen::impl::SpecializeEntriesPassBase<SpecializeEntri
   LogicalResult specializeStates() {
     for (auto state : getOperation().getOps<StateOp>()) {
       auto type = cast<RankedTensorType>(state.getType());
+      if (state.getFixed())
+        continue;
       if (!type.isDynamicDim(0) && type.getDimSize(0) != context)
         return state.emitOpError() << "holds " << type.getDimSize(0) << " positions, expected a symbol or the context "
                                    << context.getValue();

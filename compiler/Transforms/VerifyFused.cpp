@@ -19,7 +19,7 @@ bool isCodegenInput(Operation &op) {
              AttentionOp, RouteOp, GroupExpertsOp, FusedExpertsOp, WeightedSumOp, LayerNormOp, SegmentAttentionOp,
              AxialRopeOp, ReplaceRowsOp, AddRowsOp, TapConvOp, SinusoidOp, SwapAxesOp, GatherSumOp, ExposeOp, ReshapeOp,
              WeightOp, WeightStackOp, ReadStateOp, BeginChunkOp, AdvanceOp, LastRowOp, HeadRowsOp, NextTokenOp,
-             func::ReturnOp>(op);
+             CodebookMeanOp, RopeWindowAttentionOp, SnakeBetaOp, ClearLeadOp, CausalConv1dOp, ConvTranspose1dOp, func::ReturnOp>(op);
 }
 
 /// The pass that removes operations like \p op, empty if there is none.
@@ -28,8 +28,9 @@ StringRef removingPass(Operation &op) {
       .Case<LinearOp>([](auto) { return "qwen-fuse-linears"; })
       .Case<ExpertLinearOp>([](auto) { return "qwen-fuse-experts"; })
       .Case<SoftmaxOp, TopKOp, SumNormalizeOp>([](auto) { return "qwen-fuse-route"; })
-      .Case<SiluOp, GeluOp, MulOp, AddOp>([](auto) { return "qwen-fuse-elementwise"; })
+      .Case<SiluOp, GeluOp, MulOp, AddOp, ScaleOp, ClampOp>([](auto) { return "qwen-fuse-elementwise"; })
       .Case<SliceOp, RopeOp, MRopeOp, KvAppendOp, PositionIdsOp>([](auto) { return "qwen-fuse-rope-append"; })
+      .Case<WindowAttentionOp, RowNumbersOp>([](auto) { return "qwen-fuse-window-attention"; })
       .Default([](auto) { return ""; });
 }
 

@@ -99,7 +99,8 @@ bool isPrimitive(Operation *op) {
   return isa<ParameterOp, StateOp, WeightOp, ReadStateOp, EmbeddingOp, PositionIdsOp, RmsNormOp, LinearOp, ReshapeOp,
              RopeOp, KvAppendOp, AttentionOp, SiluOp, MulOp, AddOp, WeightStackOp, SoftmaxOp, TopKOp, SumNormalizeOp,
              ExpertLinearOp, WeightedSumOp, LayerNormOp, GeluOp, SegmentAttentionOp, AxialRopeOp, MRopeOp,
-             ReplaceRowsOp, AddRowsOp, TapConvOp, SinusoidOp, SwapAxesOp, ExposeOp, func::FuncOp, func::ReturnOp>(op);
+             ReplaceRowsOp, AddRowsOp, TapConvOp, SinusoidOp, SwapAxesOp, ExposeOp, CodebookMeanOp, RowNumbersOp,
+             WindowAttentionOp, ScaleOp, ClampOp, SnakeBetaOp, ClearLeadOp, CausalConv1dOp, ConvTranspose1dOp, func::FuncOp, func::ReturnOp>(op);
 }
 
 /// The product that \p value is heads of, behind what attention does to queries and keys.

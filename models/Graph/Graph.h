@@ -130,10 +130,10 @@ struct WeightStack {
   std::vector<std::string> weights;
 };
 
-/// Memory that survives calls. The kind "kv_cache" is the only one of version 1; its elements count as f32.
+/// Memory that survives calls; its elements count as f32. README.md lists the kinds.
 struct State {
   std::string name; ///< without '$'
-  std::string kind;
+  std::string kind; ///< "kv_cache", "key_window" or "conv_history"
   std::vector<Dim> shape;
 };
 ValueType stateType(const State &state);
@@ -165,6 +165,15 @@ enum class OpKind : uint8_t {
   TapConv,
   Sinusoid,
   SwapAxes,
+  CodebookMean,
+  RowNumbers,
+  WindowAttention,
+  Scale,
+  Clamp,
+  SnakeBeta,
+  ClearLead,
+  CausalConv1d,
+  ConvTranspose1d,
 };
 
 using AttrValue = std::variant<int64_t, double, bool, std::string, std::vector<Dim>>;
@@ -234,6 +243,22 @@ struct MediaInfo {
   std::optional<VisionInfo> vision;
 };
 
+/// What makes samples of codes, in pushes of frames that continue each other (README.md lists the inputs and outputs of
+/// its function).
+struct VocoderInfo {
+  std::string decoder;       ///< function
+  uint64_t groups = 0;       ///< codes of a frame
+  uint64_t codebookSize = 0; ///< codes of a group
+  uint64_t frameSamples = 0; ///< samples that a frame makes
+  uint64_t lostSamples = 0;  ///< the first samples of an utterance, which stand for nothing
+  uint64_t sampleRate = 0;   ///< samples of a second
+};
+
+/// What speaks.
+struct SpeechInfo {
+  std::optional<VocoderInfo> vocoder;
+};
+
 struct Graph {
   std::string producer;
   ModelInfo model;
@@ -248,6 +273,7 @@ struct Graph {
   std::vector<Function> functions;
   std::optional<GenerateInfo> generate;
   std::optional<MediaInfo> media;
+  std::optional<SpeechInfo> speech;
 };
 
 /// Finds the named parts of a graph in constant time. Keeps pointers into the graph: rebuild it when vectors change.

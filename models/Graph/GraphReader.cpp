@@ -116,6 +116,13 @@ void readTextInfo(const json &document, Graph &graph) {
     graph.generate = GenerateInfo{text(object, "decoder"), text(object, "head")};
   if (const json &object = at(document, "media"); object.is_object())
     readMedia(object, graph.media.emplace());
+  if (const json &object = at(document, "speech"); object.is_object()) {
+    SpeechInfo &speech = graph.speech.emplace();
+    if (const json &vocoder = at(object, "vocoder"); vocoder.is_object())
+      speech.vocoder = VocoderInfo{text(vocoder, "decoder"),       integer(vocoder, "groups"),
+                                   integer(vocoder, "codebook_size"), integer(vocoder, "frame_samples"),
+                                   integer(vocoder, "lost_samples"),  integer(vocoder, "sample_rate")};
+  }
 }
 
 Status readWeights(const json &array, std::vector<Weight> &weights) {

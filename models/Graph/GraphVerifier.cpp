@@ -56,6 +56,7 @@ public:
         return std::move(status).withContext("function " + inQuotes(function.name));
     }
     QWENRT_RETURN_IF_ERROR(checkMedia());
+    QWENRT_RETURN_IF_ERROR(checkSpeech());
     return checkGenerate();
   }
 
@@ -73,6 +74,7 @@ private:
   Status checkOp(const Op &op, Values &values, std::unordered_set<std::string_view> &appended) const;
   Result<ValueType> resolve(const std::string &input, OperandKind kind, const Values &values) const;
   Status checkMedia() const;
+  Status checkSpeech() const;
   Status checkGenerate() const;
 
   const Graph &graph_;
@@ -217,9 +219,14 @@ Status Verifier::checkStacks() const {
 Status Verifier::checkStates() const {
   QWENRT_RETURN_IF_ERROR(checkNames("state", graph_.states));
   for (const State &state : graph_.states) {
-    if (state.kind != "kv_cache")
+    bool isFixed = state.kind == "key_window" || state.kind == "conv_history";
+    if (state.kind != "kv_cache" && !isFixed)
       return invalid("state " + inQuotes(state.name) + " of kind " + inQuotes(state.kind) +
-                     ", expected 'kv_cache', update qwenc or correct the document");
+                     ", expected 'kv_cache', 'key_window' or 'conv_history', update qwenc or correct the document");
+    for (const Dim &dim : state.shape)
+      if (isFixed && dim.isSymbol())
+        return invalid("state " + inQuotes(state.name) + " of kind " + inQuotes(state.kind) + " with symbol " +
+                       inQuotes(dim.symbol) + ", expected numbers only, correct the document");
     QWENRT_RETURN_IF_ERROR(checkType("state " + inQuotes(state.name), stateType(state)));
   }
   return Status::ok();
@@ -385,6 +392,26 @@ Status Verifier::checkMedia() const {
                      std::to_string(vision->maxPixels) + " and deepstack " + std::to_string(vision->deepstack) +
                      ", expected min_pixels up to max_pixels and at most 16 deepstack outputs, correct the document");
   }
+  return Status::ok();
+}
+
+Status Verifier::checkSpeech() const {
+  if (!graph_.speech || !graph_.speech->vocoder)
+    return Status::ok();
+  const VocoderInfo &vocoder = *graph_.speech->vocoder;
+  if (!index_.function(vocoder.decoder))
+    return invalid("speech names vocoder " + inQuotes(vocoder.decoder) +
+                   ", expected a function of the document, correct the name");
+  for (auto [what, number] : {std::pair<const char *, uint64_t>{"groups", vocoder.groups},
+                              {"codebook_size", vocoder.codebookSize},
+                              {"frame_samples", vocoder.frameSamples},
+                              {"sample_rate", vocoder.sampleRate}})
+    if (number == 0 || number > maxDimSize)
+      return invalid("speech with " + std::string(what) + " " + std::to_string(number) +
+                     ", expected 1 to 2^31, correct the document");
+  if (vocoder.lostSamples > maxDimSize)
+    return invalid("speech with lost_samples " + std::to_string(vocoder.lostSamples) +
+                   ", expected at most 2^31, correct the document");
   return Status::ok();
 }
 

@@ -109,6 +109,23 @@ std::string writeMedia(const MediaInfo &media) {
   return "{" + text + "}";
 }
 
+std::string writeSpeech(const SpeechInfo &speech) {
+  std::string text;
+  auto field = [&](const char *name, uint64_t value) {
+    text += std::string(", \"") + name + "\": " + std::to_string(value);
+  };
+  if (speech.vocoder) {
+    text += "\"vocoder\": {\"decoder\": " + quote(speech.vocoder->decoder);
+    field("groups", speech.vocoder->groups);
+    field("codebook_size", speech.vocoder->codebookSize);
+    field("frame_samples", speech.vocoder->frameSamples);
+    field("lost_samples", speech.vocoder->lostSamples);
+    field("sample_rate", speech.vocoder->sampleRate);
+    text += "}";
+  }
+  return "{" + text + "}";
+}
+
 std::string writeStack(const WeightStack &stack) {
   return "{\"name\": " + quote(stack.name) + ", \"weights\": " + inlineArray(stack.weights, quote) + "}";
 }
@@ -192,6 +209,8 @@ std::string qwenc::graph::writeGraph(const Graph &graph) {
               : "null";
   if (graph.media)
     text += ",\n  \"media\": " + writeMedia(*graph.media);
+  if (graph.speech)
+    text += ",\n  \"speech\": " + writeSpeech(*graph.speech);
   return text + "\n}\n";
 }
 

@@ -148,8 +148,10 @@ void qwenc::checkTensors(const Checkpoint &checkpoint, const std::vector<TensorS
 }
 
 void qwenc::addWeights(const Checkpoint &checkpoint, const std::vector<TensorSpec> &specs, Graph &graph) {
+  const bool isFirst = graph.checkpoint.files.empty(); // components share the files
   for (const CheckpointFile &file : checkpoint.files)
-    graph.checkpoint.files.push_back({file.name, file.sizeBytes, file.headerBytes, file.headerHash});
+    if (isFirst)
+      graph.checkpoint.files.push_back({file.name, file.sizeBytes, file.headerBytes, file.headerHash});
   for (const TensorSpec &spec : specs) {
     auto found = checkpoint.tensors.find(spec.name);
     if (!spec.used || found == checkpoint.tensors.end())

@@ -3,6 +3,7 @@
 
 #include "models/Checkpoint/Json.h"
 #include "models/Qwen3/AudioEncoder.h"
+#include "models/Qwen3/Code2Wav.h"
 #include "models/Qwen3/TextDecoder.h"
 #include "models/Qwen3/VisionEncoder.h"
 
@@ -18,15 +19,16 @@ namespace {
 class Selection {
 public:
   Selection(const Checkpoint &checkpoint, const std::vector<std::string> &components)
-      : thinker_(member(checkpoint.config, "thinker_config")), components_(components) {}
+      : config_(checkpoint.config), thinker_(member(checkpoint.config, "thinker_config")), components_(components) {}
 
   bool has(std::string_view component, const char *configKey) const {
     if (components_.empty())
-      return thinker_ && member(*thinker_, configKey);
+      return (thinker_ && member(*thinker_, configKey)) || member(config_, configKey);
     return std::find(components_.begin(), components_.end(), component) != components_.end();
   }
 
 private:
+  const json &config_;
   const json *thinker_;
   const std::vector<std::string> &components_;
 };
@@ -41,6 +43,9 @@ Status qwenc::exportOmni(const Checkpoint &checkpoint, const std::vector<std::st
   }
   if (hasVision) {
     QWENRT_RETURN_IF_ERROR(exportVisionEncoder(checkpoint, graph));
+  }
+  if (selection.has("code2wav", "code2wav_config")) {
+    QWENRT_RETURN_IF_ERROR(exportCode2Wav(checkpoint, graph));
   }
   if (!selection.has("text", "text_config"))
     return Status::ok();
