@@ -17,7 +17,7 @@ import subprocess
 import sys
 
 MATRICES = pathlib.Path(__file__).with_name("gfx1151-matrices.json").resolve()
-MODELS = {"qwen3-0.6b": [], "qwen3-omni-thinker": ["--layers", "1"]}
+MODELS = {"qwen3-0.6b": [], "qwen3-omni-thinker": ["--layers", "1"], "qwen3-omni-code2wav": []}
 TARGETS = {"amd-gfx1151": ("amd-gfx1151", "bf16"), "generic": ("generic", "bf16"), "gfx1151-matrices": (MATRICES, "bf16"),
            "amd-gfx1151-q8": ("amd-gfx1151", "q8"), "amd-gfx1151-q4": ("amd-gfx1151", "q4")}
 NEEDED = ["VGPRs", "SGPRs", "Spilled VGPRs", "Spilled SGPRs", "LDS size", "Scratch size", "Subgroups per SIMD", "Code size",

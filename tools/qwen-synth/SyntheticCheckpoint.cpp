@@ -3,6 +3,7 @@
 
 #include "models/Checkpoint/File.h"
 #include "models/Checkpoint/SafetensorsWriter.h"
+#include "models/Qwen3/Code2Wav.h"
 #include "models/Qwen3/Exporter.h"
 #include "tools/qwen-synth/SyntheticWeights.h"
 
@@ -81,6 +82,50 @@ json omniThinkerConfig() {
           {"thinker_config", {{"model_type", "qwen3_omni_moe_thinker"}, {"text_config", std::move(text)}}}};
 }
 
+/// The vocoder of Qwen3-Omni-30B-A3B as published, without the other components.
+json omniCode2WavConfig() {
+  json vocoder = {{"model_type", "qwen3_omni_moe_code2wav"},
+                  {"attention_bias", false},
+                  {"codebook_size", 2048},
+                  {"decoder_dim", 1536},
+                  {"hidden_act", "silu"},
+                  {"hidden_size", 1024},
+                  {"intermediate_size", 3072},
+                  {"layer_scale_initial_scale", 0.01},
+                  {"max_position_embeddings", 8000},
+                  {"num_attention_heads", 16},
+                  {"num_hidden_layers", 8},
+                  {"num_key_value_heads", 16},
+                  {"num_quantizers", 16},
+                  {"rms_norm_eps", 1e-5},
+                  {"rope_theta", 10000},
+                  {"sliding_window", 72},
+                  {"upsample_rates", {8, 5, 4, 3}},
+                  {"upsampling_ratios", {2, 2}}};
+  return {{"architectures", {"Qwen3OmniMoeForConditionalGeneration"}},
+          {"model_type", "qwen3_omni_moe"},
+          {"enable_audio_output", true},
+          {"code2wav_config", std::move(vocoder)}};
+}
+
+/// The tensors of what \p config describes, the text decoder's first.
+std::vector<TensorSpec> tensorsOf(const json &config, std::vector<std::string> &problems) {
+  const bool hasVocoder = member(config, "code2wav_config") != nullptr;
+  std::vector<TensorSpec> specs;
+  if (!hasVocoder || member(config, "thinker_config")) {
+    DecoderConfig decoder = readTextConfig(config, problems);
+    if (problems.empty())
+      specs = decoderTensors(decoder);
+  }
+  if (hasVocoder) {
+    Code2WavConfig vocoder = readCode2WavConfig(config, problems);
+    if (problems.empty())
+      for (TensorSpec &spec : code2WavTensors(vocoder))
+        specs.push_back(std::move(spec));
+  }
+  return specs;
+}
+
 /// A tensor, where its data goes, and what fills it.
 struct Placement {
   TensorSpec source; ///< of a redundant head the embedding, so that both are equal
@@ -95,8 +140,7 @@ struct Shard {
 };
 
 /// Tensors in the order of their names, as the reference library writes them, cut into shards.
-std::vector<Shard> planShards(const DecoderConfig &config, const SynthesisOptions &options) {
-  std::vector<TensorSpec> specs = decoderTensors(config);
+std::vector<Shard> planShards(std::vector<TensorSpec> specs, const SynthesisOptions &options) {
   const TensorSpec embedding = specs.front();
   std::sort(specs.begin(), specs.end(), [](const TensorSpec &a, const TensorSpec &b) { return a.name < b.name; });
   std::vector<Shard> shards(1);
@@ -224,11 +268,15 @@ Result<SynthesisOptions> qwenc::presetOptions(std::string_view name) {
     options.maxShardBytes = uint64_t(5) << 30;
     return options;
   }
+  if (name == "qwen3-omni-code2wav") {
+    options.config = omniCode2WavConfig();
+    return options;
+  }
   return Status(StatusCode::InvalidUsage,
                 "preset " + inQuotes(name) + ", expected one of [" + presetNames() + "], correct --preset");
 }
 
-std::string qwenc::presetNames() { return "qwen3-0.6b qwen3-omni-thinker"; }
+std::string qwenc::presetNames() { return "qwen3-0.6b qwen3-omni-thinker qwen3-omni-code2wav"; }
 
 void qwenc::setLayerCount(json &config, uint64_t layers) {
   json *text = &config;
@@ -242,7 +290,7 @@ void qwenc::setLayerCount(json &config, uint64_t layers) {
 Status qwenc::writeSyntheticCheckpoint(const std::string &folder, const SynthesisOptions &options) {
   QWENRT_RETURN_IF_ERROR(checkArchitecture(options.config));
   std::vector<std::string> problems;
-  DecoderConfig config = readTextConfig(options.config, problems);
+  std::vector<TensorSpec> specs = tensorsOf(options.config, problems);
   QWENRT_RETURN_IF_ERROR(reportProblems("the configuration", problems));
 
   std::error_code error;
@@ -253,7 +301,7 @@ Status qwenc::writeSyntheticCheckpoint(const std::string &folder, const Synthesi
   // A checkpoint of the other form, left from an earlier run, would be found first or lie about.
   for (const char *name : {"model.safetensors", "model.safetensors.index.json"})
     std::filesystem::remove(std::filesystem::path(folder) / name, error);
-  std::vector<Shard> shards = planShards(config, options);
+  std::vector<Shard> shards = planShards(std::move(specs), options);
   for (const Shard &shard : shards)
     QWENRT_RETURN_IF_ERROR(writeShard(folder, shard, options));
   if (options.maxShardBytes)

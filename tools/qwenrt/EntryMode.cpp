@@ -117,12 +117,19 @@ Status runEntry(const Options &options, std::shared_ptr<const Plan> plan) {
   if (!ordinal)
     return {StatusCode::NotFound,
             text("plan has no entry '", printable(options.entry), "', expected one of its own, see --entry list")};
-  QWENRT_ASSIGN_OR_RETURN(std::vector<HostTensor> inputs,
-                          readInputs(options.inputsPath, *plan->root().entries()->Get(*ordinal)));
+  std::vector<std::vector<HostTensor>> inputs;
+  for (const std::string &path : options.inputsPaths) {
+    QWENRT_ASSIGN_OR_RETURN(std::vector<HostTensor> tensors,
+                            readInputs(path, *plan->root().entries()->Get(*ordinal)));
+    inputs.push_back(std::move(tensors));
+  }
   QWENRT_ASSIGN_OR_RETURN(Runtime runtime, openRuntime(options, plan));
-  std::vector<HostTensor> outputs;
-  QWENRT_RETURN_IF_ERROR(runtime.session->run(options.entry, inputs, outputs));
-  QWENRT_RETURN_IF_ERROR(writeOutputs(options.outputsPath, outputs));
+  QWENRT_RETURN_IF_ERROR(runtime.session->reset());
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    std::vector<HostTensor> outputs;
+    QWENRT_RETURN_IF_ERROR(runtime.session->runOn(options.entry, inputs[i], outputs));
+    QWENRT_RETURN_IF_ERROR(writeOutputs(options.outputsPaths[i], outputs));
+  }
   return closeRuntime(options, runtime);
 }
 

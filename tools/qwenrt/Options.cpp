@@ -149,10 +149,17 @@ void addOtherModes(CLI::App &app, Options &options) {
       ->add_option("--entry", options.entry,
                    "Run one entry of the plan on given tensors; 'list' prints the entries (default: none)")
       ->type_name("NAME|list");
-  group->add_option("--inputs", options.inputsPath, "Input tensors of --entry (required with it)")
-      ->type_name("IN.safetensors");
-  group->add_option("--outputs", options.outputsPath, "Where --entry writes its outputs (required with it)")
-      ->type_name("OUT.safetensors");
+  group
+      ->add_option("--inputs", options.inputsPaths,
+                   "Input tensors of --entry (required with it); given several times, the runs follow one another on the "
+                   "same states")
+      ->type_name("IN.safetensors")
+      ->allow_extra_args(false);
+  group
+      ->add_option("--outputs", options.outputsPaths,
+                   "Where --entry writes its outputs (required with it), once for each --inputs")
+      ->type_name("OUT.safetensors")
+      ->allow_extra_args(false);
   group
       ->add_option("--bench", options.bench,
                    "Measure, numbers in tokens: prompt processing (pp512), generation (tg128), both behind a history "
@@ -235,6 +242,9 @@ int checkCombinations(const CLI::App &app, const Options &options) {
   bool runsEntry = options.mode == Mode::Entry && options.entry != "list";
   if (runsEntry && (!given("--inputs") || !given("--outputs")))
     return usageError("--entry given without --inputs and --outputs, expected both, add them");
+  if (size_t in = app.count("--inputs"), out = app.count("--outputs"); runsEntry && in != out)
+    return usageError(text("--inputs given ", in, " times and --outputs ", out,
+                           " times, expected as many of each, add what is missing"));
   for (const char *option : {"--inputs", "--outputs"})
     if (given(option) && !runsEntry)
       return usageError(text(option, " given without --entry NAME, expected both, add it"));

@@ -51,7 +51,8 @@ struct Options {
 
   // Other modes
   bool interactive = false, listDevices = false;
-  std::string casesPath, text, ids, entry, inputsPath, outputsPath, bench;
+  std::string casesPath, text, ids, entry, bench;
+  std::vector<std::string> inputsPaths, outputsPaths; ///< of --entry, as many of each
 };
 
 /// Parses the command line. A value below 0 in \p exitCode means: go on; else the program ends with it, all messages

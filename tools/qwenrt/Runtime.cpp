@@ -43,7 +43,9 @@ uint64_t nowNs() {
 
 /// Nobody should wait for a run whose result has no place. Devices and pipes are opened only once, at the end.
 Status checkOutputs(const Options &options) {
-  for (const std::string &path : {options.logitsPath, options.outputsPath, options.profilePath}) {
+  std::vector<std::string> paths = options.outputsPaths;
+  paths.insert(paths.end(), {options.logitsPath, options.profilePath});
+  for (const std::string &path : paths) {
     std::error_code error;
     std::filesystem::file_status status = std::filesystem::status(path, error);
     bool special = std::filesystem::exists(status) && !std::filesystem::is_regular_file(status) &&

@@ -161,6 +161,10 @@ public:
   /// before, so that a run depends on its inputs alone.
   Status run(std::string_view entry, std::span<const HostTensor> inputs, std::vector<HostTensor> &outputs);
 
+  /// The same, going on from what earlier runs of this function left in caches and state: how an utterance is made in
+  /// pushes of frames.
+  Status runOn(std::string_view entry, std::span<const HostTensor> inputs, std::vector<HostTensor> &outputs);
+
   /// Forgets everything: history, caches, step count.
   Status reset();
   /// Forgets all but the first \p length tokens of the history.
