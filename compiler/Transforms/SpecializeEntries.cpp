@@ -28,7 +28,7 @@ struct RowBound {
     int64_t factor = rows ? rows.getFactor() : 1;
     // A product that leaves the numbers of types is refused with the entry.
     if (llvm::MulOverflow(count, factor, shape[0]))
-      shape[0] = std::numeric_limits<int64_t>::max();
+      shape[0] = std::numeric_limits<int64_t>::max() / factor * factor;
     RowsAttr counted = symbol ? RowsAttr::get(type.getContext(), symbol.getSymbol(), factor) : RowsAttr();
     return RankedTensorType::get(shape, type.getElementType(), counted);
   }
@@ -243,13 +243,13 @@ private:
   }
 
   Value addArgument(StringRef binding, RankedTensorType type, StringAttr name, Location loc) {
-    Value argument = entry.getBody().front().addArgument(type, loc);
-    unsigned i = entry.getBody().getNumArguments() - 1;
-    entry.setFunctionType(builder.getFunctionType(entry.getBody().getArgumentTypes(), {}));
-    entry.setArgAttr(i, attrs::binding, builder.getStringAttr(binding));
+    SmallVector<NamedAttribute> attributes = {builder.getNamedAttr(attrs::binding, builder.getStringAttr(binding))};
     if (name)
-      entry.setArgAttr(i, attrs::name, name);
-    return argument;
+      attributes.push_back(builder.getNamedAttr(attrs::name, name));
+    unsigned i = entry.getNumArguments();
+    [[maybe_unused]] LogicalResult inserted = entry.insertArgument(i, type, builder.getDictionaryAttr(attributes), loc);
+    assert(succeeded(inserted) && "a function takes any argument");
+    return entry.getArgument(i);
   }
 
   void endEntry(ArrayRef<StringRef> names, ValueRange results) {

@@ -148,10 +148,10 @@ void qwenc::checkTensors(const Checkpoint &checkpoint, const std::vector<TensorS
 }
 
 void qwenc::addWeights(const Checkpoint &checkpoint, const std::vector<TensorSpec> &specs, Graph &graph) {
-  const bool isFirst = graph.checkpoint.files.empty(); // components share the files
+  // The components of one checkpoint share its files.
+  graph.checkpoint.files.clear();
   for (const CheckpointFile &file : checkpoint.files)
-    if (isFirst)
-      graph.checkpoint.files.push_back({file.name, file.sizeBytes, file.headerBytes, file.headerHash});
+    graph.checkpoint.files.push_back({file.name, file.sizeBytes, file.headerBytes, file.headerHash});
   for (const TensorSpec &spec : specs) {
     auto found = checkpoint.tensors.find(spec.name);
     if (!spec.used || found == checkpoint.tensors.end())

@@ -42,7 +42,7 @@ void splitStackedExperts(const DecoderConfig &config, Checkpoint &checkpoint);
 void checkTensors(const Checkpoint &checkpoint, const std::vector<TensorSpec> &specs,
                   std::span<const std::string_view> ignoredPrefixes, std::vector<std::string> &problems);
 
-/// The checkpoint's files, unless the graph has them, and those tensors of \p specs that are used and present, as the graph refers to them.
+/// The checkpoint's files and those of \p specs that are used and present, as the graph refers to them.
 void addWeights(const Checkpoint &checkpoint, const std::vector<TensorSpec> &specs, graph::Graph &graph);
 
 } // namespace qwenc

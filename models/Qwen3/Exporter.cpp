@@ -152,7 +152,10 @@ Result<Graph> qwenc::exportCheckpoint(const Checkpoint &checkpoint, const Export
   graph.model.architecture = architecture->name;
   graph.checkpoint.path = options.checkpointPath;
   QWENRT_RETURN_IF_ERROR(architecture->build(checkpoint, options.components, graph));
-  QWENRT_ASSIGN_OR_RETURN(graph.generation, readGeneration(checkpoint, graph.model.vocabSize));
+  // Encoders alone generate nothing.
+  if (graph.generate) {
+    QWENRT_ASSIGN_OR_RETURN(graph.generation, readGeneration(checkpoint, graph.model.vocabSize));
+  }
   if (!checkpoint.tokenizerFiles.empty()) {
     graph.tokenizer = TokenizerInfo{"qwen2-bpe", checkpoint.tokenizerFiles};
     graph.chat = ChatInfo{"chatml", checkpoint.thinkingSwitch};

@@ -47,7 +47,8 @@ Status qwenc::exportOmni(const Checkpoint &checkpoint, const std::vector<std::st
   if (selection.has("code2wav", "code2wav_config")) {
     QWENRT_RETURN_IF_ERROR(exportCode2Wav(checkpoint, graph));
   }
-  if (!selection.has("text", "text_config"))
+  // A checkpoint without its decoder is a broken one, unless somebody asked for less.
+  if (!components.empty() && !selection.has("text", "text_config"))
     return Status::ok();
   DecoderMedia media{hasAudio || hasVision, hasVision ? graph.media->vision->deepstack : 0};
   return exportThinkerDecoder(checkpoint, media, graph);
