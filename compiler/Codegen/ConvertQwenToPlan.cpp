@@ -472,8 +472,7 @@ private:
               qwen::FusedExpertsOp, qwen::WeightedSumOp, qwen::LayerNormOp, qwen::ReplaceRowsOp, qwen::AddRowsOp,
               qwen::BeginChunkOp, qwen::AdvanceOp, qwen::LastRowOp, qwen::HeadRowsOp, qwen::NextTokenOp,
               qwen::CodebookMeanOp, qwen::RopeWindowAttentionOp, qwen::SnakeBetaOp, qwen::ClearLeadOp,
-              qwen::CausalConv1dOp, qwen::ConvTranspose1dOp>(
-            [&](auto op) { return lower(op); })
+              qwen::CausalConv1dOp, qwen::ConvTranspose1dOp>([&](auto op) { return lower(op); })
         .Default([](Operation *op) { return op->emitError("has no kernel; run the fusion passes first"); });
   }
 
@@ -957,9 +956,8 @@ private:
     auto stateType = cast<RankedTensorType>(op.getKState().getType());
     const int64_t needed = static_cast<int64_t>(op.getWindow()) - 1 + rows->max;
     if (!stateType.getElementType().isF32() || stateType.getDimSize(0) < needed)
-      return op.emitError("keeps keys in ") << stateType << ", expected f32 and at least "
-                                            << needed << " rows for " << rows->max
-                                            << " new ones and the window before them";
+      return op.emitError("keeps keys in ") << stateType << ", expected f32 and at least " << needed << " rows for "
+                                            << rows->max << " new ones and the window before them";
     WindowHeads heads{static_cast<uint32_t>(op.getNumHeads()), static_cast<uint32_t>(op.getHeadDim()),
                       static_cast<uint32_t>(stateType.getDimSize(0)), static_cast<uint32_t>(op.getWindow())};
     Value query = alloc(loc, "rotated queries", bytesOf(op.getResult().getType()));

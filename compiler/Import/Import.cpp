@@ -387,8 +387,7 @@ Status Importer::parsePatterns(ArrayRef<std::string> expose) {
 }
 
 Status Importer::expose(const doc::Op &op, ResultRange results) {
-  if (op.kind == doc::OpKind::KvAppend || op.kind == doc::OpKind::PositionIds ||
-      op.kind == doc::OpKind::RowNumbers)
+  if (op.kind == doc::OpKind::KvAppend || op.kind == doc::OpKind::PositionIds || op.kind == doc::OpKind::RowNumbers)
     return Status::ok();
   for (auto [name, result] : llvm::zip_equal(op.outputs, results)) {
     bool matches = false;

@@ -11,7 +11,9 @@
 using namespace mlir;
 using namespace mlir::qwen;
 
-bool mlir::qwen::isElementwise(Operation *op) { return isa_and_present<SiluOp, GeluOp, MulOp, AddOp, ScaleOp, ClampOp>(op); }
+bool mlir::qwen::isElementwise(Operation *op) {
+  return isa_and_present<SiluOp, GeluOp, MulOp, AddOp, ScaleOp, ClampOp>(op);
+}
 
 bool ElementwiseTree::isOnlyReaderOf(Value value) const {
   return llvm::all_of(value.getUsers(), [&](Operation *user) { return llvm::is_contained(ops, user); });

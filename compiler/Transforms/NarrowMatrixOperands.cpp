@@ -51,7 +51,8 @@ void scaleAccumulators(Region &body, size_t accumulators) {
   OpBuilder builder = OpBuilder::atBlockBegin(&body.front());
   Location loc = body.getLoc();
   for (BlockArgument sum : body.getArguments().take_front(accumulators)) {
-    Value scale = arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(static_cast<float>(1 / kProductScale)));
+    Value scale =
+        arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(static_cast<float>(1 / kProductScale)));
     auto scaled = arith::MulFOp::create(builder, loc, sum, scale);
     sum.replaceAllUsesExcept(scaled, scaled);
   }

@@ -19,7 +19,8 @@ bool isCodegenInput(Operation &op) {
              AttentionOp, RouteOp, GroupExpertsOp, FusedExpertsOp, WeightedSumOp, LayerNormOp, SegmentAttentionOp,
              AxialRopeOp, ReplaceRowsOp, AddRowsOp, TapConvOp, SinusoidOp, SwapAxesOp, GatherSumOp, ExposeOp, ReshapeOp,
              WeightOp, WeightStackOp, ReadStateOp, BeginChunkOp, AdvanceOp, LastRowOp, HeadRowsOp, NextTokenOp,
-             CodebookMeanOp, RopeWindowAttentionOp, SnakeBetaOp, ClearLeadOp, CausalConv1dOp, ConvTranspose1dOp, func::ReturnOp>(op);
+             CodebookMeanOp, RopeWindowAttentionOp, SnakeBetaOp, ClearLeadOp, CausalConv1dOp, ConvTranspose1dOp,
+             func::ReturnOp>(op);
 }
 
 /// The pass that removes operations like \p op, empty if there is none.

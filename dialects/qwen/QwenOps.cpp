@@ -699,8 +699,8 @@ LogicalResult ConvTranspose1dOp::verify() { // (C47)
   bool isCounted = rows ? resultRows && resultRows.getSymbol() == rows.getSymbol() &&
                               resultRows.getFactor() == rows.getFactor() * stride
                         : !result.getEncoding() && !input.isDynamicDim(0);
-  if (!isCounted || (input.isDynamicDim(0) ? !result.isDynamicDim(0)
-                                           : result.getDimSize(0) != input.getDimSize(0) * stride))
+  if (!isCounted ||
+      (input.isDynamicDim(0) ? !result.isDynamicDim(0) : result.getDimSize(0) != input.getDimSize(0) * stride))
     return emitOpError() << "makes " << result << " of " << input << ", expected " << stride << " rows for each row";
   return success();
 }

@@ -119,7 +119,7 @@ void readTextInfo(const json &document, Graph &graph) {
   if (const json &object = at(document, "speech"); object.is_object()) {
     SpeechInfo &speech = graph.speech.emplace();
     if (const json &vocoder = at(object, "vocoder"); vocoder.is_object())
-      speech.vocoder = VocoderInfo{text(vocoder, "decoder"),       integer(vocoder, "groups"),
+      speech.vocoder = VocoderInfo{text(vocoder, "decoder"),          integer(vocoder, "groups"),
                                    integer(vocoder, "codebook_size"), integer(vocoder, "frame_samples"),
                                    integer(vocoder, "lost_samples"),  integer(vocoder, "sample_rate")};
   }

@@ -354,16 +354,16 @@ Inferred inferCausalConv1d(Types operands, const Op &op) {
   auto dilation = static_cast<uint64_t>(op.attr<int64_t>("dilation"));
   if (!isF32(x, 2) || x.dims.size() != 2 || !isNumber(x, 1))
     return wrongOperand("x", x, "f32[T,C] with a number C");
-  if (state.dims.size() != 2 || !isNumber(state, 0) || state.dims[1] != x.dims[1] ||
-      state.dims[0].size % dilation != 0)
-    return wrongOperand("state", state, "a multiple of dilation " + std::to_string(dilation) + " rows of C of x " +
-                                            toString(x));
+  if (state.dims.size() != 2 || !isNumber(state, 0) || state.dims[1] != x.dims[1] || state.dims[0].size % dilation != 0)
+    return wrongOperand("state", state,
+                        "a multiple of dilation " + std::to_string(dilation) + " rows of C of x " + toString(x));
   uint64_t taps = state.dims[0].size / dilation + 1;
   bool dense = weight.dims.size() == 2 && weight.dims[1] == times(x.dims[1], taps);
   bool depthwise = weight.dims.size() == 2 && weight.dims[1] == Dim(taps) && weight.dims[0] == x.dims[1];
   if (!dense && !depthwise)
-    return wrongOperand("weight", weight, "[N,C*" + std::to_string(taps) + "] or [C," + std::to_string(taps) +
-                                              "] with C of x " + toString(x));
+    return wrongOperand("weight", weight,
+                        "[N,C*" + std::to_string(taps) + "] or [C," + std::to_string(taps) + "] with C of x " +
+                            toString(x));
   if (!isVector(operands[2], weight.dims[0]))
     return wrongOperand("bias", operands[2], "one value per row of weight " + toString(weight));
   if (!isFirst(operands[4]))
@@ -381,8 +381,9 @@ Inferred inferConvTranspose1d(Types operands, const Op &op) {
   uint64_t outputs = bias.dims[0].size, columns = weight.dims.size() == 2 ? weight.dims[1].size : 0;
   if (weight.dims.size() != 2 || weight.dims[0] != x.dims[1] || columns % outputs != 0 || columns == 0 ||
       columns / outputs % stride != 0)
-    return wrongOperand("weight", weight, "[C,N*k] with C of x " + toString(x) + ", N of bias " + toString(bias) +
-                                              " and k a multiple of stride " + std::to_string(stride));
+    return wrongOperand("weight", weight,
+                        "[C,N*k] with C of x " + toString(x) + ", N of bias " + toString(bias) +
+                            " and k a multiple of stride " + std::to_string(stride));
   uint64_t kept = columns / outputs / stride - 1;
   if (operands.size() != (kept ? 5 : 3))
     return mismatch(std::to_string(operands.size()) + " inputs",

@@ -7,8 +7,8 @@
 //
 // Everything is causal, so a push of frames continues where the last one ended: keys and values of the window and the
 // last rows of each convolution's input are states. The published model cuts as many columns from both ends of a
-// transposed convolution as its kernel is longer than its stride; uncut, the same numbers come one column later, and the
-// rows at the beginning of an utterance that are cut away there stand for nothing here (`lead`). They are set to 0
+// transposed convolution as its kernel is longer than its stride; uncut, the same numbers come one column later, and
+// the rows at the beginning of an utterance that are cut away there stand for nothing here (`lead`). They are set to 0
 // wherever they would enter a convolution, and the first samples are dropped by the caller.
 //
 //===------------------------------------------------------------------------------------------------------------===//
@@ -131,7 +131,8 @@ Code2WavConfig qwenc::readCode2WavConfig(const json &config, std::vector<std::st
   result.upsampleRates = reader.rates("upsample_rates", 6);
   if (result.hiddenSize % (2 * result.heads) != 0)
     reader.problem("num_attention_heads", reader.find("num_attention_heads"),
-                   "a number that divides hidden_size " + std::to_string(result.hiddenSize) + " into heads of even size");
+                   "a number that divides hidden_size " + std::to_string(result.hiddenSize) +
+                       " into heads of even size");
   // Kernels take four channels at a time.
   if (uint64_t fours = uint64_t(4) << result.upsampleRates.size(); result.decoderDim % fours != 0)
     reader.problem("decoder_dim", reader.find("decoder_dim"), "a multiple of " + std::to_string(fours));
@@ -330,8 +331,8 @@ private:
     Value mixed = conv(module + "dwconv", wide, module + "1.dwconv.conv", 1);
     Value norm = f.layerNorm(name + "norm", mixed, weight(module + "1.norm.weight"), weight(module + "1.norm.bias"),
                              kLayerNormEps);
-    Value inner = f.linear(name + "pwconv1", norm, weight(module + "1.pwconv1.weight"),
-                           weight(module + "1.pwconv1.bias"));
+    Value inner =
+        f.linear(name + "pwconv1", norm, weight(module + "1.pwconv1.weight"), weight(module + "1.pwconv1.bias"));
     Value outer = f.linear(name + "pwconv2", f.gelu(name + "gelu", inner, /*tanh=*/false),
                            weight(module + "1.pwconv2.weight"), weight(module + "1.pwconv2.bias"));
     return f.add(name + "output", wide, f.scale(name + "gamma", outer, weight(module + "1.gamma")));
@@ -341,9 +342,9 @@ private:
     const std::string module = blockName(index);
     Value active = snake(module + "snake", clear(module + "cleared", x, index), module + "block.0");
     const std::string transposed = module + "block.1.conv";
-    Value y = f.convTranspose1d(kPrefix + module + "upsampled", active,
-                                weight(transposed + ".weight"), weight(transposed + ".bias"),
-                                config.upsampleRates[index], kPrefix + transposed + ".history", first);
+    Value y = f.convTranspose1d(kPrefix + module + "upsampled", active, weight(transposed + ".weight"),
+                                weight(transposed + ".bias"), config.upsampleRates[index],
+                                kPrefix + transposed + ".history", first);
     for (uint64_t u = 0; u < std::size(kDilations); ++u)
       y = unit(index, u, y);
     return y;
@@ -355,8 +356,8 @@ private:
     Value act1 = snake(module + "act1", clear(module + "cleared", x, blockIndex + 1), module + "act1");
     Value conv1 = conv(module + "conv1", act1, module + "conv1.conv", kDilations[index]);
     Value act2 = snake(module + "act2", conv1, module + "act2");
-    Value conv2 = f.linear(name + "conv2", act2, weight(module + "conv2.conv.weight"),
-                           weight(module + "conv2.conv.bias"));
+    Value conv2 =
+        f.linear(name + "conv2", act2, weight(module + "conv2.conv.weight"), weight(module + "conv2.conv.bias"));
     return f.add(name + "output", conv2, x);
   }
 
@@ -381,7 +382,8 @@ void addSymbolsAndStates(const Code2WavConfig &config, Graph &graph) {
   const uint64_t slots = config.window - 1 + kPushFrames;
   for (uint64_t l = 0; l < config.layers; ++l)
     for (const char *name : {"k", "v"})
-      graph.states.push_back({kPrefix + "layers." + std::to_string(l) + "." + name, "key_window",
+      graph.states.push_back({kPrefix + "layers." + std::to_string(l) + "." + name,
+                              "key_window",
                               {slots, config.heads, config.hiddenSize / config.heads}});
   auto history = [&](const std::string &module, uint64_t rows, uint64_t channels) {
     graph.states.push_back({kPrefix + module + ".history", "conv_history", {rows, channels}});

@@ -114,7 +114,6 @@ json vocoder(const char *decoder, uint64_t groups, uint64_t lostSamples) {
             {"sample_rate", 24000}}}};
 }
 
-
 struct BadDocument {
   const char *what;
   std::function<void(json &)> breakIt;

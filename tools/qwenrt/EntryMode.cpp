@@ -119,8 +119,7 @@ Status runEntry(const Options &options, std::shared_ptr<const Plan> plan) {
             text("plan has no entry '", printable(options.entry), "', expected one of its own, see --entry list")};
   std::vector<std::vector<HostTensor>> inputs;
   for (const std::string &path : options.inputsPaths) {
-    QWENRT_ASSIGN_OR_RETURN(std::vector<HostTensor> tensors,
-                            readInputs(path, *plan->root().entries()->Get(*ordinal)));
+    QWENRT_ASSIGN_OR_RETURN(std::vector<HostTensor> tensors, readInputs(path, *plan->root().entries()->Get(*ordinal)));
     inputs.push_back(std::move(tensors));
   }
   QWENRT_ASSIGN_OR_RETURN(Runtime runtime, openRuntime(options, plan));

@@ -150,9 +150,10 @@ void addOtherModes(CLI::App &app, Options &options) {
                    "Run one entry of the plan on given tensors; 'list' prints the entries (default: none)")
       ->type_name("NAME|list");
   group
-      ->add_option("--inputs", options.inputsPaths,
-                   "Input tensors of --entry (required with it); given several times, the runs follow one another on the "
-                   "same states")
+      ->add_option(
+          "--inputs", options.inputsPaths,
+          "Input tensors of --entry (required with it); given several times, the runs follow one another on the "
+          "same states")
       ->type_name("IN.safetensors")
       ->allow_extra_args(false);
   group

@@ -107,9 +107,7 @@ private:
       Val column = group * historyChannels + index % historyChannels;
       Val there = (index < elements) & (column < c);
       column = k.min(column, k.u32(c - 1));
-      auto kept = [&](Val at) {
-        return k.select(first == 0, k.f32(0), k.load(history, Elem::F32, at * c + column));
-      };
+      auto kept = [&](Val at) { return k.select(first == 0, k.f32(0), k.load(history, Elem::F32, at * c + column)); };
       Val place = row * c + column, source = count + row;
       k.ifThen(there, [&] { k.store(y, Elem::F32, place, kept(row)); });
       // A push may bring fewer rows than are kept.
@@ -411,8 +409,7 @@ private:
       for (uint32_t c = 0; c < 4; ++c) {
         Val channel = channel0 + item % quads * 4 + c;
         Val inside = channel < conv.channels;
-        for (Val value :
-             k.load(weight, Elem::BF16, k.select(inside, channel, k.u32(0)) * pitch + column, 4))
+        for (Val value : k.load(weight, Elem::BF16, k.select(inside, channel, k.u32(0)) * pitch + column, 4))
           values.push_back(k.select(inside, value, k.f32(0)));
       }
     }
@@ -567,16 +564,16 @@ KernelPlan codebookMeanKernel(const RowBound &rows, uint32_t groups, uint32_t co
     Val row = k.workgroupId(0);
     k.ifThen(row < rowCount(k, rows, cells), [&] {
       k.forLoop(k.localIndex(), k.u32(width / step), k.u32(k.invocations()), [&](Val i) {
-        Vals sums = k.forLoop(k.u32(0), k.u32(groups), k.u32(1), Vals(step, k.f32(0)),
-                              [&](Val group, ArrayRef<Val> carried) {
-                                // A wrong code reads the group's last row instead of foreign memory.
-                                Val code = k.min(k.load(ids, Elem::U32, row * groups + group), k.u32(codes - 1));
-                                Val from = (group * codes + code) * paddedWidth(width) + i * step;
-                                Vals values = k.load(table, Elem::BF16, from, step), result;
-                                for (auto [sum, value] : llvm::zip_equal(carried, values))
-                                  result.push_back(sum + value);
-                                return result;
-                              });
+        Vals sums =
+            k.forLoop(k.u32(0), k.u32(groups), k.u32(1), Vals(step, k.f32(0)), [&](Val group, ArrayRef<Val> carried) {
+              // A wrong code reads the group's last row instead of foreign memory.
+              Val code = k.min(k.load(ids, Elem::U32, row * groups + group), k.u32(codes - 1));
+              Val from = (group * codes + code) * paddedWidth(width) + i * step;
+              Vals values = k.load(table, Elem::BF16, from, step), result;
+              for (auto [sum, value] : llvm::zip_equal(carried, values))
+                result.push_back(sum + value);
+              return result;
+            });
         for (Val &sum : sums)
           sum = sum / static_cast<double>(groups);
         k.store(y, Elem::F32, row * width + i * step, sums);

@@ -18,9 +18,9 @@ Val snakeBeta(KernelBuilder &k, Val x, Val alpha, Val beta);
 struct ConvInput {
   RowBound rows;
   uint32_t channels = 0;
-  uint32_t kept = 0;                 ///< rows before the push
-  bool snake = false;                ///< rows are activated where they enter
-  uint32_t lead = 0, frameRows = 0;  ///< row r of a push is row first * frameRows + r, and 0 below lead
+  uint32_t kept = 0;                ///< rows before the push
+  bool snake = false;               ///< rows are activated where they enter
+  uint32_t lead = 0, frameRows = 0; ///< row r of a push is row first * frameRows + r, and 0 below lead
   StateBlock state;
   bool needsFirst() const { return kept || lead; }
 };

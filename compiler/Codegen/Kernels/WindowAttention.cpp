@@ -59,8 +59,8 @@ KernelPlan windowRopeKernel(const RowBound &rows, const WindowHeads &heads, doub
 KernelPlan windowAttentionKernel(const RowBound &rows, const WindowHeads &heads, double scale, const StateBlock &state,
                                  const TargetProfile &target) {
   KernelPlan plan;
-  plan.name = "window_attention" + heads.suffix() + "_w" + std::to_string(heads.window) + rows.suffix() +
-              parameterTag({scale});
+  plan.name =
+      "window_attention" + heads.suffix() + "_w" + std::to_string(heads.window) + rows.suffix() + parameterTag({scale});
   plan.workgroup = {std::min<uint32_t>(128, target.maxWorkgroupInvocations), 1, 1};
   plan.groups = {heads.heads, rows.max, 1};
   plan.emit = [=](KernelBuilder &k) {
