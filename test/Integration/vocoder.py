@@ -65,6 +65,7 @@ def compare(suite, where, got, want, bound=BOUND):
     suite.check(len(got) == len(want), f"{where}: {len(got)} samples, expected {len(want)}")
     if len(got) == len(want):
         error = safetensors.relative_l2(got, want)
+        print(f"{where}: {error:.1e}")
         suite.check(error <= bound, f"{where} differs by {error:.2e}")
 
 
@@ -84,16 +85,22 @@ def decoded(suite):
     tensors = golden_tensors("tiny-qwen3-omni", "code2wav")
     for target in ("lavapipe", "generic"):
         plan = compile_plan(suite, target, "--target", target)
+        # One process for all: an utterance begins with frame 0, whatever the one before it left.
+        cases, chunks = [], {}
         for frames in (12, 50):
-            codes, want = codes_of(f"codes_{frames}"), tensors[f"wav_{frames}"][1]
-            sizes = (MAX_FRAMES, 1, 2, 3, 7)
-            # One process for all: an utterance begins with frame 0, whatever the one before it left.
-            for size, outputs in zip(sizes, decode(suite, plan, [pushes(codes, size) for size in sizes])):
-                compare(suite, f"{target}: {frames} frames in pushes of {size}", samples_of(outputs), want)
-            chunks = chunked(codes, 20, 5)
+            codes = codes_of(f"codes_{frames}")
+            cases += [(frames, size, pushes(codes, size)) for size in (MAX_FRAMES, 1, 2, 3, 7)]
+            chunks[frames] = chunked(codes, 20, 5)
+        parts = [pushes(part, MAX_FRAMES) for frames in chunks for part, _ in chunks[frames]]
+        results = decode(suite, plan, [case[2] for case in cases] + parts)
+        for (frames, size, _), outputs in zip(cases, results):
+            want = tensors[f"wav_{frames}"][1]
+            compare(suite, f"{target}: {frames} frames in pushes of {size}", samples_of(outputs), want)
+        rest = iter(results[len(cases) :])
+        for frames in chunks:
             flat = array.array("f")
-            for outputs, (_, before) in zip(decode(suite, plan, [pushes(part, MAX_FRAMES) for part, _ in chunks]), chunks):
-                flat.extend(samples_of(outputs)[before * FRAME_SAMPLES :])
+            for _, before in chunks[frames]:
+                flat.extend(samples_of(next(rest))[before * FRAME_SAMPLES :])
             compare(suite, f"{target}: {frames} frames in chunks", flat, tensors[f"wav_chunked_{frames}"][1])
 
 
