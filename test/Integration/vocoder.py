@@ -71,7 +71,6 @@ def compare(suite, where, got, want, bound=BOUND):
     suite.check(len(got) == len(want), f"{where}: {len(got)} samples, expected {len(want)}")
     if len(got) == len(want):
         error = safetensors.relative_l2(got, want)
-        print(f"{where}: {error:.1e}")
         suite.check(error <= bound, f"{where} differs by {error:.2e}")
 
 
