@@ -1,5 +1,6 @@
 //===- ConvertQwenToPlan.cpp - Fused operations to kernels and dispatches ----------------------------------------===//
 
+#include "compiler/Codegen/Kernels/Convolution.h"
 #include "compiler/Codegen/Kernels/Encoders.h"
 #include "compiler/Codegen/Kernels/Speech.h"
 #include "compiler/Codegen/Kernels/Vision.h"
@@ -577,8 +578,9 @@ private:
               qwen::FusedExpertsOp, qwen::WeightedSumOp, qwen::LayerNormOp, qwen::ReplaceRowsOp, qwen::AddRowsOp,
               qwen::SinusoidOp, qwen::SwapAxesOp, qwen::SegmentAttentionOp, qwen::AxialRopeOp, qwen::SliceOp,
               qwen::GatherSumOp, qwen::BeginChunkOp, qwen::AdvanceOp, qwen::LastRowOp, qwen::HeadRowsOp,
-              qwen::NextTokenOp, qwen::InputRowsOp, qwen::BeginFrameOp, qwen::CodeRowOp, qwen::FrameRowOp>(
-            [&](auto op) { return lower(op); })
+              qwen::NextTokenOp, qwen::InputRowsOp, qwen::BeginFrameOp, qwen::CodeRowOp, qwen::FrameRowOp,
+              qwen::CodebookMeanOp, qwen::RopeWindowAttentionOp, qwen::SnakeBetaOp, qwen::ClearLeadOp,
+              qwen::CausalConv1dOp, qwen::ConvTranspose1dOp>([&](auto op) { return lower(op); })
         .Default([](Operation *op) { return op->emitError("has no kernel; run the fusion passes first"); });
   }
 
@@ -1270,6 +1272,202 @@ private:
                     {stateRef(op.getLoc()), stateRef(op.getLoc(), sequence + 1), range(op.getText()), *tables,
                      destination(op.getResult())},
                     {.readBytes = int64_t(weightBytes(op.getTables().size(), width))});
+  }
+
+  //===----------------------------------------------------------------------------------------------------------===//
+  // Vocoders
+  //===----------------------------------------------------------------------------------------------------------===//
+
+  LogicalResult lower(qwen::CodebookMeanOp op) {
+    FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getResult().getType());
+    FailureOr<Value> table = weightRange(op.getLoc(), op.getTable());
+    if (failed(rows) || failed(table))
+      return failure();
+    uint32_t groups = widthOf(op.getCodes().getType()), width = widthOf(op.getResult().getType());
+    auto codes = static_cast<uint32_t>(dimOf(op.getTable(), 0)) / groups;
+    SmallVector<Value> operands = {range(op.getCodes()), *table};
+    if (rows->cellOffset)
+      operands.push_back(stateRef(op.getLoc()));
+    operands.push_back(destination(op.getResult()));
+    return dispatch(op.getLoc(), codebookMeanKernel(*rows, groups, codes, width, state, target), operands,
+                    {.readBytes = int64_t(rows->max * groups * weightBytes(1, width))});
+  }
+
+  LogicalResult lower(qwen::RopeWindowAttentionOp op) {
+    Location loc = op.getLoc();
+    FailureOr<RowBound> rows = rowsOf(loc, op.getResult().getType());
+    if (failed(rows))
+      return failure();
+    auto stateType = cast<RankedTensorType>(op.getKState().getType());
+    const int64_t needed = static_cast<int64_t>(op.getWindow()) - 1 + rows->max;
+    if (!stateType.getElementType().isF32() || stateType.getDimSize(0) < needed)
+      return op.emitError("keeps keys in ") << stateType << ", expected f32 and at least " << needed << " rows for "
+                                            << rows->max << " new ones and the window before them";
+    WindowHeads heads{static_cast<uint32_t>(op.getNumHeads()), static_cast<uint32_t>(op.getHeadDim()),
+                      static_cast<uint32_t>(stateType.getDimSize(0)), static_cast<uint32_t>(op.getWindow())};
+    Value query = alloc(loc, "rotated queries", bytesOf(op.getResult().getType()));
+    Value keys = range(op.getKState()), values = range(op.getVState()), first = range(op.getFirst());
+    SmallVector<Value> rope = {range(op.getQkv()), first}, attention = {query, first};
+    if (rows->cellOffset)
+      for (SmallVector<Value> *operands : {&rope, &attention})
+        operands->push_back(stateRef(loc));
+    rope.append({keys, values, query});
+    attention.append({keys, values, destination(op.getResult())});
+    if (failed(dispatch(loc, windowRopeKernel(*rows, heads, op.getTheta().convertToDouble(), state, target), rope)))
+      return failure();
+    return dispatch(loc, windowAttentionKernel(*rows, heads, op.getScale().convertToDouble(), state, target), attention,
+                    {.flops = int64_t(4) * rows->max * heads.window * heads.width()});
+  }
+
+  /// Puts \p x behind its history, if it has one, and activates it on the way; \p to is where it goes.
+  LogicalResult convInput(Location loc, const ConvInput &input, Value x, Value alpha, Value beta, Value first,
+                          Value history, Value to) {
+    SmallVector<Value> operands = {range(x)};
+    for (Value parameter : {alpha, beta}) {
+      if (!parameter)
+        continue;
+      FailureOr<Value> weight = weightRange(loc, parameter);
+      if (failed(weight))
+        return failure();
+      operands.push_back(*weight);
+    }
+    if (input.needsFirst())
+      operands.push_back(range(first));
+    if (input.rows.cellOffset)
+      operands.push_back(stateRef(loc));
+    if (input.kept)
+      operands.push_back(range(history));
+    operands.push_back(to);
+    return dispatch(loc, convInputKernel(input, target), operands);
+  }
+
+  /// The input of a convolution, behind the rows that it keeps.
+  template <typename ConvOp> FailureOr<Value> extendedInput(ConvOp op, const RowBound &rows, uint32_t kept) {
+    if (kept == 0 && !op.getInAlpha())
+      return range(op.getInput());
+    auto type = cast<RankedTensorType>(op.getInput().getType());
+    if (kept && !cast<RankedTensorType>(op.getHistory().getType()).getElementType().isF32())
+      return op.emitError("keeps a history of ") << op.getHistory().getType() << ", expected f32", failure();
+    ConvInput input;
+    input.rows = rows;
+    input.channels = widthOf(type);
+    input.kept = kept;
+    input.snake = op.getInAlpha() != nullptr;
+    input.lead = static_cast<uint32_t>(op.getLead().value_or(0));
+    input.frameRows = static_cast<uint32_t>(op.getFrameRows().value_or(0));
+    input.state = state;
+    if (failed(checkLead(op, op.getLead().value_or(0), op.getFrameRows().value_or(0))))
+      return failure();
+    Value extended = alloc(op.getLoc(), "extended input", bytesOf(type) + int64_t(kept) * input.channels * 4);
+    if (failed(convInput(op.getLoc(), input, op.getInput(), op.getInAlpha(), op.getInBeta(), op.getFirst(),
+                         op.getHistory(), extended)))
+      return failure();
+    return extended;
+  }
+
+  static LogicalResult checkLead(Operation *op, int64_t lead, int64_t frameRows) {
+    constexpr int64_t most = 1 << 30;
+    if (lead > most || frameRows > most || lead * frameRows > most)
+      return op->emitError("clears ") << lead << " rows of " << frameRows
+                                      << " for each frame, expected a product of at most " << most;
+    return success();
+  }
+
+  LogicalResult lower(qwen::SnakeBetaOp op) {
+    FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getResult().getType());
+    if (failed(rows))
+      return failure();
+    ConvInput input;
+    input.rows = *rows;
+    input.channels = widthOf(op.getResult().getType());
+    input.snake = true;
+    input.state = state;
+    return convInput(op.getLoc(), input, op.getInput(), op.getAlpha(), op.getBeta(), {}, {},
+                     destination(op.getResult()));
+  }
+
+  LogicalResult lower(qwen::ClearLeadOp op) {
+    FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getResult().getType());
+    if (failed(rows) || failed(checkLead(op, op.getLead(), op.getFrameRows())))
+      return failure();
+    ConvInput input;
+    input.rows = *rows;
+    input.channels = widthOf(op.getResult().getType());
+    input.lead = static_cast<uint32_t>(op.getLead());
+    input.frameRows = static_cast<uint32_t>(op.getFrameRows());
+    input.state = state;
+    return convInput(op.getLoc(), input, op.getInput(), {}, {}, op.getFirst(), {}, destination(op.getResult()));
+  }
+
+  LogicalResult lower(qwen::CausalConv1dOp op) {
+    Location loc = op.getLoc();
+    FailureOr<RowBound> rows = rowsOf(loc, op.getResult().getType());
+    if (failed(rows))
+      return failure();
+    Convolution conv;
+    conv.rows = *rows;
+    conv.channels = widthOf(op.getInput().getType());
+    conv.outputs = widthOf(op.getResult().getType());
+    conv.taps = static_cast<uint32_t>(op.getKernelSize());
+    conv.dilation = static_cast<uint32_t>(op.getDilation());
+    conv.snake = op.getOutAlpha() != nullptr;
+    conv.limit = op.getLimit() ? op.getLimit()->convertToDouble() : 0;
+    conv.state = state;
+    bool depthwise = op.isDepthwise() && conv.channels != 1;
+    FailureOr<KernelPlan> plan = depthwise ? depthwiseKernel(conv, target) : convolutionKernel(conv, target);
+    if (failed(plan))
+      return op.emitError("convolution of ")
+             << conv.channels << " channels with " << conv.taps << " taps does not fit the kernel of target "
+             << target.name << ", expected a multiple of 4 channels whose taps fit " << target.maxSharedBytes
+             << " bytes of shared memory; choose another target";
+    FailureOr<Value> input = extendedInput(op, *rows, conv.kept());
+    if (failed(input))
+      return failure();
+    SmallVector<Value> operands = {*input};
+    for (Value parameter : {op.getWeight(), op.getBias(), op.getOutAlpha(), op.getOutBeta()}) {
+      if (!parameter)
+        continue;
+      FailureOr<Value> weight = weightRange(loc, parameter);
+      if (failed(weight))
+        return failure();
+      operands.push_back(*weight);
+    }
+    if (rows->cellOffset)
+      operands.push_back(stateRef(loc));
+    operands.push_back(destination(op.getResult()));
+    int64_t weights = cast<RankedTensorType>(op.getWeight().getType()).getNumElements();
+    return dispatch(loc, *plan, operands, {.readBytes = 2 * weights, .flops = 2 * weights * rows->max});
+  }
+
+  LogicalResult lower(qwen::ConvTranspose1dOp op) {
+    Location loc = op.getLoc();
+    FailureOr<RowBound> rows = rowsOf(loc, op.getInput().getType());
+    if (failed(rows))
+      return failure();
+    TransposedConvolution conv;
+    conv.rows = *rows;
+    conv.channels = widthOf(op.getInput().getType());
+    conv.outputs = widthOf(op.getResult().getType());
+    conv.taps = static_cast<uint32_t>(dimOf(op.getWeight(), 1)) / conv.outputs;
+    conv.stride = static_cast<uint32_t>(op.getStride());
+    conv.state = state;
+    FailureOr<KernelPlan> plan = transposedConvolutionKernel(conv, target);
+    if (failed(plan))
+      return op.emitError("transposed convolution of ")
+             << conv.channels << " channels with " << conv.taps << " taps and stride " << conv.stride
+             << " does not fit the kernel of target " << target.name
+             << ", expected a multiple of 4 channels, a stride of at most 32 and taps that fit "
+             << target.maxSharedBytes << " bytes of shared memory; choose another target";
+    FailureOr<Value> input = extendedInput(op, *rows, conv.kept());
+    FailureOr<Value> weight = weightRange(loc, op.getWeight()), bias = weightRange(loc, op.getBias());
+    if (failed(input) || failed(weight) || failed(bias))
+      return failure();
+    SmallVector<Value> operands = {*input, *weight, *bias};
+    if (rows->cellOffset)
+      operands.push_back(stateRef(loc));
+    operands.push_back(destination(op.getResult()));
+    int64_t weights = cast<RankedTensorType>(op.getWeight().getType()).getNumElements();
+    return dispatch(loc, *plan, operands, {.readBytes = 2 * weights, .flops = 2 * weights * rows->max});
   }
 
   ModuleOp module;

@@ -57,15 +57,6 @@ static flatbuffers::Offset<fb::Talker> writeTalker(FlatBufferBuilder &builder, c
   return talker.Finish();
 }
 
-flatbuffers::Offset<fb::Speech> writeSpeech(FlatBufferBuilder &builder, const graph::Graph &graph) {
-  if (!graph.speech || !graph.speech->talker)
-    return 0;
-  const graph::TalkerInfo &info = *graph.speech->talker;
-  // The rows of a table are as wide as the talker's.
-  const graph::Weight *table = graph::GraphIndex(graph).weight(info.tables.front());
-  return fb::CreateSpeech(builder, writeTalker(builder, info, static_cast<uint32_t>(table->shape.back())));
-}
-
 flatbuffers::Offset<fb::Media> writeMedia(FlatBufferBuilder &builder, const graph::Graph &graph,
                                           const ExportOptions &options) {
   // Encoders alone meet no prompt: tensors run their entries.
@@ -87,6 +78,24 @@ flatbuffers::Offset<fb::Media> writeMedia(FlatBufferBuilder &builder, const grap
                                      options.mediaLimits.imagePixels, options.mediaLimits.videoFrames);
   uint64_t rows = graph.generate ? graph::maxRows(graph, graph.generate->decoder, "media") : 0;
   return fb::CreateMedia(builder, audio, vision, std::min(number(rows), options.maxContext));
+}
+
+flatbuffers::Offset<fb::Speech> writeSpeech(FlatBufferBuilder &builder, const graph::Graph &graph) {
+  if (!graph.speech)
+    return 0;
+  auto number = [](uint64_t value) { return static_cast<uint32_t>(std::min<uint64_t>(value, UINT32_MAX)); };
+  flatbuffers::Offset<fb::Talker> talker = 0;
+  flatbuffers::Offset<fb::Vocoder> vocoder = 0;
+  if (const auto &info = graph.speech->talker) {
+    // The rows of a table are as wide as the talker's.
+    const graph::Weight *table = graph::GraphIndex(graph).weight(info->tables.front());
+    talker = writeTalker(builder, *info, static_cast<uint32_t>(table->shape.back()));
+  }
+  if (const auto &info = graph.speech->vocoder)
+    vocoder = fb::CreateVocoder(builder, builder.CreateString(info->decoder), number(info->groups),
+                                number(info->codebookSize), number(info->frameSamples), number(info->lostSamples),
+                                number(info->sampleRate), number(graph::maxRows(graph, info->decoder, "codes")));
+  return fb::CreateSpeech(builder, talker, vocoder);
 }
 
 /// Folder of the checkpoint as model.json means it.

@@ -60,6 +60,7 @@ private:
   Status claimSymbol(StringRef name, StringRef what);
   Location location(StringRef name) { return NameLoc::get(builder.getStringAttr(name)); }
   FloatAttr number(const doc::Op &op, const char *name) { return builder.getF64FloatAttr(op.attr<double>(name)); }
+  IntegerAttr count(const doc::Op &op, const char *name) { return builder.getI64IntegerAttr(op.attr<int64_t>(name)); }
   DenseI64ArrayAttr sectionsOf(const doc::Op &op);
 
   const doc::Graph &graph;
@@ -171,7 +172,7 @@ Status Importer::importStates() {
   for (const doc::State &state : graph.states) {
     QWENRT_RETURN_IF_ERROR(claimSymbol(state.name, "state"));
     QWENRT_ASSIGN_OR_RETURN(RankedTensorType type, stateType(doc::stateType(state)));
-    StateOp::create(builder, location(state.name), state.name, type);
+    StateOp::create(builder, location(state.name), state.name, type, /*fixed=*/state.kind != "kv_cache");
     stateTypes[state.name] = type;
   }
   return Status::ok();
@@ -357,6 +358,31 @@ Status Importer::importOp(const doc::Op &op) {
       return SigmoidOp::create(builder, loc, type, operands[0]);
     case doc::OpKind::ScaleRows:
       return ScaleRowsOp::create(builder, loc, type, operands[0], operands[1]);
+    case doc::OpKind::CodebookMean:
+      return CodebookMeanOp::create(builder, loc, type, operands[0], operands[1]);
+    case doc::OpKind::RowNumbers:
+      return RowNumbersOp::create(builder, loc, type, operands[0]);
+    case doc::OpKind::WindowAttention:
+      return WindowAttentionOp::create(builder, loc, type, operands[0], operands[1], operands[2], operands[3],
+                                       operands[4], operands[5], count(op, "window"), number(op, "scale"));
+    case doc::OpKind::Scale:
+      return ScaleOp::create(builder, loc, type, operands[0], operands[1]);
+    case doc::OpKind::Clamp:
+      return ClampOp::create(builder, loc, type, operands[0], number(op, "limit"));
+    case doc::OpKind::SnakeBeta:
+      return SnakeBetaOp::create(builder, loc, type, operands[0], operands[1], operands[2]);
+    case doc::OpKind::ClearLead:
+      return ClearLeadOp::create(builder, loc, type, operands[0], operands[1], count(op, "frame_rows"),
+                                 count(op, "lead"));
+    case doc::OpKind::CausalConv1d:
+      return CausalConv1dOp::create(builder, loc, type, operands[0], operands[1], operands[2], operands[3], operands[4],
+                                    Value(), Value(), Value(), Value(), count(op, "dilation"), IntegerAttr(),
+                                    IntegerAttr(), FloatAttr());
+    case doc::OpKind::ConvTranspose1d:
+      return ConvTranspose1dOp::create(builder, loc, type, operands[0], operands[1], operands[2],
+                                       operands.size() > 3 ? operands[3] : Value(),
+                                       operands.size() > 4 ? operands[4] : Value(), Value(), Value(),
+                                       count(op, "stride"), IntegerAttr(), IntegerAttr());
     }
     llvm_unreachable("every operation of the document is listed");
   };
@@ -387,7 +413,7 @@ Status Importer::parsePatterns(ArrayRef<std::string> expose) {
 }
 
 Status Importer::expose(const doc::Op &op, ResultRange results) {
-  if (op.kind == doc::OpKind::KvAppend || op.kind == doc::OpKind::PositionIds)
+  if (op.kind == doc::OpKind::KvAppend || op.kind == doc::OpKind::PositionIds || op.kind == doc::OpKind::RowNumbers)
     return Status::ok();
   for (auto [name, result] : llvm::zip_equal(op.outputs, results)) {
     bool matches = false;

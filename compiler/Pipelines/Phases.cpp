@@ -62,6 +62,9 @@ static void populateFusion(OpPassManager &passes, const CompileOptions &options)
   passes.addNestedPass<func::FuncOp>(createFuseExpertsPass());
   // Needs the merged q/k/v row.
   passes.addNestedPass<func::FuncOp>(createFuseRopeAppendPass());
+  passes.addNestedPass<func::FuncOp>(createFuseWindowAttentionPass());
+  // Before clamps that found no convolution become steps of their own.
+  passes.addNestedPass<func::FuncOp>(createFuseConvolutionsPass());
   // Needs the fused cache write, and leaves combine_splits for the prologue of the output projection.
   SplitDecodeAttentionPassOptions attention;
   attention.splits = options.target.decodeSplits;

@@ -12,7 +12,7 @@ using namespace mlir;
 using namespace mlir::qwen;
 
 bool mlir::qwen::isElementwise(Operation *op) {
-  return isa_and_present<SiluOp, GeluOp, MulOp, AddOp, SigmoidOp, ScaleRowsOp>(op);
+  return isa_and_present<SiluOp, GeluOp, MulOp, AddOp, SigmoidOp, ScaleRowsOp, ScaleOp, ClampOp>(op);
 }
 
 bool ElementwiseTree::isOnlyReaderOf(Value value) const {
@@ -110,12 +110,20 @@ static Value buildGelu(OpBuilder &builder, GeluOp op, Value x) {
 
 static Value buildScalar(OpBuilder &builder, Operation *op, ValueRange operands) {
   Location loc = op->getLoc();
-  if (isa<MulOp, ScaleRowsOp>(op))
+  if (isa<MulOp, ScaleRowsOp, ScaleOp>(op))
     return arith::MulFOp::create(builder, loc, operands[0], operands[1]);
   if (isa<AddOp>(op))
     return arith::AddFOp::create(builder, loc, operands[0], operands[1]);
   if (auto gelu = dyn_cast<GeluOp>(op))
     return buildGelu(builder, gelu, operands[0]);
+  if (auto clamp = dyn_cast<ClampOp>(op)) {
+    auto constant = [&](double value) -> Value {
+      return arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(static_cast<float>(value)));
+    };
+    double limit = clamp.getLimit().convertToDouble();
+    Value below = arith::MinimumFOp::create(builder, loc, operands[0], constant(limit));
+    return arith::MaximumFOp::create(builder, loc, below, constant(-limit));
+  }
   // silu: x / (1 + exp(-x)), sigmoid: 1 / (1 + exp(-x))
   Value one = arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(1.0f));
   Value negated = arith::NegFOp::create(builder, loc, operands[0]);

@@ -21,8 +21,16 @@ struct FuseElementwise : qwen::impl::FuseElementwisePassBase<FuseElementwise> {
     for (Block &block : getOperation().getBody()) {
       SmallVector<ElementwiseTree> trees = collectElementwiseTrees(block, maxBodyInputs);
       for (ElementwiseTree &tree : llvm::reverse(trees))
-        fuse(tree);
+        if (hasOneShape(tree))
+          fuse(tree);
     }
+  }
+
+  /// A weight along the columns or a factor of each row has no place here: only products take one.
+  static bool hasOneShape(const ElementwiseTree &tree) {
+    return llvm::all_of(tree.leaves, [&](Value leaf) {
+      return cast<RankedTensorType>(leaf.getType()).getShape() == tree.getType().getShape();
+    });
   }
 
   void fuse(const ElementwiseTree &tree) {

@@ -417,4 +417,42 @@ def GroupExpertsPass : Pass<"qwen-group-experts", "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"groupedCount", "grouped-products", "products over sorted choices">];
 }
 
+def FuseWindowAttentionPass : Pass<"qwen-fuse-window-attention", "::mlir::func::FuncOp"> {
+  let summary = "split, rotation and window attention of a merged row as one operation";
+  let description = [{
+    ```mlir
+    %row = qwen.fused_linear none concat %x weights(%wq, %wk, %wv) ...
+    %q = qwen.rope (heads of %row), %n theta 1.0e4 ...
+    %y = qwen.window_attention %q, %k, %v at %n states(%ks, %vs) window 72 scale 0.125 ...
+    ```
+    ==>
+    ```mlir
+    %y = qwen.rope_window_attention %row from %first states(%ks, %vs) {...}
+    ```
+    where `%n` is `qwen.row_numbers %first`.
+  }];
+  let statistics = [Statistic<"fusedCount", "fused-attention", "attention over windows that took its rotation">];
+}
+
+def FuseConvolutionsPass : Pass<"qwen-fuse-convolutions", "::mlir::func::FuncOp"> {
+  let summary = "convolutions over time take the activations around them";
+  let description = [{
+    A `qwen.snake_beta` that only a convolution reads is applied where its input is put behind the history, with a
+    `qwen.clear_lead` that only the snake reads; a snake or clamp that is the only reader of a `qwen.causal_conv1d` is applied to
+    its sums.
+
+    ```mlir
+    %c = qwen.clear_lead %x, %first lead 8 rows 32 ...
+    %s = qwen.snake_beta %c, %a, %b ...
+    %y = qwen.causal_conv1d %s, %w, %bias history(%h, %first) dilation 3 ...
+    %z = qwen.snake_beta %y, %a2, %b2 ...
+    ```
+    ==>
+    ```mlir
+    %z = qwen.causal_conv1d %x, %w, %bias history(%h, %first) dilation 3 snake(%a, %b) then(%a2, %b2) {lead = 8, frame_rows = 32} ...
+    ```
+  }];
+  let statistics = [Statistic<"fusedCount", "fused-activations", "activations that a convolution took">];
+}
+
 #endif // QWEN_TRANSFORMS_PASSES_TD

@@ -38,11 +38,14 @@ bool decidesChoices(Value value) {
   return false;
 }
 
+/// A waveform shows what 8 bits lose, and the weights of a vocoder are few.
+bool makesWaveform(Operation *op) { return !op->getBlock()->getOps<CausalConv1dOp>().empty(); }
+
 bool isMatrixOfProduct(OpOperand &use) {
   if (auto experts = dyn_cast<ExpertLinearOp>(use.getOwner()))
     return &use == &experts.getWeightMutable();
   auto linear = dyn_cast<LinearOp>(use.getOwner());
-  return linear && &use == &linear.getWeightMutable() && !decidesChoices(linear.getResult());
+  return linear && &use == &linear.getWeightMutable() && !decidesChoices(linear.getResult()) && !makesWaveform(linear);
 }
 
 struct QuantizeWeights : qwen::impl::QuantizeWeightsPassBase<QuantizeWeights> {

@@ -503,7 +503,7 @@ struct SpecializeEntries : qwen::impl::SpecializeEntriesPassBase<SpecializeEntri
       speech.predictorDecoder.walk([&](ReadStateOp read) { ofPredictor.insert(read.getState()); });
     for (auto state : getOperation().getOps<StateOp>()) {
       auto type = cast<RankedTensorType>(state.getType());
-      if (ofPredictor.contains(state.getSymName()) && type.hasStaticShape())
+      if (state.getFixed() || (ofPredictor.contains(state.getSymName()) && type.hasStaticShape()))
         continue;
       if (!type.isDynamicDim(0) && type.getDimSize(0) != context)
         return state.emitOpError() << "holds " << type.getDimSize(0) << " positions, expected a symbol or the context "

@@ -19,7 +19,8 @@ bool isCodegenInput(Operation &op) {
              AttentionOp, RouteOp, GroupExpertsOp, FusedExpertsOp, WeightedSumOp, LayerNormOp, SegmentAttentionOp,
              AxialRopeOp, SliceOp, ReplaceRowsOp, AddRowsOp, TapPatchesOp, SinusoidOp, SwapAxesOp, GatherSumOp,
              ExposeOp, ReshapeOp, WeightOp, WeightStackOp, ReadStateOp, BeginChunkOp, AdvanceOp, LastRowOp, HeadRowsOp,
-             NextTokenOp, InputRowsOp, BeginFrameOp, CodeRowOp, FrameRowOp, func::ReturnOp>(op);
+             NextTokenOp, InputRowsOp, BeginFrameOp, CodeRowOp, FrameRowOp, CodebookMeanOp, RopeWindowAttentionOp,
+             SnakeBetaOp, ClearLeadOp, CausalConv1dOp, ConvTranspose1dOp, func::ReturnOp>(op);
 }
 
 /// The pass that removes operations like \p op, empty if there is none.
@@ -29,8 +30,10 @@ StringRef removingPass(Operation &op) {
       .Case<LinearOp>([](auto) { return "qwen-fuse-linears"; })
       .Case<ExpertLinearOp>([](auto) { return "qwen-fuse-experts"; })
       .Case<SoftmaxOp, TopKOp, SumNormalizeOp>([](auto) { return "qwen-fuse-route"; })
-      .Case<SiluOp, GeluOp, MulOp, AddOp, SigmoidOp, ScaleRowsOp>([](auto) { return "qwen-fuse-elementwise"; })
+      .Case<SiluOp, GeluOp, MulOp, AddOp, SigmoidOp, ScaleRowsOp, ScaleOp, ClampOp>(
+          [](auto) { return "qwen-fuse-elementwise"; })
       .Case<RopeOp, MRopeOp, KvAppendOp, PositionIdsOp>([](auto) { return "qwen-fuse-rope-append"; })
+      .Case<WindowAttentionOp, RowNumbersOp>([](auto) { return "qwen-fuse-window-attention"; })
       .Default([](auto) { return ""; });
 }
 

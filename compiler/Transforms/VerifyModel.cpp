@@ -153,7 +153,8 @@ bool isPrimitive(Operation *op) {
              RopeOp, KvAppendOp, AttentionOp, SiluOp, MulOp, AddOp, WeightStackOp, SoftmaxOp, TopKOp, SumNormalizeOp,
              ExpertLinearOp, WeightedSumOp, LayerNormOp, GeluOp, SegmentAttentionOp, AxialRopeOp, MRopeOp,
              ReplaceRowsOp, AddRowsOp, TapConvOp, SinusoidOp, SwapAxesOp, SigmoidOp, ScaleRowsOp, ExposeOp,
-             func::FuncOp, func::ReturnOp>(op);
+             CodebookMeanOp, RowNumbersOp, WindowAttentionOp, ScaleOp, ClampOp, SnakeBetaOp, ClearLeadOp,
+             CausalConv1dOp, ConvTranspose1dOp, func::FuncOp, func::ReturnOp>(op);
 }
 
 /// The product that \p value is heads of, behind what attention does to queries and keys.

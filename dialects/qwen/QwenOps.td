@@ -41,14 +41,15 @@ def Qwen_ParameterOp : Qwen_Op<"parameter", [Symbol]> {
 def Qwen_StateOp : Qwen_Op<"state", [Symbol]> {
   let summary = "a tensor that survives from run to run, such as a KV cache";
   let description = [{
-    The first dimension counts cached positions.
+    The first dimension counts cached positions, unless the state is `fixed`: then it holds as many rows as it says.
 
     ```mlir
     qwen.state @layers.0.k : tensor<512x2x64xf32>
+    qwen.state @decoder.0.history : tensor<6x64xf32> fixed
     ```
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<StateTensor>:$type);
-  let assemblyFormat = "$sym_name `:` $type attr-dict";
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<StateTensor>:$type, UnitAttr:$fixed);
+  let assemblyFormat = "$sym_name `:` $type (`fixed` $fixed^)? attr-dict";
   let hasVerifier = 1;
 }
 
@@ -340,6 +341,116 @@ def Qwen_ScaleRowsOp : Qwen_Op<"scale_rows", [Pure]> {
   let hasVerifier = 1;
 }
 
+//===----------------------------------------------------------------------------------------------------===//
+// Primitive operations of vocoders, which are run in pushes of frames with states carried between them
+//===----------------------------------------------------------------------------------------------------===//
+
+def Qwen_CodebookMeanOp : Qwen_Op<"codebook_mean", [Pure]> {
+  let summary = "mean over groups of y[r] = table[g V + codes[r, g]], V rows of the table for each group g";
+  let arguments = (ins IdTensor:$codes, WeightTensor:$table);
+  let results = (outs Activation:$result);
+  let assemblyFormat = "$codes `,` $table attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Qwen_RowNumbersOp : Qwen_Op<"row_numbers", [Pure]> {
+  let summary = "the numbers of rows that follow one another: first[0] + row";
+  let arguments = (ins IdTensor:$first);
+  let results = (outs IdTensor:$result);
+  let assemblyFormat = "$first attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Qwen_WindowAttentionOp : Qwen_Op<"window_attention", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "attention over the last rows of a sequence that arrives in pushes, softmax in f32";
+  let description = [{
+    The row with number p sees keys p - window + 1 .. p, as far as they are not below 0. The states hold what later pushes see:
+    the key and value of number p lie at row p modulo the state's rows, so that nothing is moved. Numbers follow one another.
+  }];
+  let arguments = (ins Activation:$query, Activation:$keys, Activation:$values, IdTensor:$positions, StateTensor:$k_state,
+                       StateTensor:$v_state, I64Attr:$window, F64Attr:$scale);
+  let results = (outs Activation:$result);
+  let assemblyFormat = [{
+    $query `,` $keys `,` $values `at` $positions `states` `(` $k_state `,` $v_state `)` `window` $window `scale` $scale
+    attr-dict `:` functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+}
+
+def Qwen_ScaleOp : Qwen_Op<"scale", [Pure]> {
+  let summary = "x * weight over the last axis";
+  let arguments = (ins Activation:$input, WeightTensor:$weight);
+  let results = (outs Activation:$result);
+  let assemblyFormat = "$input `,` $weight attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Qwen_ClampOp : Qwen_Op<"clamp", [Pure, SameOperandsAndResultType]> {
+  let summary = "x, at least -limit and at most limit";
+  let arguments = (ins Activation:$input, F64Attr:$limit);
+  let results = (outs Activation:$result);
+  let assemblyFormat = "$input `limit` $limit attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+def Qwen_SnakeBetaOp : Qwen_Op<"snake_beta", [Pure]> {
+  let summary = "x + sin^2(x exp(alpha)) / (exp(beta) + 1e-9) over the last axis";
+  let description = "Ziyin et al. 2020, with a magnitude of its own (Lee et al. 2022, BigVGAN); both parameters are logarithms.";
+  let arguments = (ins Activation:$input, WeightTensor:$alpha, WeightTensor:$beta);
+  let results = (outs Activation:$result);
+  let assemblyFormat = "$input `,` $alpha `,` $beta attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Qwen_ClearLeadOp : Qwen_Op<"clear_lead", [Pure]> {
+  let summary = "x with the first rows of the sequence set to 0: row r of a push is row first[0] * frame_rows + r of it";
+  let arguments = (ins Activation:$input, IdTensor:$first, I64Attr:$frame_rows, I64Attr:$lead);
+  let results = (outs Activation:$result);
+  let assemblyFormat = "$input `,` $first `lead` $lead `rows` $frame_rows attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Qwen_CausalConv1dOp : Qwen_Op<"causal_conv1d", [AttrSizedOperandSegments, MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "convolution over rows that sees no later row: y[t, n] = bias[n] + sum weight[n, c, i] x[t + (i - k + 1) dilation, c]";
+  let description = [{
+    A weight [N, C * k] mixes channels, a weight [C, k] does not. The state holds the (k - 1) * dilation rows before the push; it
+    counts as zeros where `first[0]` is 0. For code generation the operation also takes what stands around it: a snake_beta (with a
+    clear_lead before it) on the input, a snake_beta or a clamp on the result.
+  }];
+  let arguments = (ins Activation:$input, WeightTensor:$weight, WeightTensor:$bias, StateTensor:$history, IdTensor:$first,
+                       Optional<WeightTensor>:$in_alpha, Optional<WeightTensor>:$in_beta,
+                       Optional<WeightTensor>:$out_alpha, Optional<WeightTensor>:$out_beta, I64Attr:$dilation,
+                       OptionalAttr<I64Attr>:$frame_rows, OptionalAttr<I64Attr>:$lead, OptionalAttr<F64Attr>:$limit);
+  let results = (outs Activation:$result);
+  let assemblyFormat = [{
+    $input `,` $weight `,` $bias `history` `(` $history `,` $first `)` `dilation` $dilation
+    (`snake` `(` $in_alpha^ `,` $in_beta `)`)? (`then` `(` $out_alpha^ `,` $out_beta `)`)?
+    attr-dict `:` functional-type(operands, results)
+  }];
+  let extraClassDeclaration = [{
+    int64_t getKernelSize() { return getHistory().getType().getDimSize(0) / static_cast<int64_t>(getDilation()) + 1; }
+    bool isDepthwise() { return getWeight().getType().getDimSize(1) == getKernelSize(); }
+  }];
+  let hasVerifier = 1;
+}
+
+def Qwen_ConvTranspose1dOp : Qwen_Op<"conv_transpose1d", [AttrSizedOperandSegments, MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "transposed convolution over rows: y[q s + r, n] = bias[n] + sum weight[c, n, r + j s] x[q - j, c], s the stride";
+  let description = [{
+    The weight is [C, N * k], k a multiple of the stride. With k above the stride the state holds the k / s - 1 rows before the push;
+    it counts as zeros where `first[0]` is 0. Takes a snake_beta on its input as causal_conv1d does.
+  }];
+  let arguments = (ins Activation:$input, WeightTensor:$weight, WeightTensor:$bias, Optional<StateTensor>:$history,
+                       Optional<IdTensor>:$first, Optional<WeightTensor>:$in_alpha, Optional<WeightTensor>:$in_beta,
+                       I64Attr:$stride, OptionalAttr<I64Attr>:$frame_rows, OptionalAttr<I64Attr>:$lead);
+  let results = (outs Activation:$result);
+  let assemblyFormat = [{
+    $input `,` $weight `,` $bias (`history` `(` $history^ `,` $first `)`)? `stride` $stride
+    (`snake` `(` $in_alpha^ `,` $in_beta `)`)? attr-dict `:` functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+}
+
 def Qwen_ExposeOp : Qwen_Op<"expose", [MemoryEffects<[MemWrite]>]> {
   let summary = "makes a value an output of every entry that computes it";
   let description = [{
@@ -568,6 +679,17 @@ def Qwen_GatherSumOp : Qwen_Op<"gather_sum", [Pure]> {
   let arguments = (ins IdTensor:$ids, Activation:$weights, WeightTensor:$table);
   let results = (outs Activation:$result);
   let assemblyFormat = "$ids `,` $weights `,` $table attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Qwen_RopeWindowAttentionOp : Qwen_Op<"rope_window_attention", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "window_attention of a merged row of queries, keys and values, rotated by the numbers of their rows";
+  let arguments = (ins Activation:$qkv, IdTensor:$first, StateTensor:$k_state, StateTensor:$v_state, I64Attr:$num_heads,
+                       I64Attr:$head_dim, I64Attr:$window, F64Attr:$theta, F64Attr:$scale);
+  let results = (outs Activation:$result);
+  let assemblyFormat = [{
+    $qkv `from` $first `states` `(` $k_state `,` $v_state `)` attr-dict `:` functional-type(operands, results)
+  }];
   let hasVerifier = 1;
 }
 

@@ -131,10 +131,10 @@ struct WeightStack {
   std::vector<std::string> weights;
 };
 
-/// Memory that survives calls. The kind "kv_cache" is the only one of version 1; its elements count as f32.
+/// Memory that survives calls; its elements count as f32. README.md lists the kinds.
 struct State {
   std::string name; ///< without '$'
-  std::string kind;
+  std::string kind; ///< "kv_cache", "key_window" or "conv_history"
   std::vector<Dim> shape;
 };
 ValueType stateType(const State &state);
@@ -168,6 +168,15 @@ enum class OpKind : uint8_t {
   SwapAxes,
   Sigmoid,
   ScaleRows,
+  CodebookMean,
+  RowNumbers,
+  WindowAttention,
+  Scale,
+  Clamp,
+  SnakeBeta,
+  ClearLead,
+  CausalConv1d,
+  ConvTranspose1d,
 };
 
 using AttrValue = std::variant<int64_t, double, bool, std::string, std::vector<Dim>>;
@@ -253,9 +262,21 @@ struct TalkerInfo {
 /// Every name that TalkerInfo::ids has.
 std::span<const std::string_view> talkerIdNames();
 
+/// What makes samples of codes, in pushes of frames that continue each other (README.md lists the inputs and outputs of
+/// its function).
+struct VocoderInfo {
+  std::string decoder;       ///< function
+  uint64_t groups = 0;       ///< codes of a frame
+  uint64_t codebookSize = 0; ///< codes of a group
+  uint64_t frameSamples = 0; ///< samples that a frame makes
+  uint64_t lostSamples = 0;  ///< the first samples of an utterance, which stand for nothing
+  uint64_t sampleRate = 0;   ///< samples of a second
+};
+
 /// What speaks.
 struct SpeechInfo {
   std::optional<TalkerInfo> talker;
+  std::optional<VocoderInfo> vocoder;
 };
 
 struct Graph {

@@ -182,6 +182,57 @@ Value FunctionBuilder::scaleRows(std::string name, const Value &x, const Value &
   return append(OpKind::ScaleRows, std::move(name), {x.name, factor.name});
 }
 
+Value FunctionBuilder::codebookMean(std::string name, const Value &codes, const WeightName &table) {
+  return append(OpKind::CodebookMean, std::move(name), {codes.name, "@" + table.name});
+}
+
+Value FunctionBuilder::rowNumbers(std::string name, const Value &first, const std::string &symbol) {
+  return append(OpKind::RowNumbers, std::move(name), {first.name}, {{"symbol", symbol}});
+}
+
+Value FunctionBuilder::windowAttention(std::string name, const Value &q, const Value &k, const Value &v,
+                                       const Value &positions, const std::pair<std::string, std::string> &states,
+                                       uint64_t window, double scale) {
+  return append(OpKind::WindowAttention, std::move(name),
+                {q.name, k.name, v.name, positions.name, "$" + states.first, "$" + states.second},
+                {{"window", static_cast<int64_t>(window)}, {"scale", scale}});
+}
+
+Value FunctionBuilder::scale(std::string name, const Value &x, const WeightName &weight) {
+  return append(OpKind::Scale, std::move(name), {x.name, "@" + weight.name});
+}
+
+Value FunctionBuilder::clamp(std::string name, const Value &x, double limit) {
+  return append(OpKind::Clamp, std::move(name), {x.name}, {{"limit", limit}});
+}
+
+Value FunctionBuilder::snakeBeta(std::string name, const Value &x, const WeightName &alpha, const WeightName &beta) {
+  return append(OpKind::SnakeBeta, std::move(name), {x.name, "@" + alpha.name, "@" + beta.name});
+}
+
+Value FunctionBuilder::clearLead(std::string name, const Value &x, const Value &first, uint64_t frameRows,
+                                 uint64_t lead) {
+  return append(OpKind::ClearLead, std::move(name), {x.name, first.name},
+                {{"frame_rows", static_cast<int64_t>(frameRows)}, {"lead", static_cast<int64_t>(lead)}});
+}
+
+Value FunctionBuilder::causalConv1d(std::string name, const Value &x, const WeightName &weight, const WeightName &bias,
+                                    const std::string &state, const Value &first, uint64_t dilation) {
+  return append(OpKind::CausalConv1d, std::move(name),
+                {x.name, "@" + weight.name, "@" + bias.name, "$" + state, first.name},
+                {{"dilation", static_cast<int64_t>(dilation)}});
+}
+
+Value FunctionBuilder::convTranspose1d(std::string name, const Value &x, const WeightName &weight,
+                                       const WeightName &bias, uint64_t stride, const std::string &state,
+                                       const Value &first) {
+  std::vector<std::string> inputs = {x.name, "@" + weight.name, "@" + bias.name};
+  if (!state.empty())
+    inputs.insert(inputs.end(), {"$" + state, first.name});
+  return append(OpKind::ConvTranspose1d, std::move(name), std::move(inputs),
+                {{"stride", static_cast<int64_t>(stride)}});
+}
+
 Result<Function> FunctionBuilder::finish(const std::vector<Value> &outputs) {
   QWENRT_RETURN_IF_ERROR(error_);
   for (const Value &output : outputs)

@@ -55,6 +55,20 @@ public:
   Value swapAxes(std::string name, const Value &x);
   Value sigmoid(std::string name, const Value &x);
   Value scaleRows(std::string name, const Value &x, const Value &factor);
+  Value codebookMean(std::string name, const Value &codes, const WeightName &table);
+  Value rowNumbers(std::string name, const Value &first, const std::string &symbol);
+  /// \p states: of keys and of values.
+  Value windowAttention(std::string name, const Value &q, const Value &k, const Value &v, const Value &positions,
+                        const std::pair<std::string, std::string> &states, uint64_t window, double scale);
+  Value scale(std::string name, const Value &x, const WeightName &weight);
+  Value clamp(std::string name, const Value &x, double limit);
+  Value snakeBeta(std::string name, const Value &x, const WeightName &alpha, const WeightName &beta);
+  Value clearLead(std::string name, const Value &x, const Value &first, uint64_t frameRows, uint64_t lead);
+  Value causalConv1d(std::string name, const Value &x, const WeightName &weight, const WeightName &bias,
+                     const std::string &state, const Value &first, uint64_t dilation);
+  /// Without state and first where the kernel is as long as the stride.
+  Value convTranspose1d(std::string name, const Value &x, const WeightName &weight, const WeightName &bias,
+                        uint64_t stride, const std::string &state = {}, const Value &first = {});
 
   /// The finished function, or the first mistake.
   Result<Function> finish(const std::vector<Value> &outputs);

@@ -152,6 +152,10 @@ void readTextInfo(const json &document, Graph &graph) {
     SpeechInfo &speech = graph.speech.emplace();
     if (const json &talker = at(object, "talker"); talker.is_object())
       speech.talker = readTalker(talker);
+    if (const json &vocoder = at(object, "vocoder"); vocoder.is_object())
+      speech.vocoder = VocoderInfo{text(vocoder, "decoder"),          integer(vocoder, "groups"),
+                                   integer(vocoder, "codebook_size"), integer(vocoder, "frame_samples"),
+                                   integer(vocoder, "lost_samples"),  integer(vocoder, "sample_rate")};
   }
 }
 

@@ -58,6 +58,7 @@ public:
     }
     QWENRT_RETURN_IF_ERROR(checkMedia());
     QWENRT_RETURN_IF_ERROR(checkTalker());
+    QWENRT_RETURN_IF_ERROR(checkSpeech());
     return checkGenerate();
   }
 
@@ -77,6 +78,7 @@ private:
   Status checkMedia() const;
   Status checkMediaInputs() const;
   Status checkTalker() const;
+  Status checkSpeech() const;
   Status checkGenerate() const;
 
   const Graph &graph_;
@@ -221,9 +223,14 @@ Status Verifier::checkStacks() const {
 Status Verifier::checkStates() const {
   QWENRT_RETURN_IF_ERROR(checkNames("state", graph_.states));
   for (const State &state : graph_.states) {
-    if (state.kind != "kv_cache")
+    bool isFixed = state.kind == "key_window" || state.kind == "conv_history";
+    if (state.kind != "kv_cache" && !isFixed)
       return invalid("state " + inQuotes(state.name) + " of kind " + inQuotes(state.kind) +
-                     ", expected 'kv_cache', update qwenc or correct the document");
+                     ", expected 'kv_cache', 'key_window' or 'conv_history', update qwenc or correct the document");
+    for (const Dim &dim : state.shape)
+      if (isFixed && dim.isSymbol())
+        return invalid("state " + inQuotes(state.name) + " of kind " + inQuotes(state.kind) + " with symbol " +
+                       inQuotes(dim.symbol) + ", expected numbers only, correct the document");
     QWENRT_RETURN_IF_ERROR(checkType("state " + inQuotes(state.name), stateType(state)));
   }
   return Status::ok();
@@ -424,6 +431,26 @@ Status Verifier::checkMediaInputs() const {
   QWENRT_RETURN_IF_ERROR(check("media"));
   for (uint64_t i = 0; i < (graph_.media->vision ? graph_.media->vision->deepstack : 0); ++i)
     QWENRT_RETURN_IF_ERROR(check("deepstack." + std::to_string(i)));
+  return Status::ok();
+}
+
+Status Verifier::checkSpeech() const {
+  if (!graph_.speech || !graph_.speech->vocoder)
+    return Status::ok();
+  const VocoderInfo &vocoder = *graph_.speech->vocoder;
+  if (!index_.function(vocoder.decoder))
+    return invalid("speech names vocoder " + inQuotes(vocoder.decoder) +
+                   ", expected a function of the document, correct the name");
+  for (auto [what, number] : {std::pair<const char *, uint64_t>{"groups", vocoder.groups},
+                              {"codebook_size", vocoder.codebookSize},
+                              {"frame_samples", vocoder.frameSamples},
+                              {"sample_rate", vocoder.sampleRate}})
+    if (number == 0 || number > maxDimSize)
+      return invalid("speech with " + std::string(what) + " " + std::to_string(number) +
+                     ", expected 1 to 2^31, correct the document");
+  if (vocoder.lostSamples > maxDimSize)
+    return invalid("speech with lost_samples " + std::to_string(vocoder.lostSamples) +
+                   ", expected at most 2^31, correct the document");
   return Status::ok();
 }
 

@@ -140,6 +140,26 @@ std::string writeTalker(const TalkerInfo &talker) {
          ",\n    \"predictor_sampling\": " + writeGeneration(talker.predictorSampling) + "}";
 }
 
+std::string writeSpeech(const SpeechInfo &speech) {
+  std::string text;
+  auto field = [&](const char *name, uint64_t value) {
+    text += std::string(", \"") + name + "\": " + std::to_string(value);
+  };
+  if (speech.talker)
+    text += "\"talker\": " + writeTalker(*speech.talker);
+  if (speech.vocoder) {
+    text +=
+        std::string(speech.talker ? ",\n    " : "") + "\"vocoder\": {\"decoder\": " + quote(speech.vocoder->decoder);
+    field("groups", speech.vocoder->groups);
+    field("codebook_size", speech.vocoder->codebookSize);
+    field("frame_samples", speech.vocoder->frameSamples);
+    field("lost_samples", speech.vocoder->lostSamples);
+    field("sample_rate", speech.vocoder->sampleRate);
+    text += "}";
+  }
+  return "{" + text + "}";
+}
+
 std::string writeOp(const Op &op) {
   std::string text =
       "{\"op\": \"" + std::string(opInfo(op.kind).name) + "\", \"inputs\": " + inlineArray(op.inputs, quote);
@@ -213,8 +233,7 @@ std::string qwenc::graph::writeGraph(const Graph &graph) {
   if (graph.media)
     text += ",\n  \"media\": " + writeMedia(*graph.media);
   if (graph.speech)
-    text += std::string(",\n  \"speech\": {") +
-            (graph.speech->talker ? "\"talker\": " + writeTalker(*graph.speech->talker) : "") + "}";
+    text += ",\n  \"speech\": " + writeSpeech(*graph.speech);
   return text + "\n}\n";
 }
 

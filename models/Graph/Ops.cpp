@@ -285,6 +285,128 @@ Inferred inferSwapAxes(Types operands, const Op &) {
   return std::vector{ValueType{DType::F32, {x.dims[0], x.dims[2], x.dims[1]}}};
 }
 
+bool isFirst(const ValueType &type) { return type == ValueType{DType::I32, {Dim(1)}}; }
+
+/// The extent of \p dim times \p factor; types beyond the limits are refused with the value.
+Dim times(Dim dim, uint64_t factor) {
+  if (__builtin_mul_overflow(dim.size, factor, &dim.size))
+    dim.size = UINT64_MAX;
+  return dim;
+}
+
+Inferred inferCodebookMean(Types operands, const Op &) {
+  const ValueType &codes = operands[0], &table = operands[1];
+  if (codes.dtype != DType::I32 || codes.dims.size() != 2 || codes.dims[1].isSymbol() || codes.dims[1].size == 0)
+    return wrongOperand("codes", codes, "i32[R,G] with a number G");
+  if (table.dims.size() != 2 || table.dims[0].size % codes.dims[1].size != 0)
+    return wrongOperand("table", table, "a table [G*V,H] with G of codes " + toString(codes));
+  return std::vector{ValueType{DType::F32, {codes.dims[0], table.dims[1]}}};
+}
+
+Inferred inferRowNumbers(Types operands, const Op &op) {
+  if (!isFirst(operands[0]))
+    return wrongOperand("first", operands[0], "i32[1]");
+  return std::vector{ValueType{DType::I32, {Dim(op.attr<std::string>("symbol"))}}};
+}
+
+Inferred inferWindowAttention(Types operands, const Op &op) {
+  const ValueType &q = operands[0], &positions = operands[3];
+  auto window = static_cast<uint64_t>(op.attr<int64_t>("window"));
+  if (!isF32(q, 3) || q.dims.size() != 3 || q.dims[1].isSymbol() || q.dims[2].isSymbol())
+    return wrongOperand("q", q, "f32[R,heads,D] with numbers heads and D");
+  if (operands[1] != q)
+    return wrongOperand("k", operands[1], "the type of q " + toString(q));
+  if (operands[2] != q)
+    return wrongOperand("v", operands[2], "the type of q " + toString(q));
+  if (positions != ValueType{DType::I32, {q.dims[0]}})
+    return wrongOperand("positions", positions, "one i32 number per row of q " + toString(q));
+  for (size_t i : {4, 5}) {
+    const ValueType &state = operands[i];
+    if (state.dims.size() != 3 || state.dims[0].isSymbol() || state.dims[0].size < window ||
+        state.dims[1] != q.dims[1] || state.dims[2] != q.dims[2])
+      return wrongOperand(opInfo(op.kind).operands[i].name, state,
+                          "[W,heads,D] with a number W of at least window = " + std::to_string(window) +
+                              ", heads and D of q " + toString(q));
+  }
+  return std::vector{q};
+}
+
+Inferred inferScale(Types operands, const Op &) {
+  const ValueType &x = operands[0];
+  if (!isF32(x, 1))
+    return wrongOperand("x", x, "f32 with at least one dim");
+  if (!isVector(operands[1], x.dims.back()))
+    return wrongOperand("weight", operands[1], "one value per element of the last dim of x " + toString(x));
+  return std::vector{x};
+}
+
+Inferred inferSnakeBeta(Types operands, const Op &op) {
+  const ValueType &x = operands[0];
+  if (!isF32(x, 2) || x.dims.size() != 2)
+    return wrongOperand("x", x, "f32[R,N]");
+  for (size_t i : {1, 2})
+    if (!isVector(operands[i], x.dims.back()))
+      return wrongOperand(opInfo(op.kind).operands[i].name, operands[i],
+                          "one value per element of the last dim of x " + toString(x));
+  return std::vector{x};
+}
+
+Inferred inferClearLead(Types operands, const Op &) {
+  if (!isF32(operands[0], 2) || operands[0].dims.size() != 2)
+    return wrongOperand("x", operands[0], "f32[R,N]");
+  if (!isFirst(operands[1]))
+    return wrongOperand("first", operands[1], "i32[1]");
+  return std::vector{operands[0]};
+}
+
+bool isNumber(const ValueType &type, size_t dim) { return !type.dims[dim].isSymbol() && type.dims[dim].size > 0; }
+
+Inferred inferCausalConv1d(Types operands, const Op &op) {
+  const ValueType &x = operands[0], &weight = operands[1], &state = operands[3];
+  auto dilation = static_cast<uint64_t>(op.attr<int64_t>("dilation"));
+  if (!isF32(x, 2) || x.dims.size() != 2 || !isNumber(x, 1))
+    return wrongOperand("x", x, "f32[T,C] with a number C");
+  if (state.dims.size() != 2 || !isNumber(state, 0) || state.dims[1] != x.dims[1] || state.dims[0].size % dilation != 0)
+    return wrongOperand("state", state,
+                        "a multiple of dilation " + std::to_string(dilation) + " rows of C of x " + toString(x));
+  uint64_t taps = state.dims[0].size / dilation + 1;
+  bool dense = weight.dims.size() == 2 && weight.dims[1] == times(x.dims[1], taps);
+  bool depthwise = weight.dims.size() == 2 && weight.dims[1] == Dim(taps) && weight.dims[0] == x.dims[1];
+  if (!dense && !depthwise)
+    return wrongOperand("weight", weight,
+                        "[N,C*" + std::to_string(taps) + "] or [C," + std::to_string(taps) + "] with C of x " +
+                            toString(x));
+  if (!isVector(operands[2], weight.dims[0]))
+    return wrongOperand("bias", operands[2], "one value per row of weight " + toString(weight));
+  if (!isFirst(operands[4]))
+    return wrongOperand("first", operands[4], "i32[1]");
+  return std::vector{withLastDim(x, weight.dims[0])};
+}
+
+Inferred inferConvTranspose1d(Types operands, const Op &op) {
+  const ValueType &x = operands[0], &weight = operands[1], &bias = operands[2];
+  auto stride = static_cast<uint64_t>(op.attr<int64_t>("stride"));
+  if (!isF32(x, 2) || x.dims.size() != 2 || !isNumber(x, 1))
+    return wrongOperand("x", x, "f32[T,C] with a number C");
+  if (bias.dims.size() != 1 || !isNumber(bias, 0))
+    return wrongOperand("bias", bias, "[N]");
+  uint64_t outputs = bias.dims[0].size, columns = weight.dims.size() == 2 ? weight.dims[1].size : 0;
+  if (weight.dims.size() != 2 || weight.dims[0] != x.dims[1] || columns % outputs != 0 || columns == 0 ||
+      columns / outputs % stride != 0)
+    return wrongOperand("weight", weight,
+                        "[C,N*k] with C of x " + toString(x) + ", N of bias " + toString(bias) +
+                            " and k a multiple of stride " + std::to_string(stride));
+  uint64_t kept = columns / outputs / stride - 1;
+  if (operands.size() != (kept ? 5 : 3))
+    return mismatch(std::to_string(operands.size()) + " inputs",
+                    kept ? "a state of " + std::to_string(kept) + " rows and first" : "no state");
+  if (kept && operands[3] != ValueType{DType::F32, {Dim(kept), x.dims[1]}})
+    return wrongOperand("state", operands[3], std::to_string(kept) + " rows of C of x " + toString(x));
+  if (kept && !isFirst(operands[4]))
+    return wrongOperand("first", operands[4], "i32[1]");
+  return std::vector{ValueType{DType::F32, {times(x.dims[0], stride), bias.dims[0]}}};
+}
+
 const std::vector<OpInfo> &opTable() {
   using enum OperandKind;
   using enum AttrKind;
@@ -346,6 +468,31 @@ const std::vector<OpInfo> &opTable() {
       {OpKind::SwapAxes, "swap_axes", {{"x", Value}}, {}, inferSwapAxes},
       {OpKind::Sigmoid, "sigmoid", {{"x", Value}}, {}, inferElementwiseUnary},
       {OpKind::ScaleRows, "scale_rows", {{"x", Value}, {"factor", Value}}, {}, inferScaleRows},
+      {OpKind::CodebookMean, "codebook_mean", {{"codes", Value}, {"table", Weight}}, {}, inferCodebookMean},
+      {OpKind::RowNumbers, "row_numbers", {{"first", Value}}, {{"symbol", Symbol}}, inferRowNumbers},
+      {OpKind::WindowAttention,
+       "window_attention",
+       {{"q", Value}, {"k", Value}, {"v", Value}, {"positions", Value}, {"k_state", State}, {"v_state", State}},
+       {{"window", Count}, {"scale", PositiveNumber}},
+       inferWindowAttention},
+      {OpKind::Scale, "scale", {{"x", Value}, {"weight", Weight}}, {}, inferScale},
+      {OpKind::Clamp, "clamp", {{"x", Value}}, {{"limit", PositiveNumber}}, inferElementwiseUnary},
+      {OpKind::SnakeBeta, "snake_beta", {{"x", Value}, {"alpha", Weight}, {"beta", Weight}}, {}, inferSnakeBeta},
+      {OpKind::ClearLead,
+       "clear_lead",
+       {{"x", Value}, {"first", Value}},
+       {{"frame_rows", Count}, {"lead", Count}},
+       inferClearLead},
+      {OpKind::CausalConv1d,
+       "causal_conv1d",
+       {{"x", Value}, {"weight", Weight}, {"bias", Weight}, {"state", State}, {"first", Value}},
+       {{"dilation", Count}},
+       inferCausalConv1d},
+      {OpKind::ConvTranspose1d,
+       "conv_transpose1d",
+       {{"x", Value}, {"weight", Weight}, {"bias", Weight}, {"state", State, optional}, {"first", Value, optional}},
+       {{"stride", Count}},
+       inferConvTranspose1d},
   };
   return table;
 }

@@ -161,9 +161,8 @@ void qwenc::checkTensors(const Checkpoint &checkpoint, const std::vector<TensorS
 void qwenc::addWeights(const Checkpoint &checkpoint, const std::vector<TensorSpec> &specs, Graph &graph) {
   // The components of one checkpoint share its files.
   graph.checkpoint.files.clear();
-  if (graph.checkpoint.files.empty())
-    for (const CheckpointFile &file : checkpoint.files)
-      graph.checkpoint.files.push_back({file.name, file.sizeBytes, file.headerBytes, file.headerHash});
+  for (const CheckpointFile &file : checkpoint.files)
+    graph.checkpoint.files.push_back({file.name, file.sizeBytes, file.headerBytes, file.headerHash});
   std::set<std::string> known;
   for (const Weight &weight : graph.weights)
     known.insert(weight.name);

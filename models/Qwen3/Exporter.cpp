@@ -135,7 +135,10 @@ std::span<const Architecture> qwenc::architectures() {
   static const std::vector<Architecture> table = {
       {"Qwen3ForCausalLM", "qwen3", {"text"}, exportTextDecoder},
       {"Qwen3MoeForCausalLM", "qwen3_moe", {"text"}, exportTextDecoder},
-      {"Qwen3OmniMoeForConditionalGeneration", "qwen3_omni_moe", {"text", "audio", "vision", "talker"}, exportOmni},
+      {"Qwen3OmniMoeForConditionalGeneration",
+       "qwen3_omni_moe",
+       {"text", "audio", "vision", "talker", "code2wav"},
+       exportOmni},
   };
   return table;
 }

@@ -3,6 +3,7 @@
 
 #include "models/Checkpoint/Json.h"
 #include "models/Qwen3/AudioEncoder.h"
+#include "models/Qwen3/Code2Wav.h"
 #include "models/Qwen3/Talker.h"
 #include "models/Qwen3/TextDecoder.h"
 #include "models/Qwen3/VisionEncoder.h"
@@ -65,6 +66,9 @@ Status qwenc::exportOmni(const Checkpoint &checkpoint, const std::vector<std::st
   }
   if (hasTalker) {
     QWENRT_RETURN_IF_ERROR(exportTalker(checkpoint, graph));
+  }
+  if (selection.hasSpeech("code2wav", "code2wav_config")) {
+    QWENRT_RETURN_IF_ERROR(exportCode2Wav(checkpoint, graph));
   }
   return Status::ok();
 }

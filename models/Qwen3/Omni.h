@@ -10,9 +10,9 @@
 
 namespace qwenc {
 
-/// Adds the chosen components: "text" (the thinker's decoder), "audio" and "vision" (its encoders), "talker"
-/// (the decoders that make codes of speech). None chosen: all
-/// that config.json describes. The decoder takes media when an encoder is there.
+/// Adds the chosen components: "text" (the thinker's decoder), "audio" and "vision" (its encoders), "talker" (the
+/// decoders that make codes of speech), "code2wav" (the vocoder). None chosen: all that config.json describes. The
+/// decoder takes media when an encoder is there.
 Status exportOmni(const Checkpoint &checkpoint, const std::vector<std::string> &components, graph::Graph &graph);
 
 } // namespace qwenc

@@ -209,7 +209,7 @@ TEST(Synth, RefusesWhatItCannotMake) {
   TemporaryFolder folder;
   EXPECT_REFUSED(presetOptions("qwen9"),
                  "preset 'qwen9', expected one of [qwen3-0.6b qwen3-omni-thinker qwen3-omni-audio "
-                 "qwen3-omni-vision]");
+                 "qwen3-omni-vision qwen3-omni-code2wav]");
   SynthesisOptions options = tinyOptions();
   options.config["hidden_size"] = 0;
   EXPECT_REFUSED(writeSyntheticCheckpoint(folder.path(), options),

@@ -104,6 +104,16 @@ TEST(GraphReader, RefusesWhatIsNoDocument) {
 
 namespace {
 
+json vocoder(const char *decoder, uint64_t groups, uint64_t lostSamples) {
+  return {{"vocoder",
+           {{"decoder", decoder},
+            {"groups", groups},
+            {"codebook_size", 64},
+            {"frame_samples", 192},
+            {"lost_samples", lostSamples},
+            {"sample_rate", 24000}}}};
+}
+
 struct BadDocument {
   const char *what;
   std::function<void(json &)> breakIt;
@@ -191,6 +201,14 @@ const std::vector<BadDocument> generalCases = {
     {"weightOverflow", [](json &d) { d["weights"][1]["shape"] = std::vector<uint64_t>(8, 2147483648); },
      "more than 2^48 elements"},
     {"stateKind", [](json &d) { d["states"][0]["kind"] = "ring"; }, "state 'k' of kind 'ring', expected 'kv_cache'"},
+    {"stateFixed", [](json &d) { d["states"][0]["kind"] = "key_window"; },
+     "state 'k' of kind 'key_window' with symbol 'C', expected numbers only"},
+    {"vocoderFunction", [](json &d) { d["speech"] = vocoder("sing", 4, 192); },
+     "speech names vocoder 'sing', expected a function of the document"},
+    {"vocoderGroups", [](json &d) { d["speech"] = vocoder("head", 0, 192); },
+     "speech with groups 0, expected 1 to 2^31"},
+    {"vocoderLost", [](json &d) { d["speech"] = vocoder("head", 4, 4294967296); },
+     "speech with lost_samples 4294967296, expected at most 2^31"},
     {"stateTwice", [](json &d) { d["states"][1]["name"] = "k"; }, "state 'k' is defined twice"},
     {"stateSymbol", [](json &d) { d["states"][0]["shape"][0] = "T"; }, "state 'k' uses symbol 'T'"},
     {"functionTwice", [](json &d) { d["functions"][1]["name"] = "decoder"; }, "function 'decoder' is defined twice"},

@@ -312,6 +312,67 @@ TEST(Ops, RefuseTypesOfMediaThatDoNotFit) {
         << infer(c.op, c.operands, c.attrs) << "\n  expected: " << c.expected;
 }
 
+TEST(Ops, TypesOfVocoders) {
+  const Attrs window = {{"window", int64_t(8)}, {"scale", 0.5}}, dilated = {{"dilation", int64_t(3)}},
+              stride = {{"stride", int64_t(2)}}, lead = {{"frame_rows", int64_t(4)}, {"lead", int64_t(3)}};
+  const std::vector<std::string> attended = {"f32[F,2,4]", "f32[F,2,4]", "f32[F,2,4]", "i32[F]"};
+  auto states = [&](const char *k, const char *v) {
+    std::vector<std::string> operands = attended;
+    operands.insert(operands.end(), {k, v});
+    return operands;
+  };
+  for (const Case &c : std::vector<Case>{
+           {"codebook_mean", {"i32[F,4]", "bf16[32,8]"}, {}, "f32[F,8]"},
+           {"codebook_mean", {"f32[F,4]", "bf16[32,8]"}, {}, "codes of type f32[F,4], expected i32[R,G]"},
+           {"codebook_mean", {"i32[F,4]", "bf16[30,8]"}, {}, "table of type bf16[30,8], expected a table [G*V,H]"},
+           {"row_numbers", {"i32[1]"}, {{"symbol", std::string("F")}}, "i32[F]"},
+           {"row_numbers", {"i32[2]"}, {{"symbol", std::string("F")}}, "first of type i32[2], expected i32[1]"},
+           {"window_attention", states("f32[9,2,4]", "f32[9,2,4]"), window, "f32[F,2,4]"},
+           {"window_attention", states("f32[7,2,4]", "f32[9,2,4]"), window, "k_state of type f32[7,2,4], expected [W"},
+           {"window_attention", states("f32[9,2,4]", "f32[C,2,4]"), window, "v_state of type f32[C,2,4], expected [W"},
+           {"scale", {"f32[F*2,8]", "bf16[8]"}, {}, "f32[F*2,8]"},
+           {"scale", {"f32[F,8]", "bf16[4]"}, {}, "weight of type bf16[4], expected one value per element"},
+           {"clamp", {"f32[F]"}, {{"limit", 1.0}}, "f32[F]"},
+           {"snake_beta", {"f32[F,8]", "bf16[8]", "bf16[8]"}, {}, "f32[F,8]"},
+           {"snake_beta", {"f32[F,8]", "bf16[8]", "bf16[9]"}, {}, "beta of type bf16[9], expected one value"},
+           {"clear_lead", {"f32[F*4,8]", "i32[1]"}, lead, "f32[F*4,8]"},
+           {"clear_lead", {"f32[F*4,8]", "i32[F]"}, lead, "first of type i32[F], expected i32[1]"},
+           {"causal_conv1d", {"f32[F,8]", "bf16[4,56]", "bf16[4]", "f32[18,8]", "i32[1]"}, dilated, "f32[F,4]"},
+           {"causal_conv1d", {"f32[F,8]", "bf16[8,7]", "bf16[8]", "f32[18,8]", "i32[1]"}, dilated, "f32[F,8]"},
+           {"causal_conv1d",
+            {"f32[F,8]", "bf16[4,48]", "bf16[4]", "f32[18,8]", "i32[1]"},
+            dilated,
+            "weight of type bf16[4,48], expected [N,C*7] or [C,7]"},
+           {"causal_conv1d",
+            {"f32[F,8]", "bf16[4,56]", "bf16[4]", "f32[17,8]", "i32[1]"},
+            dilated,
+            "state of type f32[17,8], expected a multiple of dilation 3 rows"},
+           {"causal_conv1d",
+            {"f32[F,8]", "bf16[4,56]", "bf16[5]", "f32[18,8]", "i32[1]"},
+            dilated,
+            "bias of type bf16[5], expected one value per row"},
+           {"conv_transpose1d", {"f32[F*2,8]", "bf16[8,8]", "bf16[4]"}, stride, "f32[F*4,4]"},
+           {"conv_transpose1d", {"f32[F,8]", "bf16[8,16]", "bf16[4]", "f32[1,8]", "i32[1]"}, stride, "f32[F*2,4]"},
+           {"conv_transpose1d",
+            {"f32[F,8]", "bf16[8,16]", "bf16[4]"},
+            stride,
+            "3 inputs, expected a state of 1 rows and first"},
+           {"conv_transpose1d",
+            {"f32[F,8]", "bf16[8,8]", "bf16[4]", "f32[1,8]", "i32[1]"},
+            stride,
+            "5 inputs, expected no state"},
+           {"conv_transpose1d",
+            {"f32[F,8]", "bf16[8,12]", "bf16[4]"},
+            stride,
+            "weight of type bf16[8,12], expected [C,N*k]"},
+           {"conv_transpose1d",
+            {"f32[F,8]", "bf16[8,16]", "bf16[4]", "f32[2,8]", "i32[1]"},
+            stride,
+            "state of type f32[2,8], expected 1 rows"}})
+    EXPECT_TRUE(infer(c.op, c.operands, c.attrs).starts_with(c.expected))
+        << infer(c.op, c.operands, c.attrs) << "\n  expected: " << c.expected;
+}
+
 TEST(Ops, RefuseAttributesThatDoNotFit) {
   std::vector<std::string> operands = {"f32[S,4]", "bf16[4]"};
   for (const Attrs &bad : std::vector<Attrs>{{}, {{"eps", 0.0}}, {{"eps", -1.0}}, {{"eps", true}}, {{"eps", INFINITY}}})

@@ -4,6 +4,7 @@
 #include "models/Checkpoint/File.h"
 #include "models/Checkpoint/SafetensorsWriter.h"
 #include "models/Qwen3/AudioEncoder.h"
+#include "models/Qwen3/Code2Wav.h"
 #include "models/Qwen3/Exporter.h"
 #include "models/Qwen3/VisionEncoder.h"
 #include "tools/qwen-synth/SyntheticWeights.h"
@@ -125,15 +126,43 @@ json omniVisionConfig() {
           {"thinker_config", {{"model_type", "qwen3_omni_moe_thinker"}, {"vision_config", std::move(vision)}}}};
 }
 
-/// The tensors of all components that \p config describes and this program knows.
+/// The vocoder of Qwen3-Omni-30B-A3B as published, without the other components.
+json omniCode2WavConfig() {
+  json vocoder = {{"model_type", "qwen3_omni_moe_code2wav"},
+                  {"attention_bias", false},
+                  {"codebook_size", 2048},
+                  {"decoder_dim", 1536},
+                  {"hidden_act", "silu"},
+                  {"hidden_size", 1024},
+                  {"intermediate_size", 3072},
+                  {"layer_scale_initial_scale", 0.01},
+                  {"max_position_embeddings", 8000},
+                  {"num_attention_heads", 16},
+                  {"num_hidden_layers", 8},
+                  {"num_key_value_heads", 16},
+                  {"num_quantizers", 16},
+                  {"rms_norm_eps", 1e-5},
+                  {"rope_theta", 10000},
+                  {"sliding_window", 72},
+                  {"upsample_rates", {8, 5, 4, 3}},
+                  {"upsampling_ratios", {2, 2}}};
+  return {{"architectures", {"Qwen3OmniMoeForConditionalGeneration"}},
+          {"model_type", "qwen3_omni_moe"},
+          {"enable_audio_output", true},
+          {"code2wav_config", std::move(vocoder)}};
+}
+
+/// The tensors of all components that \p config describes and this program knows, the text decoder's first.
 std::vector<TensorSpec> tensorsOf(const json &config, std::vector<std::string> &problems) {
   const json *thinker = member(config, "thinker_config");
   bool hasAudio = thinker && member(*thinker, "audio_config");
   bool hasVision = thinker && member(*thinker, "vision_config");
-  bool hasText = !(hasAudio || hasVision) || member(*thinker, "text_config");
+  bool hasVocoder = member(config, "code2wav_config") != nullptr;
+  bool hasText = !(hasAudio || hasVision || hasVocoder) || (thinker && member(*thinker, "text_config"));
   DecoderConfig text = hasText ? readTextConfig(config, problems) : DecoderConfig();
   AudioConfig audio = hasAudio ? readAudioConfig(config, problems) : AudioConfig();
   VisionConfig vision = hasVision ? readVisionConfig(config, nullptr, problems) : VisionConfig();
+  Code2WavConfig vocoder = hasVocoder ? readCode2WavConfig(config, problems) : Code2WavConfig();
   if (!problems.empty())
     return {};
   std::vector<TensorSpec> specs;
@@ -143,6 +172,8 @@ std::vector<TensorSpec> tensorsOf(const json &config, std::vector<std::string> &
     std::ranges::move(audioTensors(audio), std::back_inserter(specs));
   if (hasVision)
     std::ranges::move(visionTensors(vision), std::back_inserter(specs));
+  if (hasVocoder)
+    std::ranges::move(code2WavTensors(vocoder), std::back_inserter(specs));
   return specs;
 }
 
@@ -296,11 +327,17 @@ Result<SynthesisOptions> qwenc::presetOptions(std::string_view name) {
     options.config = omniVisionConfig();
     return options;
   }
+  if (name == "qwen3-omni-code2wav") {
+    options.config = omniCode2WavConfig();
+    return options;
+  }
   return Status(StatusCode::InvalidUsage,
                 "preset " + inQuotes(name) + ", expected one of [" + presetNames() + "], correct --preset");
 }
 
-std::string qwenc::presetNames() { return "qwen3-0.6b qwen3-omni-thinker qwen3-omni-audio qwen3-omni-vision"; }
+std::string qwenc::presetNames() {
+  return "qwen3-0.6b qwen3-omni-thinker qwen3-omni-audio qwen3-omni-vision qwen3-omni-code2wav";
+}
 
 void qwenc::setLayerCount(json &config, uint64_t layers) {
   json *text = &config;

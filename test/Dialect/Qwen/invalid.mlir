@@ -1809,3 +1809,208 @@ func.func @f(%ids: tensor<4x2xi32>, %w: tensor<4x2xf32>, %t: tensor<9x6xbf16>) {
   %0 = qwen.gather_sum %ids, %w, %t : (tensor<4x2xi32>, tensor<4x2xf32>, tensor<9x6xbf16>) -> tensor<4x5xf32>
   return
 }
+
+
+// -----
+
+// (C2)
+// expected-error @+1 {{is fixed and has type 'tensor<?x8xf32>', expected a static shape}}
+qwen.state @s : tensor<?x8xf32> fixed
+
+// -----
+
+// (C43)
+func.func @f(%c: tensor<3x4xi32>, %t: tensor<30x8xbf16>) {
+  // expected-error @+1 {{has codes 'tensor<3x4xi32>' and table 'tensor<30x8xbf16>', expected as many rows of the table for each group}}
+  %0 = qwen.codebook_mean %c, %t : (tensor<3x4xi32>, tensor<30x8xbf16>) -> tensor<3x8xf32>
+  return
+}
+
+// -----
+
+// (C43)
+func.func @f(%c: tensor<3x4xi32>, %t: tensor<32x8xbf16>) {
+  // expected-error @+1 {{dimension 1 of result is 9, expected 8}}
+  %0 = qwen.codebook_mean %c, %t : (tensor<3x4xi32>, tensor<32x8xbf16>) -> tensor<3x9xf32>
+  return
+}
+
+// -----
+
+// (C44)
+func.func @f(%f: tensor<2xi32>) {
+  // expected-error @+1 {{dimension 0 of first is 2, expected 1}}
+  %0 = qwen.row_numbers %f : (tensor<2xi32>) -> tensor<3xi32>
+  return
+}
+
+// -----
+
+// (C45)
+func.func @f(%q: tensor<3x2x4xf32>, %p: tensor<3xi32>, %k: tensor<7x2x4xf32>, %x: tensor<3x2x6xf32>) {
+  // expected-error @+1 {{k_state has type 'tensor<7x2x4xf32>', expected at least the 8 rows of the window}}
+  %0 = qwen.window_attention %q, %q, %q at %p states(%k, %k) window 8 scale 0.5 : (tensor<3x2x4xf32>, tensor<3x2x4xf32>, tensor<3x2x4xf32>, tensor<3xi32>, tensor<7x2x4xf32>, tensor<7x2x4xf32>) -> tensor<3x2x4xf32>
+  return
+}
+
+// -----
+
+// (C45)
+func.func @f(%q: tensor<3x2x4xf32>, %p: tensor<3xi32>, %k: tensor<9x3x4xf32>, %x: tensor<3x2x6xf32>) {
+  // expected-error @+1 {{dimension 1 of k_state is 3, expected 2}}
+  %0 = qwen.window_attention %q, %q, %q at %p states(%k, %k) window 8 scale 0.5 : (tensor<3x2x4xf32>, tensor<3x2x4xf32>, tensor<3x2x4xf32>, tensor<3xi32>, tensor<9x3x4xf32>, tensor<9x3x4xf32>) -> tensor<3x2x4xf32>
+  return
+}
+
+// -----
+
+// (C45)
+func.func @f(%q: tensor<3x2x4xf32>, %p: tensor<3xi32>, %k: tensor<9x2x4xf32>, %x: tensor<3x2x6xf32>) {
+  // expected-error @+1 {{keys have type 'tensor<3x2x6xf32>' and values 'tensor<3x2x4xf32>', expected the type of the query 'tensor<3x2x4xf32>'}}
+  %0 = qwen.window_attention %q, %x, %q at %p states(%k, %k) window 8 scale 0.5 : (tensor<3x2x4xf32>, tensor<3x2x6xf32>, tensor<3x2x4xf32>, tensor<3xi32>, tensor<9x2x4xf32>, tensor<9x2x4xf32>) -> tensor<3x2x4xf32>
+  return
+}
+
+// -----
+
+// (C45)
+func.func @f(%q: tensor<3x2x4xf32>, %p: tensor<3xi32>, %k: tensor<9x2x4xf32>, %x: tensor<3x2x6xf32>) {
+  // expected-error @+1 {{window is 0, expected a positive number}}
+  %0 = qwen.window_attention %q, %q, %q at %p states(%k, %k) window 0 scale 0.5 : (tensor<3x2x4xf32>, tensor<3x2x4xf32>, tensor<3x2x4xf32>, tensor<3xi32>, tensor<9x2x4xf32>, tensor<9x2x4xf32>) -> tensor<3x2x4xf32>
+  return
+}
+
+// -----
+
+// (C45)
+func.func @f(%q: tensor<3x20xf32>, %f: tensor<1xi32>, %k: tensor<9x2x4xf32>) {
+  // expected-error @+1 {{dimension 1 of qkv is 20, expected 24}}
+  %0 = qwen.rope_window_attention %q from %f states(%k, %k) {num_heads = 2 : i64, head_dim = 4 : i64, window = 8 : i64, theta = 1.0e4 : f64, scale = 0.5 : f64} : (tensor<3x20xf32>, tensor<1xi32>, tensor<9x2x4xf32>, tensor<9x2x4xf32>) -> tensor<3x2x4xf32>
+  return
+}
+
+// -----
+
+// (C46)
+func.func @f(%x: tensor<3x8xf32>, %w: tensor<7xbf16>) {
+  // expected-error @+1 {{dimension 0 of weight is 7, expected 8}}
+  %0 = qwen.scale %x, %w : (tensor<3x8xf32>, tensor<7xbf16>) -> tensor<3x8xf32>
+  return
+}
+
+// -----
+
+// (C46)
+func.func @f(%x: tensor<8xf32>, %w: tensor<8xbf16>) {
+  // expected-error @+1 {{input has rank 1, expected rows and columns}}
+  %0 = qwen.scale %x, %w : (tensor<8xf32>, tensor<8xbf16>) -> tensor<8xf32>
+  return
+}
+
+// -----
+
+// (C46)
+func.func @f(%x: tensor<8xf32>) {
+  // expected-error @+1 {{limit is 0.000000e+00, expected a positive finite number}}
+  %0 = qwen.clamp %x limit 0.0 : tensor<8xf32>
+  return
+}
+
+// -----
+
+// (C47)
+func.func @f(%x: tensor<3x8xf32>, %a: tensor<8xbf16>, %b: tensor<7xbf16>) {
+  // expected-error @+1 {{dimension 0 of beta is 7, expected 8}}
+  %0 = qwen.snake_beta %x, %a, %b : (tensor<3x8xf32>, tensor<8xbf16>, tensor<7xbf16>) -> tensor<3x8xf32>
+  return
+}
+
+// -----
+
+// (C48)
+func.func @f(%x: tensor<3x8xf32>, %f: tensor<1xi32>) {
+  // expected-error @+1 {{lead is 0, expected a positive number}}
+  %0 = qwen.clear_lead %x, %f lead 0 rows 2 : (tensor<3x8xf32>, tensor<1xi32>) -> tensor<3x8xf32>
+  return
+}
+
+// -----
+
+// (C49)
+func.func @f(%x: tensor<3x8xf32>, %f: tensor<1xi32>, %b: tensor<4xbf16>, %w: tensor<4x56xbf16>, %h: tensor<7x8xf32>) {
+  // expected-error @+1 {{history has type 'tensor<7x8xf32>', expected a multiple of dilation 3 rows of the input's channels}}
+  %0 = qwen.causal_conv1d %x, %w, %b history(%h, %f) dilation 3 : (tensor<3x8xf32>, tensor<4x56xbf16>, tensor<4xbf16>, tensor<7x8xf32>, tensor<1xi32>) -> tensor<3x4xf32>
+  return
+}
+
+// -----
+
+// (C49)
+func.func @f(%x: tensor<3x8xf32>, %f: tensor<1xi32>, %b: tensor<4xbf16>, %w: tensor<4x48xbf16>, %h: tensor<6x8xf32>) {
+  // expected-error @+1 {{weight has type 'tensor<4x48xbf16>', expected [N, 56] or [8, 7]}}
+  %0 = qwen.causal_conv1d %x, %w, %b history(%h, %f) dilation 1 : (tensor<3x8xf32>, tensor<4x48xbf16>, tensor<4xbf16>, tensor<6x8xf32>, tensor<1xi32>) -> tensor<3x4xf32>
+  return
+}
+
+// -----
+
+// (C49)
+func.func @f(%x: tensor<3x8xf32>, %f: tensor<1xi32>, %b: tensor<4xbf16>, %w: tensor<4x56xbf16>, %h: tensor<6x8xf32>, %a: tensor<8xbf16>, %a1: tensor<7xbf16>) {
+  // expected-error @+1 {{dimension 0 of snake is 7, expected 8}}
+  %0 = qwen.causal_conv1d %x, %w, %b history(%h, %f) dilation 1 snake(%a, %a1) : (tensor<3x8xf32>, tensor<4x56xbf16>, tensor<4xbf16>, tensor<6x8xf32>, tensor<1xi32>, tensor<8xbf16>, tensor<7xbf16>) -> tensor<3x4xf32>
+  return
+}
+
+// -----
+
+// (C49)
+func.func @f(%x: tensor<3x8xf32>, %f: tensor<1xi32>, %b: tensor<4xbf16>, %w: tensor<4x56xbf16>, %h: tensor<6x8xf32>) {
+  // expected-error @+1 {{has a lead without rows or rows without a lead, expected both or none}}
+  %0 = qwen.causal_conv1d %x, %w, %b history(%h, %f) dilation 1 {lead = 2 : i64} : (tensor<3x8xf32>, tensor<4x56xbf16>, tensor<4xbf16>, tensor<6x8xf32>, tensor<1xi32>) -> tensor<3x4xf32>
+  return
+}
+
+// -----
+
+// (C49)
+func.func @f(%x: tensor<3x8xf32>, %f: tensor<1xi32>, %b: tensor<4xbf16>, %w: tensor<4x56xbf16>, %h: tensor<6x8xf32>) {
+  // expected-error @+1 {{dimension 1 of result is 5, expected 4}}
+  %0 = qwen.causal_conv1d %x, %w, %b history(%h, %f) dilation 1 : (tensor<3x8xf32>, tensor<4x56xbf16>, tensor<4xbf16>, tensor<6x8xf32>, tensor<1xi32>) -> tensor<3x5xf32>
+  return
+}
+
+// -----
+
+// (C50)
+func.func @f(%x: tensor<3x8xf32>, %f: tensor<1xi32>, %b: tensor<4xbf16>, %w: tensor<8x12xbf16>) {
+  // expected-error @+1 {{weight has type 'tensor<8x12xbf16>', expected a multiple of stride 2 columns for each of 4 outputs}}
+  %0 = qwen.conv_transpose1d %x, %w, %b stride 2 : (tensor<3x8xf32>, tensor<8x12xbf16>, tensor<4xbf16>) -> tensor<6x4xf32>
+  return
+}
+
+// -----
+
+// (C50)
+func.func @f(%x: tensor<3x8xf32>, %f: tensor<1xi32>, %b: tensor<4xbf16>, %w: tensor<8x16xbf16>) {
+  // expected-error @+1 {{has no history of 1 rows, expected one with its first row exactly where the kernel is longer than the stride}}
+  %0 = qwen.conv_transpose1d %x, %w, %b stride 2 : (tensor<3x8xf32>, tensor<8x16xbf16>, tensor<4xbf16>) -> tensor<6x4xf32>
+  return
+}
+
+// -----
+
+// (C50)
+func.func @f(%x: tensor<3x8xf32>, %f: tensor<1xi32>, %b: tensor<4xbf16>, %w: tensor<8x16xbf16>, %h: tensor<2x8xf32>) {
+  // expected-error @+1 {{dimension 0 of history is 2, expected 1}}
+  %0 = qwen.conv_transpose1d %x, %w, %b history(%h, %f) stride 2 : (tensor<3x8xf32>, tensor<8x16xbf16>, tensor<4xbf16>, tensor<2x8xf32>, tensor<1xi32>) -> tensor<6x4xf32>
+  return
+}
+
+// -----
+
+// (C50)
+func.func @f(%x: tensor<3x8xf32>, %f: tensor<1xi32>, %b: tensor<4xbf16>, %w: tensor<8x8xbf16>) {
+  // expected-error @+1 {{makes 'tensor<5x4xf32>' of 'tensor<3x8xf32>', expected 2 rows for each row}}
+  %0 = qwen.conv_transpose1d %x, %w, %b stride 2 : (tensor<3x8xf32>, tensor<8x8xbf16>, tensor<4xbf16>) -> tensor<5x4xf32>
+  return
+}

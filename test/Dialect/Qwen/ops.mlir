@@ -244,3 +244,63 @@ func.func @encoder_of_images(%x: tensor<8x2x4xf32, #qwen.rows<V * 4>>, %k: tenso
   %g = qwen.gather_sum %ids, %shares, %table : (tensor<8x4xi32, #qwen.rows<V * 4>>, tensor<8x4xf32, #qwen.rows<V * 4>>, tensor<9x6xbf16>) -> tensor<8x6xf32, #qwen.rows<V * 4>>
   return
 }
+
+
+// CHECK-LABEL: @vocoder
+func.func @vocoder(%codes: tensor<?x4xi32, #qwen.rows<F>>, %first: tensor<1xi32>, %q: tensor<?x2x4xf32, #qwen.rows<F>>,
+                   %table: tensor<32x8xbf16>, %v8: tensor<8xbf16>, %conv: tensor<4x56xbf16>, %v4: tensor<4xbf16>, %deep: tensor<8x7xbf16>,
+                   %up: tensor<8x16xbf16>, %up2: tensor<8x16xbf16>) {
+  // CHECK: %[[X:.*]] = qwen.codebook_mean %{{.*}}, %{{.*}} : (tensor<?x4xi32, #qwen.rows<F>>, tensor<32x8xbf16>) -> tensor<?x8xf32, #qwen.rows<F>>
+  %x = qwen.codebook_mean %codes, %table : (tensor<?x4xi32, #qwen.rows<F>>, tensor<32x8xbf16>) -> tensor<?x8xf32, #qwen.rows<F>>
+  // CHECK: %[[N:.*]] = qwen.row_numbers %{{.*}} : (tensor<1xi32>) -> tensor<?xi32, #qwen.rows<F>>
+  %n = qwen.row_numbers %first : (tensor<1xi32>) -> tensor<?xi32, #qwen.rows<F>>
+  %k = qwen.read_state @window : tensor<12x2x4xf32>
+  %v = qwen.read_state @window : tensor<12x2x4xf32>
+  // CHECK: qwen.window_attention %{{.*}}, %{{.*}}, %{{.*}} at %[[N]] states(%{{.*}}, %{{.*}}) window 8 scale 5.000000e-01
+  %a = qwen.window_attention %q, %q, %q at %n states(%k, %v) window 8 scale 0.5
+      : (tensor<?x2x4xf32, #qwen.rows<F>>, tensor<?x2x4xf32, #qwen.rows<F>>, tensor<?x2x4xf32, #qwen.rows<F>>, tensor<?xi32, #qwen.rows<F>>,
+         tensor<12x2x4xf32>, tensor<12x2x4xf32>) -> tensor<?x2x4xf32, #qwen.rows<F>>
+  // CHECK: qwen.scale %[[X]], %{{.*}}
+  %s = qwen.scale %x, %v8 : (tensor<?x8xf32, #qwen.rows<F>>, tensor<8xbf16>) -> tensor<?x8xf32, #qwen.rows<F>>
+  // CHECK: qwen.clear_lead %{{.*}}, %{{.*}} lead 3 rows 2
+  %c = qwen.clear_lead %s, %first lead 3 rows 2 : (tensor<?x8xf32, #qwen.rows<F>>, tensor<1xi32>) -> tensor<?x8xf32, #qwen.rows<F>>
+  // CHECK: qwen.snake_beta
+  %b = qwen.snake_beta %c, %v8, %v8 : (tensor<?x8xf32, #qwen.rows<F>>, tensor<8xbf16>, tensor<8xbf16>) -> tensor<?x8xf32, #qwen.rows<F>>
+  %h = qwen.read_state @history : tensor<6x8xf32>
+  // CHECK: qwen.causal_conv1d %{{.*}}, %{{.*}}, %{{.*}} history(%{{.*}}, %{{.*}}) dilation 1 :
+  %y = qwen.causal_conv1d %b, %conv, %v4 history(%h, %first) dilation 1
+      : (tensor<?x8xf32, #qwen.rows<F>>, tensor<4x56xbf16>, tensor<4xbf16>, tensor<6x8xf32>, tensor<1xi32>) -> tensor<?x4xf32, #qwen.rows<F>>
+  // CHECK: qwen.causal_conv1d %{{.*}} dilation 1 snake(%{{.*}}, %{{.*}}) then(%{{.*}}, %{{.*}}) {frame_rows = 2 : i64, lead = 3 : i64}
+  %z = qwen.causal_conv1d %s, %conv, %v4 history(%h, %first) dilation 1 snake(%v8, %v8) then(%v4, %v4) {lead = 3 : i64, frame_rows = 2 : i64}
+      : (tensor<?x8xf32, #qwen.rows<F>>, tensor<4x56xbf16>, tensor<4xbf16>, tensor<6x8xf32>, tensor<1xi32>, tensor<8xbf16>, tensor<8xbf16>,
+         tensor<4xbf16>, tensor<4xbf16>) -> tensor<?x4xf32, #qwen.rows<F>>
+  // CHECK: qwen.causal_conv1d
+  %d = qwen.causal_conv1d %s, %deep, %v8 history(%h, %first) dilation 1
+      : (tensor<?x8xf32, #qwen.rows<F>>, tensor<8x7xbf16>, tensor<8xbf16>, tensor<6x8xf32>, tensor<1xi32>) -> tensor<?x8xf32, #qwen.rows<F>>
+  // CHECK: qwen.conv_transpose1d %{{.*}}, %{{.*}}, %{{.*}} stride 4 :
+  %u = qwen.conv_transpose1d %s, %up, %v4 stride 4
+      : (tensor<?x8xf32, #qwen.rows<F>>, tensor<8x16xbf16>, tensor<4xbf16>) -> tensor<?x4xf32, #qwen.rows<F * 4>>
+  %g = qwen.read_state @row : tensor<1x8xf32>
+  // CHECK: qwen.conv_transpose1d %{{.*}}, %{{.*}}, %{{.*}} history(%{{.*}}, %{{.*}}) stride 2 snake(%{{.*}}, %{{.*}})
+  %w = qwen.conv_transpose1d %s, %up, %v4 history(%g, %first) stride 2 snake(%v8, %v8)
+      : (tensor<?x8xf32, #qwen.rows<F>>, tensor<8x16xbf16>, tensor<4xbf16>, tensor<1x8xf32>, tensor<1xi32>, tensor<8xbf16>, tensor<8xbf16>)
+      -> tensor<?x4xf32, #qwen.rows<F * 2>>
+  // CHECK: qwen.clamp %{{.*}} limit 1.000000e+00
+  %l = qwen.clamp %y limit 1.0 : tensor<?x4xf32, #qwen.rows<F>>
+  return
+}
+// CHECK: qwen.state @window : tensor<12x2x4xf32> fixed
+qwen.state @window : tensor<12x2x4xf32> fixed
+qwen.state @history : tensor<6x8xf32> fixed
+qwen.state @row : tensor<1x8xf32> fixed
+
+// CHECK-LABEL: @fused_window
+func.func @fused_window(%qkv: tensor<4x24xf32, #qwen.rows<F>>, %first: tensor<1xi32>) {
+  %k = qwen.read_state @window : tensor<12x2x4xf32>
+  %v = qwen.read_state @window : tensor<12x2x4xf32>
+  // CHECK: qwen.rope_window_attention %{{.*}} from %{{.*}} states(%{{.*}}, %{{.*}})
+  %y = qwen.rope_window_attention %qkv from %first states(%k, %v)
+      {num_heads = 2 : i64, head_dim = 4 : i64, window = 8 : i64, theta = 1.0e4 : f64, scale = 0.5 : f64}
+      : (tensor<4x24xf32, #qwen.rows<F>>, tensor<1xi32>, tensor<12x2x4xf32>, tensor<12x2x4xf32>) -> tensor<4x2x4xf32, #qwen.rows<F>>
+  return
+}
