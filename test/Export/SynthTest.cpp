@@ -62,6 +62,21 @@ TEST(Synth, PublishedShapeOfTheThinker) {
   EXPECT_EQ(graph->stacks[0].weights.size(), 128u);
 }
 
+TEST(Synth, PublishedShapeOfTheTalker) {
+  TemporaryFolder folder;
+  Result<SynthesisOptions> options = presetOptions("qwen3-omni-speech");
+  ASSERT_TRUE(options.isOk());
+  options->sparse = true;
+  ASSERT_TRUE(writeSyntheticCheckpoint(folder.path(), *options).isOk());
+  Result<Checkpoint> checkpoint = openCheckpoint(folder.path());
+  ASSERT_TRUE(checkpoint.isOk());
+  Result<graph::Graph> graph = exportCheckpoint(*checkpoint, {"p", "c", "m", {"talker"}});
+  ASSERT_TRUE(graph.isOk()) << graph.status().message();
+  // The talker with both projections, the predictor, and the thinker's embedding.
+  EXPECT_EQ(graph->weights.size(), 7951u + 86u + 1u);
+  EXPECT_EQ(graph->speech->talker->tables.size(), 16u);
+}
+
 TEST(Synth, LayersOfAMixtureMayBeDense) {
   TemporaryFolder folder;
   SynthesisOptions options;
@@ -157,7 +172,8 @@ TEST(Synth, AnyPieceGivesTheSameValues) {
 
 TEST(Synth, RefusesWhatItCannotMake) {
   TemporaryFolder folder;
-  EXPECT_REFUSED(presetOptions("qwen9"), "preset 'qwen9', expected one of [qwen3-0.6b qwen3-omni-thinker]");
+  EXPECT_REFUSED(presetOptions("qwen9"),
+                 "preset 'qwen9', expected one of [qwen3-0.6b qwen3-omni-thinker qwen3-omni-speech]");
   SynthesisOptions options = tinyOptions();
   options.config["hidden_size"] = 0;
   EXPECT_REFUSED(writeSyntheticCheckpoint(folder.path(), options),

@@ -17,7 +17,9 @@ import subprocess
 import sys
 
 MATRICES = pathlib.Path(__file__).with_name("gfx1151-matrices.json").resolve()
-MODELS = {"qwen3-0.6b": [], "qwen3-omni-thinker": ["--layers", "1"]}
+MODELS = {"qwen3-0.6b": [], "qwen3-omni-thinker": ["--layers", "1"],
+          "qwen3-omni-speech": ["--layers", "1"]}
+COMPONENTS = {"qwen3-omni-speech": "talker"}  # the others: all
 TARGETS = {"amd-gfx1151": ("amd-gfx1151", "bf16"), "generic": ("generic", "bf16"), "gfx1151-matrices": (MATRICES, "bf16"),
            "amd-gfx1151-q8": ("amd-gfx1151", "q8"), "amd-gfx1151-q4": ("amd-gfx1151", "q4")}
 NEEDED = ["VGPRs", "SGPRs", "Spilled VGPRs", "Spilled SGPRs", "LDS size", "Scratch size", "Subgroups per SIMD", "Code size",
@@ -46,7 +48,8 @@ def make_plans(tools, work):
         checkpoint, graph = work / model, work / f"{model}.json"
         if not (checkpoint / "config.json").exists():
             run(tools / "qwen-synth", "--preset", model, *options, "--sparse", "-o", checkpoint)
-        run(tools / "qwen-export", checkpoint, "-o", graph)
+        components = ["--components", COMPONENTS[model]] if model in COMPONENTS else []
+        run(tools / "qwen-export", checkpoint, "-o", graph, *components)
         for name, (target, weights) in TARGETS.items():
             plan = work / f"{model}-{name}.fb"
             run(tools / "qwenc", graph, "-o", plan, "--target", target, "--weights-format", weights)

@@ -4,6 +4,7 @@
 #include "models/Checkpoint/File.h"
 #include "models/Checkpoint/SafetensorsWriter.h"
 #include "models/Qwen3/Exporter.h"
+#include "models/Qwen3/Talker.h"
 #include "tools/qwen-synth/SyntheticWeights.h"
 
 #include <algorithm>
@@ -81,6 +82,76 @@ json omniThinkerConfig() {
           {"thinker_config", {{"model_type", "qwen3_omni_moe_thinker"}, {"text_config", std::move(text)}}}};
 }
 
+/// The text decoder with the talker and the code predictor of Qwen3-Omni-30B-A3B as published.
+json omniSpeechConfig() {
+  json config = omniThinkerConfig();
+  json text = config["thinker_config"]["text_config"];
+  json talkerText = text;
+  talkerText.update({{"hidden_size", 1024},
+                     {"intermediate_size", 2048},
+                     {"model_type", "qwen3_omni_moe_talker_text"},
+                     {"moe_intermediate_size", 384},
+                     {"num_attention_heads", 16},
+                     {"num_experts_per_tok", 6},
+                     {"num_hidden_layers", 20},
+                     {"num_key_value_heads", 2},
+                     {"shared_expert_intermediate_size", 768},
+                     {"vocab_size", 3072}});
+  json predictor = {{"attention_bias", false},
+                    {"head_dim", 128},
+                    {"hidden_act", "silu"},
+                    {"hidden_size", 1024},
+                    {"intermediate_size", 3072},
+                    {"max_position_embeddings", 32768},
+                    {"model_type", "qwen3_omni_moe_talker_code_predictor"},
+                    {"num_attention_heads", 16},
+                    {"num_code_groups", 16},
+                    {"num_hidden_layers", 5},
+                    {"num_key_value_heads", 8},
+                    {"rms_norm_eps", 1e-6},
+                    {"rope_scaling", nullptr},
+                    {"rope_theta", 1000000},
+                    {"tie_word_embeddings", false},
+                    {"use_sliding_window", false},
+                    {"vocab_size", 2048}};
+  config["talker_config"] = {{"accept_hidden_layer", 24},
+                             {"audio_token_id", 151675},
+                             {"code_predictor_config", std::move(predictor)},
+                             {"codec_bos_id", 2149},
+                             {"codec_eos_token_id", 2150},
+                             {"codec_nothink_id", 2155},
+                             {"codec_pad_id", 2148},
+                             {"codec_think_bos_id", 2156},
+                             {"codec_think_eos_id", 2157},
+                             {"image_token_id", 151655},
+                             {"num_code_groups", 16},
+                             {"speaker_id", {{"aiden", 2303}, {"chelsie", 2301}, {"ethan", 2302}}},
+                             {"text_config", std::move(talkerText)},
+                             {"thinker_hidden_size", 2048},
+                             {"video_token_id", 151656}};
+  config.update({{"assistant_token_id", 77091},
+                 {"enable_audio_output", true},
+                 {"im_start_token_id", 151644},
+                 {"tts_bos_token_id", 151672},
+                 {"tts_eos_token_id", 151673},
+                 {"tts_pad_token_id", 151671},
+                 {"user_token_id", 872}});
+  return config;
+}
+
+/// The tensors of all components that \p config describes and this program knows.
+std::vector<TensorSpec> tensorsOf(const json &config, std::vector<std::string> &problems) {
+  DecoderConfig text = readTextConfig(config, problems);
+  std::vector<TensorSpec> talker;
+  if (member(config, "talker_config"))
+    talker = talkerTensors(config, problems);
+  if (!problems.empty())
+    return {};
+  std::vector<TensorSpec> specs = decoderTensors(text);
+  std::ranges::move(talker, std::back_inserter(specs));
+  return specs;
+}
+
 /// A tensor, where its data goes, and what fills it.
 struct Placement {
   TensorSpec source; ///< of a redundant head the embedding, so that both are equal
@@ -95,8 +166,7 @@ struct Shard {
 };
 
 /// Tensors in the order of their names, as the reference library writes them, cut into shards.
-std::vector<Shard> planShards(const DecoderConfig &config, const SynthesisOptions &options) {
-  std::vector<TensorSpec> specs = decoderTensors(config);
+std::vector<Shard> planShards(std::vector<TensorSpec> specs, const SynthesisOptions &options) {
   const TensorSpec embedding = specs.front();
   std::sort(specs.begin(), specs.end(), [](const TensorSpec &a, const TensorSpec &b) { return a.name < b.name; });
   std::vector<Shard> shards(1);
@@ -224,14 +294,24 @@ Result<SynthesisOptions> qwenc::presetOptions(std::string_view name) {
     options.maxShardBytes = uint64_t(5) << 30;
     return options;
   }
+  if (name == "qwen3-omni-speech") {
+    options.config = omniSpeechConfig();
+    options.maxShardBytes = uint64_t(5) << 30;
+    return options;
+  }
   return Status(StatusCode::InvalidUsage,
                 "preset " + inQuotes(name) + ", expected one of [" + presetNames() + "], correct --preset");
 }
 
-std::string qwenc::presetNames() { return "qwen3-0.6b qwen3-omni-thinker"; }
+std::string qwenc::presetNames() { return "qwen3-0.6b qwen3-omni-thinker qwen3-omni-speech"; }
 
 void qwenc::setLayerCount(json &config, uint64_t layers) {
   json *text = &config;
+  if (json *talker = member(config, "talker_config") ? &config["talker_config"] : nullptr) {
+    (*talker)["text_config"]["num_hidden_layers"] = layers;
+    // A hidden state between the thinker's layers, where there are two.
+    (*talker)["accept_hidden_layer"] = std::max<uint64_t>(layers / 2, 1);
+  }
   for (const char *key : {"thinker_config", "text_config"})
     if (auto inner = text->find(key); inner != text->end() && inner->is_object())
       text = &*inner;
@@ -242,7 +322,7 @@ void qwenc::setLayerCount(json &config, uint64_t layers) {
 Status qwenc::writeSyntheticCheckpoint(const std::string &folder, const SynthesisOptions &options) {
   QWENRT_RETURN_IF_ERROR(checkArchitecture(options.config));
   std::vector<std::string> problems;
-  DecoderConfig config = readTextConfig(options.config, problems);
+  std::vector<TensorSpec> specs = tensorsOf(options.config, problems);
   QWENRT_RETURN_IF_ERROR(reportProblems("the configuration", problems));
 
   std::error_code error;
@@ -253,7 +333,7 @@ Status qwenc::writeSyntheticCheckpoint(const std::string &folder, const Synthesi
   // A checkpoint of the other form, left from an earlier run, would be found first or lie about.
   for (const char *name : {"model.safetensors", "model.safetensors.index.json"})
     std::filesystem::remove(std::filesystem::path(folder) / name, error);
-  std::vector<Shard> shards = planShards(config, options);
+  std::vector<Shard> shards = planShards(std::move(specs), options);
   for (const Shard &shard : shards)
     QWENRT_RETURN_IF_ERROR(writeShard(folder, shard, options));
   if (options.maxShardBytes)
