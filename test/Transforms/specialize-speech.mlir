@@ -51,7 +51,7 @@ module attributes {qwen.symbols = {R = 64 : i64, S = 64 : i64},
   // CHECK: %[[X:.*]], %[[N:.*]] = qwen.code_row
   // CHECK: qwen.reshape %[[X]]
   // CHECK: qwen.expert_linear %{{.*}}, %[[N]],
-  // CHECK: qwen.next_token %{{.*}} greedy advances : tensor<1x8xf32>
+  // CHECK: qwen.next_token %{{.*}} greedy advances suppress [0, 0, 0] : tensor<1x8xf32>
 
   // CHECK: func.func @talker.next_sample
   // CHECK: func.func @talker.decode_sample
