@@ -34,7 +34,7 @@ public:
 
     int64_t heads = append.getNumHeads(), headDim = append.getHeadDim();
     int64_t positions = cast<RankedTensorType>(op.getKeys().getType()).getDimSize(0);
-    int64_t splits = std::min(mostSplits, llvm::divideCeil(positions, keysPerSplit));
+    int64_t splits = std::min<int64_t>(mostSplits, llvm::divideCeil(positions, keysPerSplit));
     Type element = rewriter.getF32Type();
     auto decode = DecodeAttentionOp::create(
         rewriter, op.getLoc(), RankedTensorType::get({heads, splits, headDim + 2}, element),
