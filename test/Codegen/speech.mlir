@@ -9,10 +9,10 @@ module attributes {qwen.max_context = 32 : i64} {
   qwen.parameter @down : tensor<24x24xbf16> file 0 offset 1344
   qwen.parameter @gate : tensor<1x24xbf16> file 0 offset 2496
 
-  // CHECK-DAG: plan.storage @state purpose state
-  // CHECK-DAG: plan.storage @state.1 purpose state
-  // CHECK-DAG: plan.storage @mailbox.2 purpose mailbox
-  // CHECK-DAG: plan.storage @talker.inputs purpose output bytes 3072
+  // CHECK-DAG: plan.storage @state state size 5060
+  // CHECK-DAG: plan.storage @state.1 state size 5060
+  // CHECK-DAG: plan.storage @mailbox.2 mailbox
+  // CHECK-DAG: plan.storage @talker.inputs output size 3072
   // CHECK-DAG: plan.cell position in @state at 0 count 1{{$}}
   // CHECK-DAG: plan.cell position in @state.1 at 0 count 1 sequence 1
   // CHECK-DAG: plan.cell text_rows in @state.1 at 48 count 1 sequence 1
@@ -23,7 +23,7 @@ module attributes {qwen.max_context = 32 : i64} {
   // CHECK-DAG: plan.tensor input "inputs" in @talker.inputs
   // CHECK-DAG: plan.ref @state.1
   // CHECK: plan.dispatch @input_rows_of_32_n24_r16
-  // CHECK: plan.dispatch @{{.*}}_n24_k24{{.*}}_rf32
+  // CHECK: plan.dispatch @gemm_n24_k24_r16_mulf_rf32
   func.func @talker.prefill(%ids: tensor<16xi32, #qwen.rows<S>> {qwen.binding = "tokens"},
                             %inputs: tensor<32x24xf32> {qwen.binding = "buffer", qwen.name = "inputs", qwen.symbol = "S"})
       -> (tensor<16x24xf32, #qwen.rows<S>> {qwen.name = "y"}) attributes {qwen.role = "other", qwen.rows = 16 : i64, qwen.sequence = 1 : i64} {
@@ -45,7 +45,7 @@ module attributes {qwen.max_context = 32 : i64} {
   }
 
   // CHECK-LABEL: plan.entry @talker.decode_greedy
-  // CHECK-DAG: plan.symbol "N" in text_rows max 32
+  // CHECK-DAG: plan.symbol "N" cell text_rows max 32
   // CHECK-DAG: plan.tensor input "repetition_penalty" in @state.1
   // CHECK: plan.dispatch @frame_row_t12x1_8x2_n24_text32
   // CHECK: plan.dispatch @penalised_argmax_v12_without8_12_keep9_advance
