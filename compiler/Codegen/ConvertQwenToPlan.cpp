@@ -924,10 +924,13 @@ private:
     return dispatch(op.getLoc(), ropeAppendKernel(*rows, headsOf(op), rotaryOf(op), state, target), operands);
   }
 
-  /// Keys and values are read once for each position; every row meets all of them, at the end of the context.
-  static Work attentionWork(const Heads &heads, int64_t rows) {
-    int64_t elements = int64_t(heads.keyValue) * heads.dim;
-    return {.bytesPerPosition = 2 * elements * elemBytes(heads.cache),
+  /// Keys and values are read once for each position; every row meets all of them, at the end of the context. A cache
+  /// that is shorter than the context has other positions.
+  Work attentionWork(const Heads &heads, int64_t rows) const {
+    int64_t bytes = 2 * int64_t(heads.keyValue) * heads.dim * elemBytes(heads.cache);
+    bool isShort = heads.context < state.maxContext;
+    return {.readBytes = isShort ? bytes * heads.context : 0,
+            .bytesPerPosition = isShort ? 0 : bytes,
             .flops = 4 * rows * heads.context * heads.query * heads.dim};
   }
 

@@ -9,10 +9,10 @@ using namespace mlir::plan;
 
 static int64_t rangeBytes(Value range) { return cast<RangeType>(range.getType()).getSizeBytes(); }
 
-/// (C19) Addresses of operands are multiples of 16: kernels load 16 bytes at a time.
-static LogicalResult verifyOffset(Operation *op, int64_t offset) {
-  if (offset < 0 || offset % 16 != 0)
-    return op->emitOpError("lies at ") << offset << ", expected a multiple of 16";
+/// (C19) Addresses of operands are multiples of 16: kernels load 16 bytes at a time. Tensors may be single cells.
+static LogicalResult verifyOffset(Operation *op, int64_t offset, int64_t alignment = 16) {
+  if (offset < 0 || offset % alignment != 0)
+    return op->emitOpError("lies at ") << offset << ", expected a multiple of " << alignment;
   return success();
 }
 
@@ -76,7 +76,7 @@ LogicalResult TensorOp::verify() {
     return emitOpError("has factors [") << *getFactors() << "], expected a positive one for each dimension";
   if (!tensorBytes(*this))
     return emitOpError("has more than 2^63 bytes, expected a size that fits 63 bits");
-  return verifyOffset(*this, getOffset());
+  return verifyOffset(*this, getOffset(), /*alignment=*/4);
 }
 
 LogicalResult TensorOp::verifySymbolUses(SymbolTableCollection &symbols) {

@@ -101,6 +101,21 @@ TEST(Synth, FiltersAddUpAllTheirChannels) {
   EXPECT_NEAR(squares / 256, 1.0, 0.1);
 }
 
+TEST(Synth, PublishedShapeOfTheTalker) {
+  TemporaryFolder folder;
+  Result<SynthesisOptions> options = presetOptions("qwen3-omni-speech");
+  ASSERT_TRUE(options.isOk());
+  options->sparse = true;
+  ASSERT_TRUE(writeSyntheticCheckpoint(folder.path(), *options).isOk());
+  Result<Checkpoint> checkpoint = openCheckpoint(folder.path());
+  ASSERT_TRUE(checkpoint.isOk());
+  Result<graph::Graph> graph = exportCheckpoint(*checkpoint, {"p", "c", "m", {"talker"}});
+  ASSERT_TRUE(graph.isOk()) << graph.status().message();
+  // The talker with both projections, the predictor, and the thinker's embedding.
+  EXPECT_EQ(graph->weights.size(), 7951u + 86u + 1u);
+  EXPECT_EQ(graph->speech->talker->tables.size(), 16u);
+}
+
 TEST(Synth, LayersOfAMixtureMayBeDense) {
   TemporaryFolder folder;
   SynthesisOptions options;
@@ -209,7 +224,7 @@ TEST(Synth, RefusesWhatItCannotMake) {
   TemporaryFolder folder;
   EXPECT_REFUSED(presetOptions("qwen9"),
                  "preset 'qwen9', expected one of [qwen3-0.6b qwen3-omni-thinker qwen3-omni-audio "
-                 "qwen3-omni-vision qwen3-omni-code2wav]");
+                 "qwen3-omni-vision qwen3-omni-speech qwen3-omni-code2wav]");
   SynthesisOptions options = tinyOptions();
   options.config["hidden_size"] = 0;
   EXPECT_REFUSED(writeSyntheticCheckpoint(folder.path(), options),

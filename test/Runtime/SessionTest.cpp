@@ -416,6 +416,22 @@ TEST_P(SessionTest, ExtentThatNoInputHasComesFromItsCell) {
   }
 }
 
+TEST_P(SessionTest, RunsGoOnWhereStateIsKept) {
+  // A chunk takes 4 of 5 tokens, the next one what is left; a run of its own begins anew.
+  TestEntry &prefill = source.entries[kPrefill];
+  prefill.inputs = {{"ids", fb::DType::I32, {{"N", 33}}, kState, 64, 132}};
+  prefill.outputs = {{"hidden", fb::DType::U32, {{"R", 4}}, kHidden, 0, 16}};
+  prefill.symbols = {{"N", fb::CellKind::Length, 33}, {"R", fb::CellKind::Rows, 4}};
+  ASSERT_NO_FATAL_FAILURE(open());
+  std::vector<HostTensor> inputs = {{"ids", fb::DType::I32, {5}, std::vector<std::byte>(20)}}, outputs;
+  for (auto [runState, rows] : {std::pair(Session::RunState::Keep, 4u), std::pair(Session::RunState::Keep, 1u),
+                                std::pair(Session::RunState::Reset, 4u)}) {
+    Status status = session->run("prefill", inputs, outputs, runState);
+    ASSERT_TRUE(status.isOk()) << status.message();
+    EXPECT_EQ(outputs[0].shape, std::vector<uint64_t>{rows});
+  }
+}
+
 //===----------------------------------------------------------------------===//
 // Determinism and budget
 //===----------------------------------------------------------------------===//

@@ -83,7 +83,8 @@ Offset<fb::Entry> encodeEntry(FlatBufferBuilder &builder, const TestEntry &entry
   auto dispatches = encodeAll<fb::Dispatch>(
       builder, entry.dispatches, [&](const TestDispatch &dispatch) { return encodeDispatch(builder, dispatch); });
   auto name = builder.CreateString(entry.name);
-  return fb::CreateEntry(builder, name, entry.role, entry.rows, inputs, outputs, symbols, dispatches);
+  return fb::CreateEntry(builder, name, entry.role, entry.rows, inputs, outputs, symbols, dispatches,
+                         entry.sequence);
 }
 
 /// Every byte is a piece, nothing merges.
@@ -137,7 +138,7 @@ std::vector<std::byte> TestPlan::encode() const {
     return fb::CreateBufferDirect(builder, buffer.name.c_str(), buffer.purpose, buffer.sizeBytes);
   });
   auto cellTables = encodeAll<fb::Cell>(builder, cells, [&](const TestCell &cell) {
-    return fb::CreateCell(builder, cell.kind, cell.buffer, cell.offset, cell.count);
+    return fb::CreateCell(builder, cell.kind, cell.buffer, cell.offset, cell.count, cell.sequence);
   });
   auto kernelTables =
       encodeAll<fb::Kernel>(builder, kernels, [&](const TestKernel &kernel) { return encodeKernel(builder, kernel); });

@@ -25,6 +25,7 @@ struct TestCell {
   uint32_t buffer;
   uint64_t offset;
   uint32_t count = 1;
+  uint32_t sequence = 0;
 };
 struct TestWeightFile {
   std::string name;
@@ -92,6 +93,7 @@ struct TestEntry {
   std::vector<TestTensor> inputs, outputs;
   std::vector<TestSymbol> symbols;
   std::vector<TestDispatch> dispatches;
+  uint32_t sequence = 0;
 };
 
 struct TestAudio {

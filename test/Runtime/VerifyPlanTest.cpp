@@ -84,6 +84,14 @@ const Breakage kBreakages[] = {
     // Cells
     {"CellKind", [](TestPlan &p) { p.cells[0].kind = fb::CellKind(99); }, "cell 0 has kind 99"},
     {"CellTwice", [](TestPlan &p) { p.cells[1].kind = fb::CellKind::Position; }, "cell Position stands twice"},
+    {"CellTwiceInASequence",
+     [](TestPlan &p) {
+       p.cells[0].sequence = p.cells[1].sequence = 1;
+       p.cells[1].kind = fb::CellKind::Position;
+     },
+     "cell Position stands twice"},
+    {"CellOfAnotherSequence", [](TestPlan &p) { p.cells[size_t(fb::CellKind::Rows)].sequence = 1; },
+     "needs cell Rows, which the plan has not"},
     {"CellBuffer", [](TestPlan &p) { p.cells[0].buffer = 100; }, "cell Position names buffer 100"},
     {"CellElsewhere", [](TestPlan &p) { p.cells[0].buffer = kCache; },
      "cell Position lies in buffer 1 'cache', expected a state buffer"},

@@ -242,6 +242,15 @@ plan.entry @e role prefill rows 1 {
 // -----
 
 // (C19)
+plan.storage @s output size 64
+plan.entry @e role prefill rows 1 {
+  // expected-error @+1 {{lies at 6, expected a multiple of 4}}
+  plan.tensor input "x" in @s at 6 f32 [4] symbols [""]
+}
+
+// -----
+
+// (C19)
 plan.entry @e role prefill rows 1 {
   // expected-error @+1 {{lies at 8, expected a multiple of 16}}
   %r = plan.alloc "x" at 8 : !plan.range<16>

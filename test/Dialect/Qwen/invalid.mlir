@@ -1625,7 +1625,7 @@ func.func @f(%x: tensor<4x2x3xf32>) {
 // (C14)
 func.func @f(%x: tensor<1x8xf32>) {
   // expected-error @+1 {{suppresses [4, 9, 5], expected the first id, the one behind the last, at most 8, and the one to keep}}
-  qwen.next_token %x greedy suppress array<i64: 4, 9, 5> : tensor<1x8xf32>
+  qwen.next_token %x greedy suppress [4, 9, 5] : tensor<1x8xf32>
   return
 }
 
@@ -1634,7 +1634,7 @@ func.func @f(%x: tensor<1x8xf32>) {
 // (C14)
 func.func @f(%x: tensor<1x8xf32>) {
   // expected-error @+1 {{suppresses [4, 6], expected the first id}}
-  qwen.next_token %x greedy suppress array<i64: 4, 6> : tensor<1x8xf32>
+  qwen.next_token %x greedy suppress [4, 6] : tensor<1x8xf32>
   return
 }
 
@@ -1643,7 +1643,7 @@ func.func @f(%x: tensor<1x8xf32>) {
 // (C14)
 func.func @f(%x: tensor<1x8xf32>) {
   // expected-error @+1 {{suppresses all ids, expected one or more to choose from}}
-  qwen.next_token %x greedy suppress array<i64: 0, 8, 8> : tensor<1x8xf32>
+  qwen.next_token %x greedy suppress [0, 8, 8] : tensor<1x8xf32>
   return
 }
 

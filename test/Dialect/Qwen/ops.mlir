@@ -225,8 +225,8 @@ func.func @speech(%x: tensor<?x8xf32, #qwen.rows<S>>, %factor: tensor<?x1xf32, #
   %c, %step = qwen.code_row %first, %other : (tensor<6x8xbf16>, tensor<4x8xbf16>) -> (tensor<1x8xf32>, tensor<1x1xi32>)
   // CHECK: qwen.frame_row %{{.*}} tables(%{{.*}}, %{{.*}}) : (tensor<16x8xf32>, tensor<6x8xbf16>, tensor<4x8xbf16>) -> tensor<1x8xf32>
   %r = qwen.frame_row %rows tables(%first, %other) : (tensor<16x8xf32>, tensor<6x8xbf16>, tensor<4x8xbf16>) -> tensor<1x8xf32>
-  // CHECK: qwen.next_token %{{.*}} greedy advances suppress array<i64: 2, 6, 3> : tensor<1x6xf32>
-  qwen.next_token %logits greedy advances suppress array<i64: 2, 6, 3> : tensor<1x6xf32>
+  // CHECK: qwen.next_token %{{.*}} greedy advances suppress [2, 6, 3] : tensor<1x6xf32>
+  qwen.next_token %logits greedy advances suppress [2, 6, 3] : tensor<1x6xf32>
   return
 }
 
