@@ -27,7 +27,7 @@ module attributes {qwen.max_context = 96 : i64} {
   // CHECK: plan.symbol "T" cell extents[0] max 18
   // CHECK: plan.symbol "U" cell extents[1] max 9
   // CHECK: plan.symbol "A" cell extents[2] max 5
-  // CHECK: plan.dispatch @gemm_n24_k9_r36c{{[0-9]+}}x4_taps18x7x1_addf_bbf16_ybf16 groups [1, 2, 1] rows "C" * 4 per 32 along 1(
+  // CHECK: plan.dispatch @gemm_n24_k9_r36c{{[0-9]+}}x4_taps18x7x1_addf_bbf16_ybf16 groups [1, 2, 1] rows "U" * 4 per 32 along 1(
   // CHECK: plan.dispatch @swap_axes_24x9_bf16_pitch216 groups [16, 1, 1](
   // CHECK: plan.dispatch @gemm_n16_k216_r10c{{[0-9]+}}x2_taps9x4x24_xbf16
   // MATRIX: plan.dispatch @gemm_matrix_n16_k216_r10c{{[0-9]+}}x2_taps9x4x24_xbf16

@@ -46,9 +46,9 @@ module attributes {qwen.max_context = 96 : i64} {
   // What is narrow is a tensor of its own; rotations read the merged row.
   // CHECK-LABEL: plan.entry @turned
   // CHECK: plan.dispatch @gather_sum_k4_v64_n432_r80{{.*}}x4 groups [80, 1, 1] rows "V" * 4 per 1 along 0(
+  // CHECK: plan.dispatch @copy_columns_n144_r80{{.*}}x4_p432c288_f32_yf16 groups [80, 1, 1] rows "V" * 4 per 1 along 0(
   // CHECK: plan.dispatch @axial_rope_h2d72_r80{{.*}}x4_p432c0_f32_{{.*}}_yf16 groups [80, 1, 1] rows "V" * 4 per 1 along 0(
   // CHECK: plan.dispatch @axial_rope_h2d72_r80{{.*}}x4_p432c144_f32_{{.*}}_yf16 groups [80, 1, 1]
-  // CHECK: plan.dispatch @copy_columns_n144_r80{{.*}}x4_p432c288_f32_yf16 groups [80, 1, 1] rows "V" * 4 per 1 along 0(
   // CHECK: plan.dispatch @segment_attention_h2d72_r80{{.*}}x4_f16_f16_f16_{{.*}} groups [3, 2, 1] rows "V" * 4 per 32 along 0(
   // A tile of 128 rows; heads of 72 padded to 80, two buffers of keys and values, and the strips.
   // H200-LABEL: plan.kernel @segment_attention_matrix_h2d72_r80
