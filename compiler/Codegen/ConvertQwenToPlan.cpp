@@ -555,11 +555,29 @@ private:
   LogicalResult dispatch(Location loc, const KernelPlan &plan, ArrayRef<Value> operands, Work work = {}) {
     if (failed(kernel(loc, plan)))
       return failure();
+    RowsOfDispatch rows = rowsOfDispatch(plan);
     plan::DispatchOp::create(b, loc, FlatSymbolRefAttr::get(b.getContext(), plan.name),
                              b.getDenseI64ArrayAttr(plan.groups), operands, b.getStringAttr(labelOf(loc)),
                              b.getI64IntegerAttr(work.readBytes), optional(work.bytesPerPosition), optional(work.flops),
-                             IntegerAttr());
+                             IntegerAttr(), rows.symbol, rows.factor, rows.each, rows.direction);
     return success();
+  }
+
+  struct RowsOfDispatch {
+    StringAttr symbol;
+    IntegerAttr factor, each, direction;
+  };
+  /// By which symbol the groups of a dispatch are as many as there are rows. Only the extents of entries that are run
+  /// with tensors are known before the run.
+  RowsOfDispatch rowsOfDispatch(const KernelPlan &plan) {
+    if (!isComponent || !plan.rowGroups)
+      return {};
+    const RowBound &rows = plan.rowGroups->rows;
+    for (const auto &[symbol, element] : extents)
+      if (rows.cellOffset == layout::extents(state.maxContext) + 4 * element)
+        return {b.getStringAttr(symbol), b.getI64IntegerAttr(rows.factor), b.getI64IntegerAttr(plan.rowGroups->each),
+                b.getI64IntegerAttr(plan.rowGroups->direction)};
+    return {};
   }
   IntegerAttr optional(int64_t number) { return number ? b.getI64IntegerAttr(number) : IntegerAttr(); }
 

@@ -60,8 +60,10 @@ Offset<fb::Dispatch> encodeDispatch(FlatBufferBuilder &builder, const TestDispat
     return fb::CreateOperand(builder, operand.buffer, operand.offset, operand.sizeBytes);
   });
   auto label = builder.CreateString(dispatch.label);
+  Offset<flatbuffers::String> rowsSymbol = dispatch.rowsSymbol.empty() ? 0 : builder.CreateString(dispatch.rowsSymbol);
   return fb::CreateDispatch(builder, dispatch.kernel, &dispatch.groups, operands, dispatch.barrierBefore, label,
-                            dispatch.costNs, dispatch.readBytes);
+                            dispatch.costNs, dispatch.readBytes, 0, rowsSymbol, dispatch.rowsFactor,
+                            dispatch.rowsPerGroup, dispatch.rowsDirection);
 }
 
 Offset<flatbuffers::Vector<Offset<fb::EntryTensor>>> encodeTensors(FlatBufferBuilder &builder,

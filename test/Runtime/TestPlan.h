@@ -66,6 +66,9 @@ struct TestDispatch {
   bool barrierBefore = true;
   std::string label;
   uint64_t costNs = 1000, readBytes = 100;
+  std::string rowsSymbol; ///< empty: none
+  uint32_t rowsFactor = 0, rowsPerGroup = 0;
+  uint8_t rowsDirection = 0;
 };
 struct TestDim {
   std::string symbol;

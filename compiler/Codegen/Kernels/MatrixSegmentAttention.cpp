@@ -364,7 +364,8 @@ FailureOr<KernelPlan> matrixSegmentAttentionKernel(const RowBound &rows, const S
   plan.name = "segment_attention_matrix" + heads.suffix(rows) + parameterTag({scale}) +
               (output == Elem::F32 ? "" : std::string("_y") + elemName(output));
   plan.workgroup = {tile->subgroups * target.subgroupSize, 1, 1};
-  plan.groups = {llvm::divideCeil(rows.max, tile->queries()), heads.heads, 1};
+  plan.groups[1] = heads.heads;
+  plan.divideRows(rows, 0, tile->queries());
   plan.emit = [=, tile = *tile](KernelBuilder &k) {
     MatrixSegmentAttention(k, rows, heads, scale, output, state, tile).emit();
     return success();
