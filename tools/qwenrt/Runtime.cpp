@@ -43,7 +43,8 @@ uint64_t nowNs() {
 
 /// Nobody should wait for a run whose result has no place. Devices and pipes are opened only once, at the end.
 Status checkOutputs(const Options &options) {
-  for (const std::string &path : {options.logitsPath, options.outputsPath, options.profilePath}) {
+  for (const std::string &path : {options.logitsPath, options.outputsPath, options.profilePath,
+                                  options.speech.path == "-" ? std::string() : options.speech.path}) {
     std::error_code error;
     std::filesystem::file_status status = std::filesystem::status(path, error);
     bool special = std::filesystem::exists(status) && !std::filesystem::is_regular_file(status) &&
