@@ -555,11 +555,29 @@ private:
   LogicalResult dispatch(Location loc, const KernelPlan &plan, ArrayRef<Value> operands, Work work = {}) {
     if (failed(kernel(loc, plan)))
       return failure();
+    RowsOfDispatch rows = rowsOfDispatch(plan);
     plan::DispatchOp::create(b, loc, FlatSymbolRefAttr::get(b.getContext(), plan.name),
                              b.getDenseI64ArrayAttr(plan.groups), operands, b.getStringAttr(labelOf(loc)),
                              b.getI64IntegerAttr(work.readBytes), optional(work.bytesPerPosition), optional(work.flops),
-                             IntegerAttr());
+                             IntegerAttr(), rows.symbol, rows.factor, rows.each, rows.direction);
     return success();
+  }
+
+  struct RowsOfDispatch {
+    StringAttr symbol;
+    IntegerAttr factor, each, direction;
+  };
+  /// By which symbol the groups of a dispatch are as many as there are rows. Only the extents of entries that are run
+  /// with tensors are known before the run.
+  RowsOfDispatch rowsOfDispatch(const KernelPlan &plan) {
+    if (!isComponent || !plan.rowGroups)
+      return {};
+    const RowBound &rows = plan.rowGroups->rows;
+    for (const auto &[symbol, element] : extents)
+      if (rows.cellOffset == layout::extents(state.maxContext) + 4 * element)
+        return {b.getStringAttr(symbol), b.getI64IntegerAttr(rows.factor), b.getI64IntegerAttr(plan.rowGroups->each),
+                b.getI64IntegerAttr(plan.rowGroups->direction)};
+    return {};
   }
   IntegerAttr optional(int64_t number) { return number ? b.getI64IntegerAttr(number) : IntegerAttr(); }
 
@@ -924,10 +942,13 @@ private:
     return dispatch(op.getLoc(), ropeAppendKernel(*rows, headsOf(op), rotaryOf(op), state, target), operands);
   }
 
-  /// Keys and values are read once for each position; every row meets all of them, at the end of the context.
-  static Work attentionWork(const Heads &heads, int64_t rows) {
-    int64_t elements = int64_t(heads.keyValue) * heads.dim;
-    return {.bytesPerPosition = 2 * elements * elemBytes(heads.cache),
+  /// Keys and values are read once for each position; every row meets all of them, at the end of the context. A cache
+  /// that is shorter than the context has other positions.
+  Work attentionWork(const Heads &heads, int64_t rows) const {
+    int64_t bytes = 2 * int64_t(heads.keyValue) * heads.dim * elemBytes(heads.cache);
+    bool isShort = heads.context < state.maxContext;
+    return {.readBytes = isShort ? bytes * heads.context : 0,
+            .bytesPerPosition = isShort ? 0 : bytes,
             .flops = 4 * rows * heads.context * heads.query * heads.dim};
   }
 

@@ -214,9 +214,14 @@ private:
     fb::Extent3 groups(counts[0], counts[1], counts[2]);
     auto operandTable = builder_.CreateVector(operands);
     auto label = writeString(builder_, dispatch.getLabel());
+    flatbuffers::Offset<flatbuffers::String> rowsSymbol =
+        dispatch.getRowsSymbol() ? writeString(builder_, *dispatch.getRowsSymbol()) : 0;
     dispatches_.push_back(fb::CreateDispatch(builder_, ordinals_.kernels.at(lookup_.kernelOf(dispatch)), &groups,
                                              operandTable, barrierBefore_, label, dispatch.getCostNs().value_or(0),
-                                             dispatch.getReadBytes(), dispatch.getReadBytesPerPosition().value_or(0)));
+                                             dispatch.getReadBytes(), dispatch.getReadBytesPerPosition().value_or(0),
+                                             rowsSymbol, static_cast<uint32_t>(dispatch.getRowsFactor().value_or(0)),
+                                             static_cast<uint32_t>(dispatch.getRowsPerGroup().value_or(0)),
+                                             static_cast<uint8_t>(dispatch.getRowsDirection().value_or(0))));
     barrierBefore_ = false;
     return success();
   }

@@ -1,5 +1,6 @@
 //===- NarrowMatrixOperands.cpp - 16-bit storage for what only feeds matrix units ---------------------------------===//
 
+#include "compiler/Transforms/ElementwiseTree.h"
 #include "compiler/Transforms/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -33,14 +34,16 @@ Region &bodyOf(Operation *op) { return op->getRegion(0); }
 /// Products are stored at this scale: f16 then reaches to 4 million, and keeps all its bits down to 0.004.
 constexpr double kProductScale = 1.0 / 64, kLargestF16 = 65504;
 
-/// \p body yields its value at kProductScale, within the range of f16.
-void scaleResult(Region &body) {
+/// \p body yields its value at \p scale, within the range of f16.
+void scaleResult(Region &body, double scale) {
   auto yield = cast<YieldOp>(body.front().getTerminator());
   OpBuilder builder(yield);
   auto constant = [&](double value) -> Value {
     return arith::ConstantOp::create(builder, yield.getLoc(), builder.getF32FloatAttr(static_cast<float>(value)));
   };
-  Value scaled = arith::MulFOp::create(builder, yield.getLoc(), yield.getValue(), constant(kProductScale));
+  Value scaled = yield.getValue();
+  if (scale != 1)
+    scaled = arith::MulFOp::create(builder, yield.getLoc(), scaled, constant(scale));
   scaled = arith::MinimumFOp::create(builder, yield.getLoc(), scaled, constant(kLargestF16));
   scaled = arith::MaximumFOp::create(builder, yield.getLoc(), scaled, constant(-kLargestF16));
   yield.getValueMutable().assign(scaled);
@@ -65,9 +68,8 @@ size_t accumulatorsOf(Operation *product) {
                                                     : cast<FusedExpertsOp>(product).getWeights().size();
 }
 
-/// Whether products alone read \p value, as their input, perhaps through operations that only move elements. Fills \p
-/// views with those, and
-/// \p products.
+/// Whether products alone read \p value, as their input, perhaps through operations that only move elements. Fills
+/// \p views with those, and \p products.
 bool feedsOnlyProducts(Value value, SmallVectorImpl<Value> &views, SetVector<Operation *> &products) {
   SmallVector<Value> work = {value};
   while (!work.empty()) {
@@ -100,6 +102,24 @@ SmallVector<Value> headsOfAttention(Value heads) {
   return {};
 }
 
+/// The product of which \p heads are all that is read: it can store 16 bits itself, and nothing is left to copy.
+FusedLinearOp productOfHeads(ArrayRef<Value> heads) {
+  FusedLinearOp product;
+  for (Value value : heads) {
+    auto slice = value.getDefiningOp<SliceOp>();
+    if (!slice)
+      continue;
+    auto from = slice.getInput().getDefiningOp<FusedLinearOp>();
+    if (!from || (product && from != product))
+      return {};
+    product = from;
+  }
+  bool isReadAsHeadsOnly = product && llvm::all_of(product->getUsers(), [&](Operation *user) {
+                             return user->getNumResults() == 1 && llvm::is_contained(heads, user->getResult(0));
+                           });
+  return isReadAsHeadsOnly ? product : FusedLinearOp();
+}
+
 /// Whether the values of \p op stay in the range of f16 whatever the model: a normalised row by its norm's weights,
 /// attention by the values it weighs, which are f16 already.
 bool isBounded(Operation *op) {
@@ -120,6 +140,11 @@ struct NarrowMatrixOperands : qwen::impl::NarrowMatrixOperandsPassBase<NarrowMat
     getOperation().walk([&](RouteOp) { precise = f16; });
     getOperation().walk([&](RmsNormOp norm) { splitNorm(norm); });
     getOperation().walk([&](SegmentAttentionOp attention) { narrowHeads(attention); });
+    for (BlockArgument argument : getOperation().getArguments()) {
+      auto binding = getOperation().getArgAttrOfType<StringAttr>(argument.getArgNumber(), attrs::binding);
+      if (binding && binding.getValue() == "tensor")
+        copyArgument(argument);
+    }
     getOperation().walk([&](Operation *op) {
       if (!isa<RmsNormOp, LayerNormOp, AttentionOp, SegmentAttentionOp, FusedLinearOp, FusedExpertsOp, ElementwiseOp>(
               op) ||
@@ -135,7 +160,7 @@ struct NarrowMatrixOperands : qwen::impl::NarrowMatrixOperandsPassBase<NarrowMat
       views.push_back(result);
       bool takesF16 = precise && (isBounded(op) || op->getNumRegions() == 1);
       if (takesF16 && !isBounded(op)) {
-        scaleResult(bodyOf(op));
+        scaleResult(bodyOf(op), kProductScale);
         for (Operation *product : products)
           scaleAccumulators(bodyOf(product), accumulatorsOf(product));
       }
@@ -146,6 +171,19 @@ struct NarrowMatrixOperands : qwen::impl::NarrowMatrixOperandsPassBase<NarrowMat
     });
   }
 
+  /// What callers give stays f32; products of many rows take a copy, which can be narrow.
+  void copyArgument(BlockArgument argument) {
+    auto type = dyn_cast<RankedTensorType>(argument.getType());
+    auto isInput = [](OpOperand &use) { return isa<FusedLinearOp>(use.getOwner()) && isMatrixOperand(use); };
+    if (!type || !type.getElementType().isF32() || !getRows(type) || llvm::none_of(argument.getUses(), isInput))
+      return;
+    OpBuilder builder = OpBuilder::atBlockBegin(argument.getOwner());
+    auto copy = ElementwiseOp::create(builder, argument.getLoc(), type, ValueRange(argument));
+    buildBody(builder, argument.getLoc(), copy.getBody(), 1,
+              [](OpBuilder &, Block &block) { return block.getArgument(0); });
+    argument.replaceUsesWithIf(copy.getResult(), isInput);
+  }
+
   /// Queries, keys and values have one type, so that all of them can be narrow or none.
   void narrowHeads(SegmentAttentionOp attention) {
     SmallVector<Value> values;
@@ -154,6 +192,11 @@ struct NarrowMatrixOperands : qwen::impl::NarrowMatrixOperandsPassBase<NarrowMat
       if (path.empty())
         return;
       values.append(path);
+    }
+    if (FusedLinearOp product = productOfHeads(values)) {
+      if (f16)
+        scaleResult(product.getEpilogue(), 1);
+      values.push_back(product.getResult());
     }
     Type narrow = f16 ? Type(Float16Type::get(&getContext())) : BFloat16Type::get(&getContext());
     for (Value value : values)

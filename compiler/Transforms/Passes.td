@@ -313,7 +313,9 @@ def FuseElementwisePass : Pass<"qwen-fuse-elementwise", "::mlir::func::FuncOp"> 
 def NarrowMatrixOperandsPass : Pass<"qwen-narrow-matrix-operands", "::mlir::func::FuncOp"> {
   let summary = "activations of many rows that only feed products are stored in 16 bits";
   let description = [{
-    For targets whose matrix units take 16-bit operands. The residual stream, extras and results stay f32.
+    For targets whose matrix units take 16-bit operands. The residual stream, extras and results stay f32. Products take
+    a copy of what callers give to the entry of a component. Queries, keys and values that only attention within segments
+    reads are stored as f16, or bf16 without `f16`, where a rotation or a slice makes each of them.
 
     With `f16`, functions that choose experts keep more bits, since a rounding can change a choice: norms, and attention over
     f16 values, have a bound and are stored as f16; products of linears are stored at a scale of 1/64, and the epilogues

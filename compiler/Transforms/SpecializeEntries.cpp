@@ -194,8 +194,9 @@ public:
         inlineFunction(builder, symbols, generator.head, {hidden->front(), row.getStep()}, {{headSymbol(), oneRow}});
     if (failed(logits))
       return failure();
+    // No code is suppressed; the greedy choice takes one step so, and it is made for every code of every frame.
     NextTokenOp::create(builder, generator.head.getLoc(), logits->front(), sampling, /*advances=*/true,
-                        DenseI64ArrayAttr());
+                        builder.getDenseI64ArrayAttr({0, 0, 0}));
     endEntry({"logits"}, *logits);
     return success();
   }

@@ -17,8 +17,8 @@ namespace {
 
 class SplitAttention : public OpRewritePattern<AttentionOp> {
 public:
-  SplitAttention(MLIRContext *context, int64_t splits, Pass::Statistic &splitCount)
-      : OpRewritePattern(context), splits(splits), splitCount(splitCount) {}
+  SplitAttention(MLIRContext *context, int64_t mostSplits, Pass::Statistic &splitCount)
+      : OpRewritePattern(context), mostSplits(mostSplits), splitCount(splitCount) {}
 
   LogicalResult matchAndRewrite(AttentionOp op, PatternRewriter &rewriter) const override {
     auto query = cast<RankedTensorType>(op.getQuery().getType());
@@ -33,6 +33,8 @@ public:
       return rewriter.notifyMatchFailure(op, "something else reads the query or the caches");
 
     int64_t heads = append.getNumHeads(), headDim = append.getHeadDim();
+    int64_t positions = cast<RankedTensorType>(op.getKeys().getType()).getDimSize(0);
+    int64_t splits = std::min<int64_t>(mostSplits, llvm::divideCeil(positions, keysPerSplit));
     Type element = rewriter.getF32Type();
     auto decode = DecodeAttentionOp::create(
         rewriter, op.getLoc(), RankedTensorType::get({heads, splits, headDim + 2}, element),
@@ -49,7 +51,9 @@ public:
   }
 
 private:
-  int64_t splits;
+  /// A short cache, such as that of one frame, has nothing to divide.
+  static constexpr int64_t keysPerSplit = 64;
+  int64_t mostSplits;
   Pass::Statistic &splitCount;
 };
 

@@ -9,10 +9,10 @@ using namespace mlir::plan;
 
 static int64_t rangeBytes(Value range) { return cast<RangeType>(range.getType()).getSizeBytes(); }
 
-/// (C19) Addresses of operands are multiples of 16: kernels load 16 bytes at a time.
-static LogicalResult verifyOffset(Operation *op, int64_t offset) {
-  if (offset < 0 || offset % 16 != 0)
-    return op->emitOpError("lies at ") << offset << ", expected a multiple of 16";
+/// (C19) Addresses of operands are multiples of 16: kernels load 16 bytes at a time. Tensors may be single cells.
+static LogicalResult verifyOffset(Operation *op, int64_t offset, int64_t alignment = 16) {
+  if (offset < 0 || offset % alignment != 0)
+    return op->emitOpError("lies at ") << offset << ", expected a multiple of " << alignment;
   return success();
 }
 
@@ -76,7 +76,7 @@ LogicalResult TensorOp::verify() {
     return emitOpError("has factors [") << *getFactors() << "], expected a positive one for each dimension";
   if (!tensorBytes(*this))
     return emitOpError("has more than 2^63 bytes, expected a size that fits 63 bits");
-  return verifyOffset(*this, getOffset());
+  return verifyOffset(*this, getOffset(), /*alignment=*/4);
 }
 
 LogicalResult TensorOp::verifySymbolUses(SymbolTableCollection &symbols) {
@@ -146,6 +146,48 @@ LogicalResult RefOp::verifySymbolUses(SymbolTableCollection &symbols) {
 // plan.dispatch
 //===------------------------------------------------------------------------------------------------------------===//
 
+/// (C35) What counts the rows stands whole or not at all, in numbers that divide.
+static LogicalResult verifyRows(DispatchOp dispatch) {
+  std::optional<uint64_t> factor = dispatch.getRowsFactor(), each = dispatch.getRowsPerGroup(),
+                          direction = dispatch.getRowsDirection();
+  if (!dispatch.getRowsSymbol() && !factor && !each && !direction)
+    return success();
+  if (!dispatch.getRowsSymbol() || !factor || !each || !direction)
+    return dispatch.emitOpError("has only a part of rows, expected symbol, factor, rows per group and direction");
+  for (uint64_t number : {*factor, *each})
+    if (number == 0 || number > UINT32_MAX)
+      return dispatch.emitOpError("has rows of ")
+             << static_cast<int64_t>(number)
+             << ", expected a factor and rows per group that are positive 32-bit numbers";
+  if (*direction > 2)
+    return dispatch.emitOpError("has rows along ") << static_cast<int64_t>(*direction) << ", expected 0, 1 or 2";
+  return success();
+}
+
+/// (C36) The groups are those of the symbol's maximum; the host knows extents only of entries of role other.
+static LogicalResult verifyRowsSymbol(DispatchOp dispatch) {
+  std::optional<StringRef> name = dispatch.getRowsSymbol();
+  if (!name)
+    return success();
+  auto entry = dispatch->getParentOfType<EntryOp>();
+  if (entry.getRole() != "other")
+    return dispatch.emitOpError("counts rows in an entry of role ")
+           << entry.getRole() << ", expected role other; let kernels count them";
+  for (auto symbol : entry.getBody().getOps<SymbolOp>()) {
+    if (symbol.getName() != *name)
+      continue;
+    int64_t rows = 0, found = dispatch.getGroups()[*dispatch.getRowsDirection()];
+    if (llvm::MulOverflow<int64_t>(symbol.getMax(), *dispatch.getRowsFactor(), rows))
+      return dispatch.emitOpError("has more than 2^63 rows, expected a number that fits 63 bits");
+    auto expected = static_cast<int64_t>(llvm::divideCeil(rows, *dispatch.getRowsPerGroup()));
+    if (found != expected)
+      return dispatch.emitOpError("has ") << found << " groups along " << *dispatch.getRowsDirection() << ", expected "
+                                          << expected << " for the " << rows << " rows of the symbol's maximum";
+    return success();
+  }
+  return dispatch.emitOpError("counts rows of '") << *name << "', expected a plan.symbol of that name in the entry";
+}
+
 LogicalResult DispatchOp::verify() {
   ArrayRef<int64_t> groups = getGroups(); // (C12)
   if (groups.size() != 3 || llvm::any_of(groups, [](int64_t count) { return count <= 0 || count > UINT32_MAX; }))
@@ -157,7 +199,7 @@ LogicalResult DispatchOp::verify() {
   for (Value range : getOperands()) // (C33)
     if (!isa_and_nonnull<AllocOp, WeightsOp, RefOp>(range.getDefiningOp()))
       return emitOpError("has an operand that is no plan.alloc, plan.weights or plan.ref, expected one of these");
-  return success();
+  return verifyRows(*this);
 }
 
 LogicalResult DispatchOp::verifySymbolUses(SymbolTableCollection &symbols) {
@@ -176,5 +218,5 @@ LogicalResult DispatchOp::verifySymbolUses(SymbolTableCollection &symbols) {
     if (access.getValue() != Access::Read && range.getDefiningOp<WeightsOp>()) // (C32)
       return emitOpError("writes weights through operand '") << name << "', expected memory that may be written";
   }
-  return success();
+  return verifyRowsSymbol(*this);
 }

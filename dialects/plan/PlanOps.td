@@ -176,12 +176,22 @@ def Plan_DispatchOp : Plan_Op<"dispatch", [HasParent<"EntryOp">, DeclareOpInterf
     Operands stand in the kernel's order. Estimates: `read_bytes` of device memory (weights), `read_bytes_per_position`
     for each cached position (attention over caches), `flops` of arithmetic at the entry's largest number of rows;
     `cost_ns` is filled from them by `plan-estimate-costs`.
+
+    `groups` are those for all rows. With `rows`, as many are started along one direction as the rows that are there
+    take: ceil(extent of the symbol * factor / rows per group), at least one. The host counts them before the run.
+
+    ```mlir
+    plan.dispatch @gemm groups [3, 256, 1] rows "V" * 4 per 64 along 1 (%x, %w, %y) label "fc1" reads 8192
+    ```
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, DenseI64ArrayAttr:$groups, Variadic<Plan_Range>:$operands,
                        StrAttr:$label, I64Attr:$read_bytes, OptionalAttr<I64Attr>:$read_bytes_per_position,
-                       OptionalAttr<I64Attr>:$flops, OptionalAttr<I64Attr>:$cost_ns);
+                       OptionalAttr<I64Attr>:$flops, OptionalAttr<I64Attr>:$cost_ns,
+                       OptionalAttr<StrAttr>:$rows_symbol, OptionalAttr<I64Attr>:$rows_factor,
+                       OptionalAttr<I64Attr>:$rows_per_group, OptionalAttr<I64Attr>:$rows_direction);
   let assemblyFormat = [{
-    $kernel `groups` $groups `(` $operands `)` `label` $label `reads` $read_bytes
+    $kernel `groups` $groups (`rows` $rows_symbol^ `*` $rows_factor `per` $rows_per_group `along` $rows_direction)?
+    `(` $operands `)` `label` $label `reads` $read_bytes
     (`per_position` $read_bytes_per_position^)? (`flops` $flops^)? (`cost` $cost_ns^)? attr-dict
     `:` type($operands)
   }];

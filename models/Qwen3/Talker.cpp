@@ -284,6 +284,11 @@ Status addFunctions(const SpeechConfig &config, Graph &graph) {
 
 } // namespace
 
+std::vector<TensorSpec> qwenc::talkerTensors(const json &source, std::vector<std::string> &problems) {
+  SpeechConfig config = readConfig(source, problems);
+  return problems.empty() ? speechTensors(config) : std::vector<TensorSpec>();
+}
+
 std::optional<uint64_t> qwenc::talkerAcceptHidden(const json &config) {
   const json *talker = member(config, "talker_config"),
              *layer = talker ? member(*talker, "accept_hidden_layer") : nullptr;

@@ -1,5 +1,4 @@
-//===- EntryRun.cpp
-//------------------------------------------------------------------------------------------------===//
+//===- EntryRun.cpp ----------------------------------------------------------------------------------------------===//
 #include "EntryRun.h"
 
 #include "Text.h"
@@ -121,7 +120,7 @@ Status EntryRun::writeExtents() {
       uint32_t word = uint32_t(*value);
       QWENRT_RETURN_IF_ERROR(state_.writeCell(symbol->cell(), &word, symbol->index(), entry_.sequence()));
     }
-  return Status::ok();
+  return state_.replay->setExtents(ordinal_, [this](std::string_view symbol) { return extent(symbol); });
 }
 
 /// Text without media: positions count up and no token takes a row. What no token takes needs no value.

@@ -1,5 +1,4 @@
-//===- EntryRun.h - The tensors of one run of an entry
-//-------------------------------------------------------------===//
+//===- EntryRun.h - The tensors of one run of an entry -----------------------------------------------------------===//
 #pragma once
 
 #include "SessionState.h"
@@ -14,7 +13,7 @@ namespace qwenrt {
 class EntryRun {
 public:
   /// \p entry is an ordinal of the plan.
-  EntryRun(Session::State &state, uint32_t entry) : state_(state), entry_(state.entry(entry)) {}
+  EntryRun(Session::State &state, uint32_t entry) : state_(state), ordinal_(entry), entry_(state.entry(entry)) {}
 
   /// Checks \p inputs, which must live until write, against the entry's: InvalidInput says what does not fit. Inputs
   /// that are optional may be missing.
@@ -39,6 +38,7 @@ private:
   uint64_t extentOf(const fb::Dim &dim) const;
 
   Session::State &state_;
+  uint32_t ordinal_;
   const fb::Entry &entry_;
   std::span<const HostTensor> inputs_;
   std::map<std::string_view, uint64_t> extents_;

@@ -60,7 +60,8 @@ Result<DeviceBuffer> DeviceBuffer::create(DeviceState &device, const std::string
   VkBufferCreateInfo info = {VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO};
   info.size = buffer.sizeBytes_;
   info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT |
-               VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+               VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+               VK_BUFFER_USAGE_TRANSFER_DST_BIT;
   QWENRT_RETURN_IF_VK_ERROR(device.vk.vkCreateBuffer(device.device, &info, nullptr, &buffer.handle_), doing);
 
   VkMemoryRequirements needs = {};

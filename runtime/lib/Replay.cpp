@@ -85,7 +85,22 @@ Status Replay::recordHostBarrier() {
   return vulkanStatus(device_.vk.vkEndCommandBuffer(hostBarrier_), "record an entry");
 }
 
-void Replay::recordDispatch(VkCommandBuffer commands, const fb::Dispatch &dispatch, VkPipeline &bound) const {
+Status Replay::needRowGroups(uint32_t entry) {
+  if (rowGroups_[entry])
+    return Status::ok();
+  MemoryKind kind = mapped() ? MemoryKind::DeviceMapped : MemoryKind::DeviceOnly;
+  QWENRT_ASSIGN_OR_RETURN(rowGroups_[entry],
+                          RowGroups::create(device_, *plan_.root().entries()->Get(entry), kind, *transfer_));
+  return Status::ok();
+}
+
+Status Replay::setExtents(uint32_t entry, const ExtentOf &extentOf) {
+  QWENRT_RETURN_IF_ERROR(needRowGroups(entry));
+  return rowGroups_[entry]->set(*plan_.root().entries()->Get(entry), extentOf, *transfer_);
+}
+
+void Replay::recordDispatch(VkCommandBuffer commands, uint32_t entry, uint32_t ordinal, VkPipeline &bound) const {
+  const fb::Dispatch &dispatch = *plan_.root().entries()->Get(entry)->dispatches()->Get(ordinal);
   if (dispatch.barrier_before())
     memoryBarrier(device_.vk, commands, kCompute, kCompute, kShader);
   VkPipeline pipeline = pipelines_->pipeline(dispatch.kernel());
@@ -101,11 +116,12 @@ void Replay::recordDispatch(VkCommandBuffer commands, const fb::Dispatch &dispat
   if (count)
     device_.vk.vkCmdPushConstants(commands, pipelines_->layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0, count * 8,
                                   addresses.data());
-  device_.vk.vkCmdDispatch(commands, dispatch.groups()->x(), dispatch.groups()->y(), dispatch.groups()->z());
+  rowGroups_[entry]->record(device_.vk, commands, dispatch, ordinal);
 }
 
 Result<std::vector<Replay::Segment>> Replay::record(uint32_t entry, VkQueryPool queries) {
   const auto &dispatches = *plan_.root().entries()->Get(entry)->dispatches();
+  QWENRT_RETURN_IF_ERROR(needRowGroups(entry));
   std::vector<Segment> segments;
   auto timestamp = [&](VkCommandBuffer commands, uint32_t index) {
     if (queries)
@@ -133,7 +149,7 @@ Result<std::vector<Replay::Segment>> Replay::record(uint32_t entry, VkQueryPool 
       timestamp(commands, 0);
     if (i == dispatches.size())
       break; // an entry without dispatches
-    recordDispatch(commands, *dispatches.Get(i), bound);
+    recordDispatch(commands, entry, i, bound);
     timestamp(commands, i + 1);
     cost = dispatchCost > UINT64_MAX - cost ? UINT64_MAX : cost + dispatchCost;
   }
@@ -277,9 +293,10 @@ Status Replay::collectTrace(uint32_t entry, VkQueryPool queries, std::vector<Tra
     event.startNs = uint64_t(double((ticks[i] - traceOriginTicks_) & mask) * period);
     event.durationNs = uint64_t(double((ticks[i + 1] - ticks[i]) & mask) * period);
     event.readBytes = dispatch.read_bytes();
-    event.groups[0] = dispatch.groups()->x();
-    event.groups[1] = dispatch.groups()->y();
-    event.groups[2] = dispatch.groups()->z();
+    const VkDispatchIndirectCommand &groups = (*rowGroups_[entry])[i];
+    event.groups[0] = groups.x;
+    event.groups[1] = groups.y;
+    event.groups[2] = groups.z;
     events.push_back(std::move(event));
   }
   return Status::ok();

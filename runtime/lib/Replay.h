@@ -9,6 +9,7 @@
 #pragma once
 
 #include "ComputePipelines.h"
+#include "RowGroups.h"
 #include "Transfer.h"
 #include "qwenrt/Plan.h"
 #include "qwenrt/Session.h"
@@ -29,6 +30,9 @@ public:
   /// Compiles the kernels of \p entries.
   Status buildPipelines(const std::vector<uint32_t> &entries, const std::function<void(uint32_t, uint32_t)> &progress);
 
+  /// Tells the next runs of \p entry how many rows they have; no run of it may be in flight. Without this they have
+  /// the most that they may have.
+  Status setExtents(uint32_t entry, const ExtentOf &extentOf);
   /// Queues \p times runs of \p entry; \p value is what wait() takes to wait for the last. Records the entry at first
   /// use.
   Status submit(uint32_t entry, uint32_t times, uint64_t &value);
@@ -75,7 +79,8 @@ private:
   Status beginSegment(VkCommandBuffer &commands);
   Status endSegment(VkCommandBuffer commands);
   Status recordHostBarrier();
-  void recordDispatch(VkCommandBuffer commands, const fb::Dispatch &dispatch, VkPipeline &bound) const;
+  void recordDispatch(VkCommandBuffer commands, uint32_t entry, uint32_t ordinal, VkPipeline &bound) const;
+  Status needRowGroups(uint32_t entry);
   Status submitSegments(std::span<const Segment> segments, uint32_t times, uint64_t &value);
   Status collectTrace(uint32_t entry, VkQueryPool queries, std::vector<TraceEvent> &events);
 
@@ -90,7 +95,8 @@ private:
   uint64_t lastValue_ = 0;
   UploadPath upload_ = UploadPath::Staging;
   uint64_t available_ = 0, needs_ = 0;
-  std::vector<std::vector<Segment>> recorded_; // per entry; empty: not yet
+  std::vector<std::vector<Segment>> recorded_;      // per entry; empty: not yet
+  std::vector<std::optional<RowGroups>> rowGroups_; // per entry; made when it is first needed
   uint64_t traceOriginTicks_ = 0;
   bool hasTraceOrigin_ = false;
 };

@@ -10,6 +10,7 @@ Result<std::unique_ptr<Replay>> Replay::create(detail::DeviceState &device, cons
   QWENRT_RETURN_IF_ERROR(checkPlan(plan.root(), device.info));
   std::unique_ptr<Replay> replay(new Replay(device, plan));
   replay->recorded_.resize(plan.root().entries()->size());
+  replay->rowGroups_.resize(plan.root().entries()->size());
   QWENRT_RETURN_IF_ERROR(replay->chooseMemory(options.upload));
   QWENRT_RETURN_IF_ERROR(replay->createObjects(options));
   QWENRT_RETURN_IF_ERROR(replay->createBuffers());

@@ -13,6 +13,8 @@ namespace {
 constexpr uint64_t kStagingBytes = 4 << 20;
 /// Up to here reading uncached device memory costs less than a copy and a wait.
 constexpr uint64_t kSmallReadBytes = 1024;
+/// Up to here writing mapped device memory costs less; beyond, its uncached stores do not keep up with a copy.
+constexpr uint64_t kSmallWriteBytes = 256 << 10;
 
 } // namespace
 
@@ -79,7 +81,7 @@ template <typename Record> Status Transfer::run(Record record, const char *doing
 Status Transfer::write(const DeviceBuffer &buffer, uint64_t offset, std::span<const std::byte> data) {
   if (data.empty())
     return Status::ok();
-  if (buffer.mapped()) {
+  if (buffer.mapped() && (buffer.hostCached() || data.size() <= kSmallWriteBytes)) {
     std::memcpy(buffer.mapped() + offset, data.data(), data.size());
     return Status::ok();
   }

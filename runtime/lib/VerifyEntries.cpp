@@ -110,6 +110,7 @@ private:
     const fb::Extent3 *groups = dispatch.groups();
     if (!groups || groups->x() == 0 || groups->y() == 0 || groups->z() == 0)
       return badPlan(text(name, " has no workgroups"), "at least one in each direction");
+    QWENRT_RETURN_IF_ERROR(verifyRows(dispatch, name));
     const fb::Kernel &kernel = *plan.kernels()->Get(dispatch.kernel());
     if (dispatch.operands()->size() != kernel.operands()->size())
       return badPlan(text(name, " has ", dispatch.operands()->size(), " operands"),
@@ -118,6 +119,34 @@ private:
       QWENRT_RETURN_IF_ERROR(
           verifyOperand(*dispatch.operands()->Get(i), *kernel.operands()->Get(i), text("operand ", i, " of ", name)));
     return Status::ok();
+  }
+
+  /// Groups of the rows that are there are never more than those that the device was found to take.
+  Status verifyRows(const fb::Dispatch &dispatch, const std::string &name) {
+    if (!dispatch.rows_symbol())
+      return Status::ok();
+    if (entry.role() != fb::Role::Other)
+      return badPlan(text(name, " counts rows in an entry of role ", fb::EnumNameRole(entry.role())), "role Other");
+    if (dispatch.rows_factor() == 0 || dispatch.rows_per_group() == 0 || dispatch.rows_direction() > 2)
+      return badPlan(text(name, " takes rows by ", dispatch.rows_factor(), " per ", dispatch.rows_per_group(),
+                          " along direction ", dispatch.rows_direction()),
+                     "a factor and rows per group above zero, along direction 0, 1 or 2");
+    const fb::Extent3 &groups = *dispatch.groups();
+    uint32_t along = dispatch.rows_direction() == 0   ? groups.x()
+                     : dispatch.rows_direction() == 1 ? groups.y()
+                                                      : groups.z();
+    for (const fb::SymbolCell *symbol : *entry.symbols()) {
+      if (symbol->symbol()->string_view() != dispatch.rows_symbol()->string_view())
+        continue;
+      uint64_t rows = symbol->max() * dispatch.rows_factor(); // both have 32 bits
+      uint64_t needed = rows / dispatch.rows_per_group() + (rows % dispatch.rows_per_group() != 0);
+      if (along != needed)
+        return badPlan(text(name, " has ", along, " workgroups along direction ", dispatch.rows_direction()),
+                       text(needed, " for ", rows, " rows"));
+      return Status::ok();
+    }
+    return badPlan(text(name, " counts rows of '", printable(dispatch.rows_symbol()->string_view()), "'"),
+                   "a symbol of the entry");
   }
 
   Status verifyOperand(const fb::Operand &operand, const fb::KernelOperand &expected, const std::string &name) {

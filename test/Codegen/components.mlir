@@ -38,18 +38,21 @@
 // CHECK-NEXT: plan.tensor output "heard" in @output.encoder.heard at 0 f32 [16, 32] symbols ["T", ""]
 // CHECK-NEXT: plan.tensor output "fixed" in @output.encoder.fixed at 0 f32 [3, 32] symbols ["", ""]
 // CHECK-NEXT: plan.tensor output "heads" in @output.encoder.rows at 0 f32 [4, 2, 8] symbols ["V", "", ""]
-// CHECK: plan.dispatch @layer_norm_n32_r16c4608x4_f32_p{{[0-9a-f]+}} groups [16, 1, 1]
-// CHECK: plan.dispatch @gemm_n16_k128_r4c4608_gelu_p
-// CHECK: plan.dispatch @layer_norm_n32_r16c4612_f32_p{{[0-9a-f]+}} groups [16, 1, 1]
-// CHECK: plan.dispatch @layer_norm_n32_f32_p{{[0-9a-f]+}} groups [3, 1, 1]
+// Groups follow the rows that are there, by the symbol that counts them; a table has all of its rows.
+// CHECK: plan.dispatch @layer_norm_n32_r16c4608x4_f32_p{{[0-9a-f]+}} groups [16, 1, 1] rows "V" * 4 per 1 along 0(
+// CHECK: plan.dispatch @gemm_n16_k128_r4c4608_gelu_p{{[0-9a-f_]+}} groups [1, 1, 1] rows "V" * 1 per 32 along 1(
+// CHECK: plan.dispatch @layer_norm_n32_r16c4612_f32_p{{[0-9a-f]+}} groups [16, 1, 1] rows "T" * 1 per 1 along 0(
+// CHECK: plan.dispatch @layer_norm_n32_f32_p{{[0-9a-f]+}} groups [3, 1, 1](
 
 // CHECK-LABEL: plan.entry @chooser
 // CHECK: plan.tensor output "chosen" in @output.chooser.chosen at 0 i32 [4, 2] symbols ["V", ""]
+// CHECK: plan.dispatch @route_{{.*}} groups [4, 1, 1] rows "V" * 1 per 1 along 0(
 
+// The rows of a chunk are counted by the device.
 // CHECK-LABEL: plan.entry @prefill
-// CHECK: plan.dispatch @layer_norm_n32_r16_f32_p
+// CHECK: plan.dispatch @layer_norm_n32_r16_f32_p{{[0-9a-f]+}} groups [16, 1, 1](
 // CHECK-LABEL: plan.entry @logits
-// CHECK: plan.dispatch @layer_norm_n32_r16c16_f32_p
+// CHECK: plan.dispatch @layer_norm_n32_r16c16_f32_p{{[0-9a-f]+}} groups [16, 1, 1](
 
 module attributes {qwen.max_context = 96 : i64} {
   qwen.parameter @norm : tensor<32xbf16> file 0 offset 1000

@@ -27,12 +27,12 @@ module attributes {qwen.max_context = 96 : i64} {
   // CHECK: plan.symbol "T" cell extents[0] max 18
   // CHECK: plan.symbol "U" cell extents[1] max 9
   // CHECK: plan.symbol "A" cell extents[2] max 5
-  // CHECK: plan.dispatch @gemm_n24_k9_r36c{{[0-9]+}}x4_taps18x7x1_addf_bbf16_ybf16 groups [1, 2, 1]
-  // CHECK: plan.dispatch @swap_axes_24x9_bf16_pitch216 groups [16, 1, 1]
+  // CHECK: plan.dispatch @gemm_n24_k9_r36c{{[0-9]+}}x4_taps18x7x1_addf_bbf16_ybf16 groups [1, 2, 1] rows "U" * 4 per 32 along 1(
+  // CHECK: plan.dispatch @swap_axes_24x9_bf16_pitch216 groups [16, 1, 1](
   // CHECK: plan.dispatch @gemm_n16_k216_r10c{{[0-9]+}}x2_taps9x4x24_xbf16
   // MATRIX: plan.dispatch @gemm_matrix_n16_k216_r10c{{[0-9]+}}x2_taps9x4x24_xbf16
-  // CHECK: plan.dispatch @swap_axes_2x16_r5c{{[0-9]+}}_f32 groups [5, 1, 1]
-  // CHECK: plan.dispatch @sinusoid_n16_r5c{{[0-9]+}}_p{{[0-9a-f]+}} groups [5, 1, 1]
+  // CHECK: plan.dispatch @swap_axes_2x16_r5c{{[0-9]+}}_f32 groups [5, 1, 1] rows "A" * 1 per 1 along 0(
+  // CHECK: plan.dispatch @sinusoid_n16_r5c{{[0-9]+}}_p{{[0-9a-f]+}} groups [5, 1, 1] rows "A" * 1 per 1 along 0(
   // Channels that eight do not divide have no pieces that lie together.
   // MATRIX: plan.dispatch @gemm_n6_k45_r10c{{[0-9]+}}x2_taps9x4x5
   // CHECK: plan.weights [@weight.q.bias, @weight.k.bias] : !plan.range<48>

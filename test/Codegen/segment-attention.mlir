@@ -10,7 +10,7 @@ module attributes {qwen.max_context = 96 : i64} {
   // The kernel finds the heads in the merged row; a workgroup takes 32 rows of one head.
   // CHECK-LABEL: plan.entry @merged
   // CHECK: plan.dispatch @gemm_n432_k144
-  // CHECK: plan.dispatch @segment_attention_h2d72_r80{{.*}}x4_p432c0_p432c144_p432c288_{{.*}} groups [3, 2, 1]
+  // CHECK: plan.dispatch @segment_attention_h2d72_r80{{.*}}x4_p432c0_p432c144_p432c288_{{.*}} groups [3, 2, 1] rows "V" * 4 per 32 along 0(
   func.func @merged(%x: tensor<80x144xf32, #qwen.rows<V * 4>> {qwen.binding = "tensor", qwen.name = "x"},
                     %segments: tensor<80x2xi32, #qwen.rows<V * 4>> {qwen.binding = "tensor", qwen.name = "segments"})
       -> (tensor<80x144xf32, #qwen.rows<V * 4>> {qwen.name = "y"}) attributes {qwen.role = "other", qwen.rows = 80 : i64} {
@@ -45,11 +45,11 @@ module attributes {qwen.max_context = 96 : i64} {
 
   // What is narrow is a tensor of its own; rotations read the merged row.
   // CHECK-LABEL: plan.entry @turned
-  // CHECK: plan.dispatch @gather_sum_k4_v64_n432_r80{{.*}}x4 groups [80, 1, 1]
-  // CHECK: plan.dispatch @axial_rope_h2d72_r80{{.*}}x4_p432c0_f32_{{.*}}_yf16 groups [80, 1, 1]
+  // CHECK: plan.dispatch @gather_sum_k4_v64_n432_r80{{.*}}x4 groups [80, 1, 1] rows "V" * 4 per 1 along 0(
+  // CHECK: plan.dispatch @copy_columns_n144_r80{{.*}}x4_p432c288_f32_yf16 groups [80, 1, 1] rows "V" * 4 per 1 along 0(
+  // CHECK: plan.dispatch @axial_rope_h2d72_r80{{.*}}x4_p432c0_f32_{{.*}}_yf16 groups [80, 1, 1] rows "V" * 4 per 1 along 0(
   // CHECK: plan.dispatch @axial_rope_h2d72_r80{{.*}}x4_p432c144_f32_{{.*}}_yf16 groups [80, 1, 1]
-  // CHECK: plan.dispatch @copy_columns_n144_r80{{.*}}x4_p432c288_f32_yf16 groups [80, 1, 1]
-  // CHECK: plan.dispatch @segment_attention_h2d72_r80{{.*}}x4_f16_f16_f16_{{.*}} groups [3, 2, 1]
+  // CHECK: plan.dispatch @segment_attention_h2d72_r80{{.*}}x4_f16_f16_f16_{{.*}} groups [3, 2, 1] rows "V" * 4 per 32 along 0(
   // A tile of 128 rows; heads of 72 padded to 80, two buffers of keys and values, and the strips.
   // H200-LABEL: plan.kernel @segment_attention_matrix_h2d72_r80
   // H200-SAME: workgroup [128, 1, 1] subgroup 32
@@ -58,7 +58,7 @@ module attributes {qwen.max_context = 96 : i64} {
   // H200: spirv.mlir.loop
   // H200: spirv.KHR.CooperativeMatrixLoad {{.*}} <ColumnMajor> {{.*}} !spirv.coopmatrix<16x16xf16, Subgroup, MatrixB>
   // H200-COUNT-2: spirv.KHR.CooperativeMatrixMulAdd
-  // H200: plan.dispatch @segment_attention_matrix_h2d72_r80{{.*}} groups [1, 2, 1]
+  // H200: plan.dispatch @segment_attention_matrix_h2d72_r80{{.*}} groups [1, 2, 1] rows "V" * 4 per 128 along 0(
   func.func @turned(%ids: tensor<80x4xi32, #qwen.rows<V * 4>> {qwen.binding = "tensor", qwen.name = "ids"},
                     %shares: tensor<80x4xf32, #qwen.rows<V * 4>> {qwen.binding = "tensor", qwen.name = "shares"},
                     %places: tensor<80x2xi32, #qwen.rows<V * 4>> {qwen.binding = "tensor", qwen.name = "places"},

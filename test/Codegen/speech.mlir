@@ -7,11 +7,12 @@ module attributes {qwen.max_context = 32 : i64} {
   qwen.parameter @codes.1 : tensor<8x24xbf16> file 0 offset 576
   qwen.parameter @codes.2 : tensor<8x24xbf16> file 0 offset 960
   qwen.parameter @down : tensor<24x24xbf16> file 0 offset 1344
+  qwen.parameter @gate : tensor<1x24xbf16> file 0 offset 2496
 
-  // CHECK-DAG: plan.storage @state purpose state
-  // CHECK-DAG: plan.storage @state.1 purpose state
-  // CHECK-DAG: plan.storage @mailbox.2 purpose mailbox
-  // CHECK-DAG: plan.storage @talker.inputs purpose output bytes 3072
+  // CHECK-DAG: plan.storage @state state size 5060
+  // CHECK-DAG: plan.storage @state.1 state size 5060
+  // CHECK-DAG: plan.storage @mailbox.2 mailbox
+  // CHECK-DAG: plan.storage @talker.inputs output size 3072
   // CHECK-DAG: plan.cell position in @state at 0 count 1{{$}}
   // CHECK-DAG: plan.cell position in @state.1 at 0 count 1 sequence 1
   // CHECK-DAG: plan.cell text_rows in @state.1 at 48 count 1 sequence 1
@@ -22,15 +23,19 @@ module attributes {qwen.max_context = 32 : i64} {
   // CHECK-DAG: plan.tensor input "inputs" in @talker.inputs
   // CHECK-DAG: plan.ref @state.1
   // CHECK: plan.dispatch @input_rows_of_32_n24_r16
-  // CHECK: plan.dispatch @{{.*}}_n24_k24{{.*}}_rf32
+  // CHECK: plan.dispatch @gemm_n24_k24_r16_mulf_rf32
   func.func @talker.prefill(%ids: tensor<16xi32, #qwen.rows<S>> {qwen.binding = "tokens"},
-                            %inputs: tensor<32x24xf32> {qwen.binding = "buffer", qwen.name = "inputs", qwen.symbol = "S"},
-                            %hidden: tensor<16x1xf32, #qwen.rows<S>> {qwen.binding = "hidden"})
+                            %inputs: tensor<32x24xf32> {qwen.binding = "buffer", qwen.name = "inputs", qwen.symbol = "S"})
       -> (tensor<16x24xf32, #qwen.rows<S>> {qwen.name = "y"}) attributes {qwen.role = "other", qwen.rows = 16 : i64, qwen.sequence = 1 : i64} {
     %down = qwen.weight @down : tensor<24x24xbf16>
+    %gate = qwen.weight @gate : tensor<1x24xbf16>
     qwen.begin_chunk 16
     %x = qwen.input_rows %inputs : tensor<32x24xf32> -> tensor<16x24xf32, #qwen.rows<S>>
-    %y = qwen.fused_linear none concat %x weights(%down) extras(%hidden) {
+    %factor = qwen.fused_linear none concat %x weights(%gate) {
+    ^bb0(%a: f32):
+      qwen.yield %a : f32
+    } : (tensor<16x24xf32, #qwen.rows<S>>, tensor<1x24xbf16>) -> tensor<16x1xf32, #qwen.rows<S>>
+    %y = qwen.fused_linear none concat %x weights(%down) extras(%factor) {
     ^bb0(%a: f32, %f: f32):
       %s = arith.mulf %a, %f : f32
       qwen.yield %s : f32
@@ -40,7 +45,7 @@ module attributes {qwen.max_context = 32 : i64} {
   }
 
   // CHECK-LABEL: plan.entry @talker.decode_greedy
-  // CHECK-DAG: plan.symbol "N" in text_rows max 32
+  // CHECK-DAG: plan.symbol "N" cell text_rows max 32
   // CHECK-DAG: plan.tensor input "repetition_penalty" in @state.1
   // CHECK: plan.dispatch @frame_row_t12x1_8x2_n24_text32
   // CHECK: plan.dispatch @penalised_argmax_v12_without8_12_keep9_advance
@@ -51,7 +56,7 @@ module attributes {qwen.max_context = 32 : i64} {
     %c1 = qwen.weight @codes.1 : tensor<8x24xbf16>
     %c2 = qwen.weight @codes.2 : tensor<8x24xbf16>
     %x = qwen.frame_row %text tables(%c0, %c1, %c2) : (tensor<32x24xf32>, tensor<12x24xbf16>, tensor<8x24xbf16>, tensor<8x24xbf16>) -> tensor<1x24xf32>
-    qwen.next_token %l greedy advances suppress array<i64: 8, 12, 9> : tensor<1x12xf32>
+    qwen.next_token %l greedy advances suppress [8, 12, 9] : tensor<1x12xf32>
     return %x : tensor<1x24xf32>
   }
 
@@ -68,7 +73,7 @@ module attributes {qwen.max_context = 32 : i64} {
     %c2 = qwen.weight @codes.2 : tensor<8x24xbf16>
     qwen.begin_frame
     %x, %n = qwen.code_row %c0, %c1, %c2 : (tensor<12x24xbf16>, tensor<8x24xbf16>, tensor<8x24xbf16>) -> (tensor<1x24xf32>, tensor<1x1xi32>)
-    qwen.next_token %l sample suppress array<i64: 8, 12, 9> : tensor<1x12xf32>
+    qwen.next_token %l sample suppress [8, 12, 9] : tensor<1x12xf32>
     return %x : tensor<1x24xf32>
   }
 

@@ -81,7 +81,7 @@ TEST(Synth, PublishedShapeOfTheEncoderOfImages) {
   ASSERT_TRUE(options.isOk());
   options->sparse = true;
   ASSERT_TRUE(writeSyntheticCheckpoint(folder.path(), *options).isOk());
-  Result<graph::Graph> graph = exportFrom(folder);
+  Result<graph::Graph> graph = exportFrom(folder, {"vision"});
   ASSERT_TRUE(graph.isOk()) << graph.status().message();
   // Patches, positions, 27 blocks with eight modules, four mergers with three.
   EXPECT_EQ(graph->weights.size(), 459u);
@@ -99,6 +99,21 @@ TEST(Synth, FiltersAddUpAllTheirChannels) {
     squares += number * number;
   }
   EXPECT_NEAR(squares / 256, 1.0, 0.1);
+}
+
+TEST(Synth, PublishedShapeOfTheTalker) {
+  TemporaryFolder folder;
+  Result<SynthesisOptions> options = presetOptions("qwen3-omni-speech");
+  ASSERT_TRUE(options.isOk());
+  options->sparse = true;
+  ASSERT_TRUE(writeSyntheticCheckpoint(folder.path(), *options).isOk());
+  Result<Checkpoint> checkpoint = openCheckpoint(folder.path());
+  ASSERT_TRUE(checkpoint.isOk());
+  Result<graph::Graph> graph = exportCheckpoint(*checkpoint, {"p", "c", "m", {"talker"}});
+  ASSERT_TRUE(graph.isOk()) << graph.status().message();
+  // The talker with both projections, the predictor, and the thinker's embedding.
+  EXPECT_EQ(graph->weights.size(), 7951u + 86u + 1u);
+  EXPECT_EQ(graph->speech->talker->tables.size(), 16u);
 }
 
 TEST(Synth, LayersOfAMixtureMayBeDense) {
@@ -123,6 +138,13 @@ TEST(Synth, LayerCountReachesTheTextDecoder) {
   setLayerCount(audio, 3);
   EXPECT_EQ(audio["thinker_config"]["audio_config"]["encoder_layers"], 3);
   EXPECT_FALSE(audio["thinker_config"].contains("num_hidden_layers"));
+  nlohmann::json vision = presetOptions("qwen3-omni-vision")->config;
+  setLayerCount(vision, 3);
+  EXPECT_EQ(vision["thinker_config"]["vision_config"]["depth"], 3);
+  EXPECT_EQ(vision["thinker_config"]["vision_config"]["deepstack_visual_indexes"], nlohmann::json({2}));
+  nlohmann::json broken = {{"thinker_config", {{"audio_config", 1}, {"vision_config", 2}}}};
+  setLayerCount(broken, 3);
+  EXPECT_EQ(broken, (nlohmann::json{{"thinker_config", {{"audio_config", 1}, {"vision_config", 2}}}}));
   nlohmann::json dense = {{"num_hidden_layers", 1}, {"layer_types", {"full_attention"}}};
   setLayerCount(dense, 2);
   EXPECT_EQ(dense, (nlohmann::json{{"num_hidden_layers", 2}}));
@@ -202,7 +224,7 @@ TEST(Synth, RefusesWhatItCannotMake) {
   TemporaryFolder folder;
   EXPECT_REFUSED(presetOptions("qwen9"),
                  "preset 'qwen9', expected one of [qwen3-0.6b qwen3-omni-thinker qwen3-omni-audio "
-                 "qwen3-omni-vision qwen3-omni-code2wav]");
+                 "qwen3-omni-vision qwen3-omni-speech qwen3-omni-code2wav]");
   SynthesisOptions options = tinyOptions();
   options.config["hidden_size"] = 0;
   EXPECT_REFUSED(writeSyntheticCheckpoint(folder.path(), options),

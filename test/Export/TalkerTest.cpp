@@ -19,6 +19,7 @@ protected:
     json text = tiny.textConfig();
     text.update({{"num_hidden_layers", 1}, {"hidden_size", 4}, {"intermediate_size", 7}, {"vocab_size", 1030}});
     text["shared_expert_intermediate_size"] = 9;
+    text["tie_word_embeddings"] = false;
     json predictor = {{"head_dim", 4},
                       {"hidden_size", 4},
                       {"intermediate_size", 6},

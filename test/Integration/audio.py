@@ -2,7 +2,8 @@
 
 Usage: audio.py BIN_DIR WORK_DIR SUITE [TARGET]       with SUITE one of the functions in SUITES
 
-With a target (nvidia-h200) the plans run on a GPU, with the bound of bf16 operands. The suite published_shape needs one.
+With a target (nvidia-h200) the plans run on a GPU, with the bound of bf16 operands. The suite published_shape needs one. For a
+GPU machine without a compiler, the suite prepare leaves what goldens and published_shape need in WORK_DIR.
 """
 
 import array
@@ -99,6 +100,8 @@ def compare(suite, where, got, name, want, width):
 
 def encoder_plan(suite, tag, *options, checkpoint=MODEL):
     model, plan = suite.work / f"{tag}.json", suite.work / f"{tag}.fb"
+    if plan.exists() and not (suite.bin / "qwenc").exists():
+        return plan  # by prepare
     suite.command(suite.bin / "qwen-export", checkpoint, "--components", "audio", "-o", model)
     suite.command(suite.bin / "qwenc", model, "-o", plan, *options)
     return plan
@@ -114,12 +117,16 @@ def valid_rows(shape, values, frames):
     return rows
 
 
+def golden_variants(suite):
+    expose = [word for stage in STAGES for word in ("--expose", f"audio.{stage}")]
+    return {**suite.variants, **{f"{tag}-exposed": (*options, *expose) for tag, options in suite.variants.items()}}
+
+
 def goldens(suite):
     """Three clips alone, stage by stage, and two in one call; with and without values exposed."""
     features = safetensors.read(MODEL / "golden" / "audio_features.safetensors")
     wanted = safetensors.read(MODEL / "golden" / "audio_encoder.safetensors")
-    expose = [word for stage in STAGES for word in ("--expose", f"audio.{stage}")]
-    for tag, options in {**suite.variants, **{f"{tag}-exposed": (*o, *expose) for tag, o in suite.variants.items()}}.items():
+    for tag, options in golden_variants(suite).items():
         plan = encoder_plan(suite, tag, *options)
         for clip in range(3):
             shape, values = features[f"clip{clip}.input_features"]
@@ -185,31 +192,43 @@ def odd_shapes(suite):
                 compare(suite, f"{tag} on {variant}, clips of {counts}", got, "rows", want, config["output_dim"])
 
 
-def published_shape(suite):
-    """On a GPU: 30 seconds and a rest through random weights of the published shape, with bf16 operands and in f32."""
+def published_plans(suite, *synthesis):
+    """A plan with bf16 operands and one in f32 of the encoder of the published model."""
     folder = suite.work / "published"
-    if not (folder / "config.json").exists():
-        suite.command(suite.bin / "qwen-synth", "--preset", "qwen3-omni-audio", "-o", folder)
+    if not (folder / "model.safetensors").exists():
+        suite.command(suite.bin / "qwen-synth", "--preset", "qwen3-omni-audio", *synthesis, "-o", folder)
+    targets = {"published-narrow": suite.target, "published-f32": GPU / "h200-f32.json"}
+    return {tag: encoder_plan(suite, tag, "--target", target, checkpoint=folder) for tag, target in targets.items()}
+
+
+def published_shape(suite):
+    """30 seconds and a rest through random weights of the published shape, with bf16 operands and in f32."""
     numbers = random.Random(5)
     counts = [3000, 137]
     features = array.array("f", (numbers.uniform(-1, 1) for _ in range(128 * sum(counts))))
     rows = {}
-    for target in (suite.target, GPU / "h200-f32.json"):
-        name = pathlib.Path(target).stem
-        plan = encoder_plan(suite, name, "--target", target, checkpoint=folder)
-        options = ("--profile", suite.work / f"{name}.trace.json")
-        rows[name] = run(suite, plan, counts, features, (100, 8), options)
-    narrow, exact = rows.values()
-    compare(suite, "published shape", narrow, "rows", exact["rows"][1], 2048)
+    for tag, plan in published_plans(suite).items():
+        rows[tag] = run(suite, plan, counts, features, (100, 8), ("--profile", suite.work / f"{tag}.trace.json"))
+    exact = rows["published-f32"]["rows"][1]
+    compare(suite, "published shape", rows["published-narrow"], "rows", exact, 2048)
 
 
-SUITES = {function.__name__: function for function in (goldens, odd_shapes, published_shape)}
+def prepare(suite):
+    for tag, options in golden_variants(suite).items():
+        encoder_plan(suite, tag, *options)
+    published_plans(suite, "--sparse")
+    # A plan knows files by their headers, which random weights have too.
+    (suite.work / "published" / "model.safetensors").unlink()
+
+
+SUITES = {function.__name__: function for function in (goldens, odd_shapes, published_shape, prepare)}
 
 
 def main():
     bin_dir, work, name = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
-    suite = Suite(bin_dir, work, f"audio-{name}")
-    suite.target = sys.argv[4] if len(sys.argv) > 4 else ""
+    target = sys.argv[4] if len(sys.argv) > 4 else ""
+    suite = Suite(bin_dir, work, "audio-gpu" if target else f"audio-{name}")
+    suite.target = target
     suite.bound = NARROW_BOUND if suite.target else BOUND
     suite.variants = {"lavapipe": ("--target", "lavapipe"), "generic": ()}
     if suite.target:

@@ -128,6 +128,27 @@ def sampled(suite):
         speak(suite, plan, "sampled", name, "sample")
 
 
+def penalty(suite):
+    """The choice of code 0 follows from the logits: penalised where the code was sampled before, and no special code but the end."""
+    plan = plan_of(suite, "penalty", "talker", "--target", "lavapipe")
+    want, frames, factor = safetensors.read(OMNI / "golden" / "speech_text.safetensors"), 8, 30.0
+    inputs = prompt_inputs(want, "text", 0)
+    inputs["1/repetition_penalty"] = f32([1], [factor])
+    step = ["predictor.begin"] + ["predictor.decode_greedy"] * (GROUPS - 1) + ["talker.decode_greedy"]
+    inputs[f"{1 + len(step)}/text_rows"] = f32(*want["trailing_text_hidden"])
+    got = run_entries(suite, plan, ["talker.prefill", "talker.next_greedy"] + step * frames, inputs)
+    history, vocab = [], TALKER["text_config"]["vocab_size"]
+    for t in range(frames):
+        logits = list(got.get(f"{1 + t * len(step)}/logits", ((), [0] * vocab))[1])
+        for code in set(history):
+            logits[code] = logits[code] / factor if logits[code] > 0 else logits[code] * factor
+        allowed = [code for code in range(vocab) if code < vocab - 1024 or code == TALKER["codec_eos_token_id"]]
+        history.append(max(allowed, key=lambda code: logits[code]))
+        found = got.get(f"{2 + t * len(step)}/codes", ((), (None,)))[1][0]
+        suite.check(found == history[-1], f"code 0 of frame {t} is {found}, expected {history[-1]}")
+    suite.check(len(set(history)) == frames, f"codes {history} repeat in spite of the penalty")
+
+
 def prompt_rows(ids, new_ids, speaker):
     """What the talker's prompt is made of: (text id, code id) or (row of the hidden state, None) for each row."""
     start, user = CONFIG["im_start_token_id"], CONFIG["user_token_id"]
@@ -183,7 +204,7 @@ def accepted(suite):
         compare(suite, "accepted hidden state", safetensors.read(result).get("accept_hidden"), want["thinker_accept_hidden"][1])
 
 
-SUITES = {suite.__name__: suite for suite in (greedy, sampled, prompts, accepted)}
+SUITES = {suite.__name__: suite for suite in (greedy, sampled, penalty, prompts, accepted)}
 
 
 def main():

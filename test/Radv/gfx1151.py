@@ -20,6 +20,8 @@ MATRICES = pathlib.Path(__file__).with_name("gfx1151-matrices.json").resolve()
 # Options of qwen-synth, options of qwen-export.
 MODELS = {"qwen3-0.6b": ([], []), "qwen3-omni-thinker": (["--layers", "1"], []),
           "qwen3-omni-audio": (["--layers", "1"], ["--components", "audio"]),
+          "qwen3-omni-vision": (["--layers", "1"], ["--components", "vision"]),
+          "qwen3-omni-speech": (["--layers", "1"], ["--components", "talker"]),
           "qwen3-omni-code2wav": ([], ["--components", "code2wav"])}
 TARGETS = {"amd-gfx1151": ("amd-gfx1151", "bf16"), "generic": ("generic", "bf16"), "gfx1151-matrices": (MATRICES, "bf16"),
            "amd-gfx1151-q8": ("amd-gfx1151", "q8"), "amd-gfx1151-q4": ("amd-gfx1151", "q4")}
@@ -102,7 +104,7 @@ def main():
         check_statistics(target, kernels)
         if model == "qwen3-omni-thinker":
             check_experts(target, kernels)
-        if model in ("qwen3-omni-audio", "qwen3-omni-code2wav"):  # all products are of many rows
+        if model in ("qwen3-omni-audio", "qwen3-omni-vision", "qwen3-omni-code2wav"):  # all products are of many rows
             continue
         if target == "amd-gfx1151":
             check_weight_loads(kernels, isa)

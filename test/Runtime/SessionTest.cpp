@@ -363,6 +363,52 @@ TEST_P(SessionTest, RunsOneEntryOnTensors) {
   EXPECT_EQ(values, (std::vector<float>{11, 41, 91}));
 }
 
+/// The entry "scale" as y = x x + 1 in up to two groups of 8, which write whether or not their rows are there.
+void scaleByGroups(TestPlan &plan) {
+  for (TestKernelOperand &operand : plan.kernels[kScaleAddOne].operands)
+    operand.minBytes = 64;
+  plan.buffers[kTensors].sizeBytes = 128;
+  TestEntry &entry = plan.entries[kScale];
+  entry.symbols[0].max = 2;
+  entry.inputs[0] = {"x", fb::DType::F32, {{"S", 16, 8}}, kTensors, 0, 64};
+  entry.outputs[0] = {"y", fb::DType::F32, {{"", 16}}, kTensors, 64, 64};
+  entry.dispatches = {{kScaleAddOne, {2, 1, 1}, {{kTensors, 0, 64}, {kTensors, 0, 64}, {kTensors, 64, 64}}}};
+}
+
+/// The first and the ninth element of y after a run of "scale" on \p rows rows of \p value.
+std::pair<float, float> runScale(Session &session, size_t rows, float value) {
+  HostTensor input = floats("x", std::vector<float>(rows, value));
+  std::vector<HostTensor> outputs;
+  Status status = session.run("scale", {&input, 1}, outputs);
+  EXPECT_TRUE(status.isOk()) << status.message();
+  float y[16] = {};
+  if (status.isOk() && outputs[0].data.size() == sizeof(y))
+    std::memcpy(y, outputs[0].data.data(), sizeof(y));
+  return {y[0], y[8]};
+}
+
+TEST_P(SessionTest, OnlyGroupsWhoseRowsAreThereRun) {
+  scaleByGroups(source);
+  TestDispatch &dispatch = source.entries[kScale].dispatches[0];
+  dispatch.rowsSymbol = "S";
+  dispatch.rowsFactor = dispatch.rowsPerGroup = 8;
+  ASSERT_NO_FATAL_FAILURE(open());
+  using Pair = std::pair<float, float>;
+  EXPECT_EQ(runScale(*session, 8, 2), Pair(5, 0));
+  EXPECT_EQ(runScale(*session, 16, 3), Pair(10, 10));
+  EXPECT_EQ(runScale(*session, 8, 4), Pair(17, 10));
+  session->enableTrace();
+  EXPECT_EQ(runScale(*session, 8, 5), Pair(26, 10));
+  ASSERT_EQ(session->trace().size(), 1u);
+  EXPECT_EQ(session->trace()[0].groups[0], 1u);
+}
+
+TEST_P(SessionTest, AllGroupsRunWhereNothingCountsRows) {
+  scaleByGroups(source);
+  ASSERT_NO_FATAL_FAILURE(open());
+  EXPECT_EQ(runScale(*session, 8, 2), (std::pair<float, float>(5, 1)));
+}
+
 TEST_P(SessionTest, RefusesTensorsThatDoNotFit) {
   ASSERT_NO_FATAL_FAILURE(open());
   std::vector<HostTensor> outputs;
@@ -413,6 +459,22 @@ TEST_P(SessionTest, ExtentThatNoInputHasComesFromItsCell) {
     std::memcpy(inputs[0].data.data(), values, 12);
     EXPECT_REFUSED(session->run("prefill", inputs, outputs),
                    "token id " + std::to_string(unknown) + " is unknown, expected 0 to 49");
+  }
+}
+
+TEST_P(SessionTest, RunsGoOnWhereStateIsKept) {
+  // A chunk takes 4 of 5 tokens, the next one what is left; a run of its own begins anew.
+  TestEntry &prefill = source.entries[kPrefill];
+  prefill.inputs = {{"ids", fb::DType::I32, {{"N", 33}}, kState, 64, 132}};
+  prefill.outputs = {{"hidden", fb::DType::U32, {{"R", 4}}, kHidden, 0, 16}};
+  prefill.symbols = {{"N", fb::CellKind::Length, 33}, {"R", fb::CellKind::Rows, 4}};
+  ASSERT_NO_FATAL_FAILURE(open());
+  std::vector<HostTensor> inputs = {{"ids", fb::DType::I32, {5}, std::vector<std::byte>(20)}}, outputs;
+  for (auto [runState, rows] : {std::pair(Session::RunState::Keep, 4u), std::pair(Session::RunState::Keep, 1u),
+                                std::pair(Session::RunState::Reset, 4u)}) {
+    Status status = session->run("prefill", inputs, outputs, runState);
+    ASSERT_TRUE(status.isOk()) << status.message();
+    EXPECT_EQ(outputs[0].shape, std::vector<uint64_t>{rows});
   }
 }
 

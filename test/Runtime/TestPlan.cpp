@@ -60,8 +60,10 @@ Offset<fb::Dispatch> encodeDispatch(FlatBufferBuilder &builder, const TestDispat
     return fb::CreateOperand(builder, operand.buffer, operand.offset, operand.sizeBytes);
   });
   auto label = builder.CreateString(dispatch.label);
+  Offset<flatbuffers::String> rowsSymbol = dispatch.rowsSymbol.empty() ? 0 : builder.CreateString(dispatch.rowsSymbol);
   return fb::CreateDispatch(builder, dispatch.kernel, &dispatch.groups, operands, dispatch.barrierBefore, label,
-                            dispatch.costNs, dispatch.readBytes);
+                            dispatch.costNs, dispatch.readBytes, 0, rowsSymbol, dispatch.rowsFactor,
+                            dispatch.rowsPerGroup, dispatch.rowsDirection);
 }
 
 Offset<flatbuffers::Vector<Offset<fb::EntryTensor>>> encodeTensors(FlatBufferBuilder &builder,
@@ -83,7 +85,8 @@ Offset<fb::Entry> encodeEntry(FlatBufferBuilder &builder, const TestEntry &entry
   auto dispatches = encodeAll<fb::Dispatch>(
       builder, entry.dispatches, [&](const TestDispatch &dispatch) { return encodeDispatch(builder, dispatch); });
   auto name = builder.CreateString(entry.name);
-  return fb::CreateEntry(builder, name, entry.role, entry.rows, inputs, outputs, symbols, dispatches);
+  return fb::CreateEntry(builder, name, entry.role, entry.rows, inputs, outputs, symbols, dispatches,
+                         entry.sequence);
 }
 
 /// Every byte is a piece, nothing merges.
@@ -137,7 +140,7 @@ std::vector<std::byte> TestPlan::encode() const {
     return fb::CreateBufferDirect(builder, buffer.name.c_str(), buffer.purpose, buffer.sizeBytes);
   });
   auto cellTables = encodeAll<fb::Cell>(builder, cells, [&](const TestCell &cell) {
-    return fb::CreateCell(builder, cell.kind, cell.buffer, cell.offset, cell.count);
+    return fb::CreateCell(builder, cell.kind, cell.buffer, cell.offset, cell.count, cell.sequence);
   });
   auto kernelTables =
       encodeAll<fb::Kernel>(builder, kernels, [&](const TestKernel &kernel) { return encodeKernel(builder, kernel); });

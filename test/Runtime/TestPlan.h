@@ -25,6 +25,7 @@ struct TestCell {
   uint32_t buffer;
   uint64_t offset;
   uint32_t count = 1;
+  uint32_t sequence = 0;
 };
 struct TestWeightFile {
   std::string name;
@@ -65,6 +66,9 @@ struct TestDispatch {
   bool barrierBefore = true;
   std::string label;
   uint64_t costNs = 1000, readBytes = 100;
+  std::string rowsSymbol; ///< empty: none
+  uint32_t rowsFactor = 0, rowsPerGroup = 0;
+  uint8_t rowsDirection = 0;
 };
 struct TestDim {
   std::string symbol;
@@ -92,6 +96,7 @@ struct TestEntry {
   std::vector<TestTensor> inputs, outputs;
   std::vector<TestSymbol> symbols;
   std::vector<TestDispatch> dispatches;
+  uint32_t sequence = 0;
 };
 
 struct TestAudio {

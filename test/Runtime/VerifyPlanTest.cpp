@@ -19,6 +19,17 @@ struct Breakage {
   const char *message;
 };
 
+/// Gives the entry "scale" \p groups workgroups for its at most 8 rows.
+TestDispatch &countRows(TestPlan &plan, uint32_t factor, uint32_t perGroup, uint8_t direction, fb::Extent3 groups) {
+  TestDispatch &dispatch = plan.entries[kScale].dispatches[0];
+  dispatch.groups = groups;
+  dispatch.rowsSymbol = "S";
+  dispatch.rowsFactor = factor;
+  dispatch.rowsPerGroup = perGroup;
+  dispatch.rowsDirection = direction;
+  return dispatch;
+}
+
 class VerifyPlanTest : public testing::TestWithParam<Breakage> {};
 
 TEST_P(VerifyPlanTest, RefusesBrokenField) {
@@ -84,6 +95,14 @@ const Breakage kBreakages[] = {
     // Cells
     {"CellKind", [](TestPlan &p) { p.cells[0].kind = fb::CellKind(99); }, "cell 0 has kind 99"},
     {"CellTwice", [](TestPlan &p) { p.cells[1].kind = fb::CellKind::Position; }, "cell Position stands twice"},
+    {"CellTwiceInASequence",
+     [](TestPlan &p) {
+       p.cells[0].sequence = p.cells[1].sequence = 1;
+       p.cells[1].kind = fb::CellKind::Position;
+     },
+     "cell Position stands twice"},
+    {"CellOfAnotherSequence", [](TestPlan &p) { p.cells[size_t(fb::CellKind::Rows)].sequence = 1; },
+     "needs cell Rows, which the plan has not"},
     {"CellBuffer", [](TestPlan &p) { p.cells[0].buffer = 100; }, "cell Position names buffer 100"},
     {"CellElsewhere", [](TestPlan &p) { p.cells[0].buffer = kCache; },
      "cell Position lies in buffer 1 'cache', expected a state buffer"},
@@ -136,6 +155,25 @@ const Breakage kBreakages[] = {
     {"DispatchKernel", [](TestPlan &p) { p.entries[3].dispatches[1].kernel = 4; },
      "dispatch 1 of entry 3 'decode_greedy' names kernel 4, expected an ordinal below 4"},
     {"DispatchGroups", [](TestPlan &p) { p.entries[0].dispatches[0].groups = {1, 0, 1}; }, "has no workgroups"},
+    {"RowsInAnotherRole",
+     [](TestPlan &p) { p.entries[kPrefill].dispatches[0].rowsSymbol = "S"; },
+     "dispatch 0 of entry 0 'prefill' counts rows in an entry of role Prefill, expected role Other"},
+    {"RowsOfNoSymbol", [](TestPlan &p) { countRows(p, 1, 8, 0, {1, 1, 1}).rowsSymbol = "T"; },
+     "dispatch 0 of entry 6 'scale' counts rows of 'T', expected a symbol of the entry"},
+    {"RowsWithoutFactor", [](TestPlan &p) { countRows(p, 0, 8, 0, {1, 1, 1}); }, "takes rows by 0 per 8 along"},
+    {"RowsWithoutDivisor", [](TestPlan &p) { countRows(p, 1, 0, 0, {1, 1, 1}); }, "takes rows by 1 per 0 along"},
+    {"RowsDirection", [](TestPlan &p) { countRows(p, 1, 8, 3, {1, 1, 1}); }, "along direction 3, expected a factor"},
+    {"RowsTooFew", [](TestPlan &p) { countRows(p, 3, 10, 1, {3, 2, 3}); },
+     "has 2 workgroups along direction 1, expected 3 for 24 rows"},
+    {"RowsTooMany", [](TestPlan &p) { countRows(p, 3, 8, 2, {3, 3, 4}); },
+     "has 4 workgroups along direction 2, expected 3 for 24 rows"},
+    {"RowsBeyondGroups",
+     [](TestPlan &p) {
+       p.entries[kScale].symbols[0].max = 0xffffffff;
+       p.entries[kScale].inputs[0].dims[0].symbol = p.entries[kScale].outputs[0].dims[0].symbol = "T";
+       countRows(p, 0xffffffff, 1, 0, {0xffffffff, 1, 1});
+     },
+     "expected 18446744065119617025 for 18446744065119617025 rows"},
     {"DispatchOperands", [](TestPlan &p) { p.entries[0].dispatches[0].operands.pop_back(); },
      "has 2 operands, expected 3 as kernel 'fake_prefill' has"},
     {"OperandBuffer", [](TestPlan &p) { p.entries[0].dispatches[0].operands[0].buffer = 9; },
@@ -214,6 +252,12 @@ INSTANTIATE_TEST_SUITE_P(Fields, VerifyPlanTest, testing::ValuesIn(kBreakages),
 TEST(VerifyPlan, AcceptsTheFakeModel) {
   Status status = verify(fakeModel());
   EXPECT_TRUE(status.isOk()) << status.message();
+}
+
+TEST(VerifyPlan, AcceptsGroupsOfRows) {
+  TestPlan plan = fakeModel();
+  countRows(plan, 3, 10, 1, {7, 3, 1}); // 24 rows
+  EXPECT_EQ(verify(plan).message(), "");
 }
 
 TEST(VerifyPlan, AcceptsAPlanWithoutText) {

@@ -39,19 +39,19 @@ module attributes {qwen.symbols = {R = 64 : i64, S = 64 : i64},
   // CHECK-SAME: %[[H:.*]]: tensor<16x8xf32, #qwen.rows<S>> {qwen.binding = "hidden"}
   // CHECK-SAME: (tensor<1x12xf32> {qwen.name = "logits"}, tensor<1x8xf32> {qwen.name = "last_hidden"})
   // CHECK-NEXT: %[[L:.*]] = qwen.last_row %[[H]]
-  // CHECK: qwen.next_token %{{.*}} greedy suppress array<i64: 8, 12, 9> : tensor<1x12xf32>
+  // CHECK: qwen.next_token %{{.*}} greedy suppress [8, 12, 9] : tensor<1x12xf32>
 
   // CHECK-LABEL: func.func @talker.decode_greedy
   // CHECK-SAME: %[[T:.*]]: tensor<32x8xf32> {qwen.binding = "buffer", qwen.name = "text_rows", qwen.symbol = "N"}
   // CHECK-SAME: %{{.*}}: tensor<1x3xf32> {qwen.binding = "positions"}
   // CHECK: qwen.frame_row %[[T]] tables(%{{.*}}, %{{.*}}, %{{.*}})
-  // CHECK: qwen.next_token %{{.*}} greedy advances suppress array<i64: 8, 12, 9>
+  // CHECK: qwen.next_token %{{.*}} greedy advances suppress [8, 12, 9]
 
   // CHECK-LABEL: func.func @predictor.decode_greedy
   // CHECK: %[[X:.*]], %[[N:.*]] = qwen.code_row
   // CHECK: qwen.reshape %[[X]]
   // CHECK: qwen.expert_linear %{{.*}}, %[[N]],
-  // CHECK: qwen.next_token %{{.*}} greedy advances : tensor<1x8xf32>
+  // CHECK: qwen.next_token %{{.*}} greedy advances suppress [0, 0, 0] : tensor<1x8xf32>
 
   // CHECK: func.func @talker.next_sample
   // CHECK: func.func @talker.decode_sample

@@ -43,7 +43,7 @@ func.func private @e() attributes {qwen.role = "decode_greedy", qwen.rows = 1 : 
 
 // -----
 
-// expected-error @+1 {{argument 0 has no known 'qwen.binding', expected tokens, hidden, positions, media_rows, media or tensor}}
+// expected-error @+1 {{argument 0 has no known 'qwen.binding', expected tokens, hidden, positions, media_rows, media, tensor or buffer}}
 func.func @e(%t: tensor<1xi32> {qwen.binding = "ids"}) attributes {qwen.role = "decode_greedy", qwen.rows = 1 : i64} {
   return
 }

@@ -240,12 +240,20 @@ private:
          bufferName(tensor.buffer()), tensor.offset(), tensor.size_bytes());
   }
 
+  /// ` rows "V" * 4 per 64 along y`, or nothing.
+  static std::string rows(const fb::Dispatch &dispatch) {
+    if (!dispatch.rows_symbol())
+      return "";
+    return fmt::format(" rows {} * {} per {} along {}", quoteText(viewOf(dispatch.rows_symbol())),
+                       dispatch.rows_factor(), dispatch.rows_per_group(), "xyz"[dispatch.rows_direction()]);
+  }
+
   void dispatch(uint32_t ordinal, const fb::Dispatch &dispatch) {
     const fb::Kernel &kernel = *plan_.kernels()->Get(dispatch.kernel());
     if (dispatch.barrier_before())
       line("    -------- barrier");
-    line("    {} {} groups {} label {} reads {}{} cost {} ns", ordinal, viewOfPlain(kernel.name()),
-         extents(*dispatch.groups()), quoteText(viewOf(dispatch.label())), dispatch.read_bytes(),
+    line("    {} {} groups {}{} label {} reads {}{} cost {} ns", ordinal, viewOfPlain(kernel.name()),
+         extents(*dispatch.groups()), rows(dispatch), quoteText(viewOf(dispatch.label())), dispatch.read_bytes(),
          dispatch.read_bytes_per_position() ? fmt::format(" + {} per position", dispatch.read_bytes_per_position())
                                             : "",
          dispatch.cost_ns());

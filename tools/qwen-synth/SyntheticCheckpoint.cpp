@@ -6,6 +6,7 @@
 #include "models/Qwen3/AudioEncoder.h"
 #include "models/Qwen3/Code2Wav.h"
 #include "models/Qwen3/Exporter.h"
+#include "models/Qwen3/Talker.h"
 #include "models/Qwen3/VisionEncoder.h"
 #include "tools/qwen-synth/SyntheticWeights.h"
 
@@ -152,6 +153,63 @@ json omniCode2WavConfig() {
           {"code2wav_config", std::move(vocoder)}};
 }
 
+/// The text decoder with the talker and the code predictor of Qwen3-Omni-30B-A3B as published.
+json omniSpeechConfig() {
+  json config = omniThinkerConfig();
+  json text = config["thinker_config"]["text_config"];
+  json talkerText = text;
+  talkerText.update({{"hidden_size", 1024},
+                     {"intermediate_size", 2048},
+                     {"model_type", "qwen3_omni_moe_talker_text"},
+                     {"moe_intermediate_size", 384},
+                     {"num_attention_heads", 16},
+                     {"num_experts_per_tok", 6},
+                     {"num_hidden_layers", 20},
+                     {"num_key_value_heads", 2},
+                     {"shared_expert_intermediate_size", 768},
+                     {"vocab_size", 3072}});
+  json predictor = {{"attention_bias", false},
+                    {"head_dim", 128},
+                    {"hidden_act", "silu"},
+                    {"hidden_size", 1024},
+                    {"intermediate_size", 3072},
+                    {"max_position_embeddings", 32768},
+                    {"model_type", "qwen3_omni_moe_talker_code_predictor"},
+                    {"num_attention_heads", 16},
+                    {"num_code_groups", 16},
+                    {"num_hidden_layers", 5},
+                    {"num_key_value_heads", 8},
+                    {"rms_norm_eps", 1e-6},
+                    {"rope_scaling", nullptr},
+                    {"rope_theta", 1000000},
+                    {"tie_word_embeddings", false},
+                    {"use_sliding_window", false},
+                    {"vocab_size", 2048}};
+  config["talker_config"] = {{"accept_hidden_layer", 24},
+                             {"audio_token_id", 151675},
+                             {"code_predictor_config", std::move(predictor)},
+                             {"codec_bos_id", 2149},
+                             {"codec_eos_token_id", 2150},
+                             {"codec_nothink_id", 2155},
+                             {"codec_pad_id", 2148},
+                             {"codec_think_bos_id", 2156},
+                             {"codec_think_eos_id", 2157},
+                             {"image_token_id", 151655},
+                             {"num_code_groups", 16},
+                             {"speaker_id", {{"aiden", 2303}, {"chelsie", 2301}, {"ethan", 2302}}},
+                             {"text_config", std::move(talkerText)},
+                             {"thinker_hidden_size", 2048},
+                             {"video_token_id", 151656}};
+  config.update({{"assistant_token_id", 77091},
+                 {"enable_audio_output", true},
+                 {"im_start_token_id", 151644},
+                 {"tts_bos_token_id", 151672},
+                 {"tts_eos_token_id", 151673},
+                 {"tts_pad_token_id", 151671},
+                 {"user_token_id", 872}});
+  return config;
+}
+
 /// The tensors of all components that \p config describes and this program knows, the text decoder's first.
 std::vector<TensorSpec> tensorsOf(const json &config, std::vector<std::string> &problems) {
   const json *thinker = member(config, "thinker_config");
@@ -163,6 +221,9 @@ std::vector<TensorSpec> tensorsOf(const json &config, std::vector<std::string> &
   AudioConfig audio = hasAudio ? readAudioConfig(config, problems) : AudioConfig();
   VisionConfig vision = hasVision ? readVisionConfig(config, nullptr, problems) : VisionConfig();
   Code2WavConfig vocoder = hasVocoder ? readCode2WavConfig(config, problems) : Code2WavConfig();
+  std::vector<TensorSpec> talker;
+  if (member(config, "talker_config"))
+    talker = talkerTensors(config, problems);
   if (!problems.empty())
     return {};
   std::vector<TensorSpec> specs;
@@ -174,6 +235,7 @@ std::vector<TensorSpec> tensorsOf(const json &config, std::vector<std::string> &
     std::ranges::move(visionTensors(vision), std::back_inserter(specs));
   if (hasVocoder)
     std::ranges::move(code2WavTensors(vocoder), std::back_inserter(specs));
+  std::ranges::move(talker, std::back_inserter(specs));
   return specs;
 }
 
@@ -331,23 +393,43 @@ Result<SynthesisOptions> qwenc::presetOptions(std::string_view name) {
     options.config = omniCode2WavConfig();
     return options;
   }
+  if (name == "qwen3-omni-speech") {
+    options.config = omniSpeechConfig();
+    options.maxShardBytes = uint64_t(5) << 30;
+    return options;
+  }
   return Status(StatusCode::InvalidUsage,
                 "preset " + inQuotes(name) + ", expected one of [" + presetNames() + "], correct --preset");
 }
 
 std::string qwenc::presetNames() {
-  return "qwen3-0.6b qwen3-omni-thinker qwen3-omni-audio qwen3-omni-vision qwen3-omni-code2wav";
+  return "qwen3-0.6b qwen3-omni-thinker qwen3-omni-audio qwen3-omni-vision qwen3-omni-speech qwen3-omni-code2wav";
 }
 
 void qwenc::setLayerCount(json &config, uint64_t layers) {
   json *text = &config;
-  if (const json *thinker = member(config, "thinker_config"); thinker && member(*thinker, "audio_config"))
-    config["thinker_config"]["audio_config"]["encoder_layers"] = layers;
-  if (const json *thinker = member(config, "thinker_config"); thinker && !member(*thinker, "text_config"))
-    return;
-  for (const char *key : {"thinker_config", "text_config"})
-    if (auto inner = text->find(key); inner != text->end() && inner->is_object())
-      text = &*inner;
+  if (auto talker = config.find("talker_config"); talker != config.end() && talker->is_object()) {
+    (*talker)["text_config"]["num_hidden_layers"] = layers;
+    // A hidden state between the thinker's layers, where there are two.
+    (*talker)["accept_hidden_layer"] = std::max<uint64_t>(layers / 2, 1);
+  }
+  auto thinker = config.find("thinker_config");
+  if (thinker != config.end() && thinker->is_object()) {
+    auto component = [&](const char *name) -> json * {
+      auto found = thinker->find(name);
+      return found != thinker->end() && found->is_object() ? &*found : nullptr;
+    };
+    if (json *audio = component("audio_config"))
+      (*audio)["encoder_layers"] = layers;
+    if (json *vision = component("vision_config")) {
+      (*vision)["depth"] = layers;
+      if (vision->contains("deepstack_visual_indexes")) // of the blocks that are left, the last
+        (*vision)["deepstack_visual_indexes"] = {layers - 1};
+    }
+    text = component("text_config");
+    if (!text)
+      return;
+  }
   (*text)["num_hidden_layers"] = layers;
   text->erase("layer_types"); // has one element per layer where it exists
 }

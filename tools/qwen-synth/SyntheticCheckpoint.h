@@ -23,7 +23,8 @@ Result<SynthesisOptions> presetOptions(std::string_view name);
 /// All preset names, separated by spaces.
 std::string presetNames();
 
-/// Sets the number of layers of a config's text decoder and encoder of sound: less to load for tuning, the same kernels.
+/// Sets the number of layers, above 0, of a config's text decoder and encoders: less to load for tuning, the same
+/// kernels.
 void setLayerCount(nlohmann::json &config, uint64_t layers);
 
 /// Writes config.json, generation_config.json and the safetensors file(s) into \p folder, which is made if it is

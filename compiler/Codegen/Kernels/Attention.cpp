@@ -140,7 +140,8 @@ KernelPlan ropeAppendKernel(const RowBound &rows, const Heads &heads, const Rota
   const uint32_t subgroups = std::max<uint32_t>(1, invocations / (target.subgroupSize ? target.subgroupSize : 32));
   const uint32_t workgroups = llvm::divideCeil(RopeAppend::rotatedHeads(heads), subgroups * kHeadsEach);
   plan.workgroup = {invocations, 1, 1};
-  plan.groups = {workgroups, rows.max, 1};
+  plan.groups[0] = workgroups;
+  plan.divideRows(rows, 1);
   plan.emit = [=](KernelBuilder &k) {
     RopeAppend(k, rows, heads, rotary, state).emit(workgroups);
     return success();
@@ -357,7 +358,8 @@ FailureOr<KernelPlan> prefillAttentionKernel(const RowBound &rows, const Heads &
   plan.name = "attention" + heads.suffix() + "_r" + std::to_string(rows.max) + parameterTag({scale}) +
               (output == Elem::F32 ? "" : std::string("_y") + elemName(output));
   plan.workgroup = {kSide * kSide, 1, 1};
-  plan.groups = {(rows.max + tile->queries() - 1) / tile->queries(), heads.query, 1};
+  plan.groups[1] = heads.query;
+  plan.divideRows(rows, 0, tile->queries());
   plan.emit = [=](KernelBuilder &k) {
     PrefillAttention(k, rows, heads, scale, output, state, *tile).emit();
     return success();

@@ -67,7 +67,7 @@ KernelPlan swapAxesKernel(const RowBound &rows, uint32_t a, uint32_t b, Elem ele
   if (pitch)
     plan.name += "_pitch" + std::to_string(pitch);
   plan.workgroup = {rowWorkgroup(target), 1, 1};
-  plan.groups = {rows.max, 1, 1};
+  plan.divideRows(rows);
   plan.emit = [=](KernelBuilder &k) {
     const uint64_t bytes = uint64_t(rows.max) * width * elemBytes(elem);
     Buffer x = k.operand("x", Access::Read, bytes);
@@ -102,7 +102,7 @@ KernelPlan sinusoidKernel(const RowBound &rows, uint32_t width, double theta, co
   KernelPlan plan;
   plan.name = "sinusoid_n" + std::to_string(width) + rows.suffix() + parameterTag({theta});
   plan.workgroup = {rowWorkgroup(target), 1, 1};
-  plan.groups = {rows.max, 1, 1};
+  plan.divideRows(rows);
   plan.emit = [=](KernelBuilder &k) {
     Buffer positions = k.operand("positions", Access::Read, uint64_t(rows.max) * 4);
     Buffer cells;

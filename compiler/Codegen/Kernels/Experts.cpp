@@ -30,7 +30,7 @@ KernelPlan routeKernel(const RowBound &rows, uint32_t experts, uint32_t choices,
   plan.name = "route_e" + std::to_string(experts) + "_top" + std::to_string(choices) +
               (normalize ? "_normalized" : "") + rows.suffix();
   plan.workgroup = {std::min<uint32_t>(128, target.maxWorkgroupInvocations), 1, 1};
-  plan.groups = {rows.max, 1, 1};
+  plan.divideRows(rows);
   plan.emit = [=](KernelBuilder &k) {
     uint64_t chosen = uint64_t(rows.max) * choices;
     Buffer logits = k.operand("logits", Access::Read, uint64_t(rows.max) * experts * 4);
@@ -178,7 +178,7 @@ KernelPlan weightedSumKernel(const RowBound &rows, uint32_t choices, uint32_t wi
   KernelPlan plan;
   plan.name = "weighted_sum_n" + std::to_string(width) + "_top" + std::to_string(choices) + rows.suffix();
   plan.workgroup = {std::min<uint32_t>(256, target.maxWorkgroupInvocations), 1, 1};
-  plan.groups = {rows.max, 1, 1};
+  plan.divideRows(rows);
   plan.emit = [=](KernelBuilder &k) {
     uint64_t chosen = uint64_t(rows.max) * choices;
     Buffer x = k.operand("x", Access::Read, chosen * width * 4);

@@ -22,19 +22,6 @@
 
 namespace qwenc {
 
-struct KernelPlan {
-  std::string name;
-  std::array<uint32_t, 3> workgroup = {1, 1, 1};
-  std::array<int64_t, 3> groups = {1, 1, 1};
-  std::function<mlir::LogicalResult(KernelBuilder &)> emit;
-};
-
-/// "f16"
-const char *elemName(Elem elem);
-
-/// "_p1a2b3c4d": tells kernels apart whose constants differ (eps, scale, theta) and that have the same shape.
-std::string parameterTag(llvm::ArrayRef<double> parameters);
-
 /// How many rows an activation has: at most `max`; the exact number is `factor` times a cell of the state block, or
 /// `max`.
 struct RowBound {
@@ -44,6 +31,35 @@ struct RowBound {
   /// "_r64": the part of a kernel's name; empty for exactly `max` rows, which operands say.
   std::string suffix() const;
 };
+
+/// The direction of a grid along which workgroups take rows, `each` per workgroup: those behind the last row that is
+/// there need not start.
+struct RowGroups {
+  RowBound rows;
+  unsigned direction = 0;
+  uint32_t each = 1;
+};
+
+struct KernelPlan {
+  std::string name;
+  std::array<uint32_t, 3> workgroup = {1, 1, 1};
+  std::array<int64_t, 3> groups = {1, 1, 1};
+  std::optional<RowGroups> rowGroups; ///< none: every workgroup has to start
+  std::function<mlir::LogicalResult(KernelBuilder &)> emit;
+
+  /// As many groups in \p direction as all rows take, \p each per group.
+  void divideRows(const RowBound &rows, unsigned direction = 0, uint32_t each = 1) {
+    groups[direction] = llvm::divideCeil(rows.max, each);
+    if (rows.cellOffset)
+      rowGroups = {rows, direction, each};
+  }
+};
+
+/// "f16"
+const char *elemName(Elem elem);
+
+/// "_p1a2b3c4d": tells kernels apart whose constants differ (eps, scale, theta) and that have the same shape.
+std::string parameterTag(llvm::ArrayRef<double> parameters);
 
 /// Bytes of a padded bf16 weight matrix.
 constexpr uint64_t weightBytes(uint64_t rows, uint32_t width) { return rows * paddedWidth(width) * 2; }

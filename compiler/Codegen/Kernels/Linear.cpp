@@ -327,8 +327,11 @@ KernelPlan tileLinearKernel(const Linear &linear, const TargetProfile &target) {
   KernelPlan plan;
   plan.name = "gemm" + linear.suffix();
   plan.workgroup = {kThreads * kThreads, 1, 1};
-  plan.groups = {llvm::divideCeil(linear.n, shape.side()),
-                 linear.experts ? linear.experts->tiles : llvm::divideCeil(linear.rows.max, shape.side()), 1};
+  plan.groups[0] = llvm::divideCeil(linear.n, shape.side());
+  if (linear.experts)
+    plan.groups[1] = linear.experts->tiles;
+  else
+    plan.divideRows(linear.rows, 1, shape.side());
   plan.emit = [=](KernelBuilder &k) { return TileLinear(k, linear, shape).emit(); };
   return plan;
 }

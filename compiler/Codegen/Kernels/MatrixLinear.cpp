@@ -277,8 +277,11 @@ FailureOr<KernelPlan> matrixLinearKernel(const Linear &linear, const TargetProfi
   KernelPlan plan;
   plan.name = "gemm_matrix" + linear.suffix();
   plan.workgroup = {tile->subgroups() * target.subgroupSize, 1, 1};
-  plan.groups = {llvm::divideCeil(linear.n, tile->columns),
-                 linear.experts ? linear.experts->tiles : llvm::divideCeil(linear.rows.max, tile->rows), 1};
+  plan.groups[0] = llvm::divideCeil(linear.n, tile->columns);
+  if (linear.experts)
+    plan.groups[1] = linear.experts->tiles;
+  else
+    plan.divideRows(linear.rows, 1, tile->rows);
   plan.emit = [=, tile = *tile](KernelBuilder &k) { return MatrixLinear(k, linear, tile).emit(); };
   return plan;
 }

@@ -40,7 +40,9 @@ struct SegmentTile {
 
   bool fits(uint32_t dim, const TargetProfile &target) const {
     uint32_t lanesPerRow = target.subgroupSize / kMatrix;
-    return keys % (8 * lanesPerRow) == 0 && subgroups * target.subgroupSize <= target.maxWorkgroupInvocations &&
+    // Wide subgroups keep operands more than once: the registers of two strips would not suffice.
+    return strips * target.subgroupSize <= 64 && keys % (8 * lanesPerRow) == 0 &&
+           subgroups * target.subgroupSize <= target.maxWorkgroupInvocations &&
            queries() <= subgroups * target.subgroupSize && sharedBytes(dim) <= target.maxSharedBytes;
   }
 };
@@ -362,7 +364,8 @@ FailureOr<KernelPlan> matrixSegmentAttentionKernel(const RowBound &rows, const S
   plan.name = "segment_attention_matrix" + heads.suffix(rows) + parameterTag({scale}) +
               (output == Elem::F32 ? "" : std::string("_y") + elemName(output));
   plan.workgroup = {tile->subgroups * target.subgroupSize, 1, 1};
-  plan.groups = {llvm::divideCeil(rows.max, tile->queries()), heads.heads, 1};
+  plan.groups[1] = heads.heads;
+  plan.divideRows(rows, 0, tile->queries());
   plan.emit = [=, tile = *tile](KernelBuilder &k) {
     MatrixSegmentAttention(k, rows, heads, scale, output, state, tile).emit();
     return success();

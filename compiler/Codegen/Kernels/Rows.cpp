@@ -101,7 +101,7 @@ KernelPlan embeddingKernel(const RowBound &rows, uint32_t vocab, uint32_t width,
   KernelPlan plan;
   plan.name = "embedding_v" + std::to_string(vocab) + "_n" + std::to_string(width) + rows.suffix();
   plan.workgroup = {rowWorkgroup(target), 1, 1};
-  plan.groups = {rows.max, 1, 1};
+  plan.divideRows(rows);
   plan.emit = [=](KernelBuilder &k) {
     Buffer cells = k.operand("state", Access::Read, state.bytes());
     Buffer table = k.operand("table", Access::Read, weightBytes(vocab, width));
@@ -144,7 +144,7 @@ KernelPlan headRowsKernel(uint32_t inputRows, const RowBound &rows, uint32_t wid
   KernelPlan plan;
   plan.name = "head_rows_of_" + std::to_string(inputRows) + "_n" + std::to_string(width) + rows.suffix();
   plan.workgroup = {rowWorkgroup(target), 1, 1};
-  plan.groups = {rows.max, 1, 1};
+  plan.divideRows(rows);
   plan.emit = [=](KernelBuilder &k) {
     Buffer x = k.operand("x", Access::Read, uint64_t(inputRows) * width * 4);
     Buffer cells = k.operand("state", Access::Read, state.bytes());
@@ -168,7 +168,7 @@ KernelPlan rmsNormKernel(const RowBound &rows, uint32_t width, double eps, Elem 
   KernelPlan plan;
   plan.name = "rms_norm_n" + std::to_string(width) + rows.suffix() + "_" + elemName(output) + parameterTag({eps});
   plan.workgroup = {rowWorkgroup(target), 1, 1};
-  plan.groups = {rows.max, 1, 1};
+  plan.divideRows(rows);
   plan.emit = [=](KernelBuilder &k) {
     Buffer x = k.operand("x", Access::Read, uint64_t(rows.max) * width * 4);
     Buffer weight = k.operand("weight", Access::Read, weightBytes(1, width));
@@ -205,7 +205,7 @@ KernelPlan layerNormKernel(const RowBound &rows, uint32_t width, double eps, Ele
   KernelPlan plan;
   plan.name = "layer_norm_n" + std::to_string(width) + rows.suffix() + "_" + elemName(output) + parameterTag({eps});
   plan.workgroup = {rowWorkgroup(target), 1, 1};
-  plan.groups = {rows.max, 1, 1};
+  plan.divideRows(rows);
   plan.emit = [=](KernelBuilder &k) {
     Buffer x = k.operand("x", Access::Read, uint64_t(rows.max) * width * 4);
     Buffer weight = k.operand("weight", Access::Read, weightBytes(1, width));
@@ -251,7 +251,7 @@ KernelPlan mediaRowsKernel(const RowBound &rows, uint32_t sourceRows, uint32_t w
   plan.name = std::string(adds ? "add" : "replace") + "_rows_of_" + std::to_string(sourceRows) + "_n" +
               std::to_string(width) + rows.suffix();
   plan.workgroup = {rowWorkgroup(target), 1, 1};
-  plan.groups = {rows.max, 1, 1};
+  plan.divideRows(rows);
   plan.emit = [=](KernelBuilder &k) {
     Buffer x = k.operand("x", Access::Read, uint64_t(rows.max) * width * 4);
     Buffer source = k.operand("source", Access::Read, uint64_t(sourceRows) * width * 4);
@@ -282,11 +282,13 @@ KernelPlan mediaRowsKernel(const RowBound &rows, uint32_t sourceRows, uint32_t w
 KernelPlan elementwiseKernel(const RowBound &rows, uint32_t width, ArrayRef<Elem> inputs, Elem output, Region &body,
                              const StateBlock &state, const TargetProfile &target) {
   KernelPlan plan;
-  plan.name = "elementwise_" + bodyName(body) + "_n" + std::to_string(width) + rows.suffix() + "_" + elemName(output);
+  std::string operations = bodyName(body);
+  plan.name = (operations.empty() ? "copy" : "elementwise_" + operations) + "_n" + std::to_string(width) +
+              rows.suffix() + "_" + elemName(output);
   for (Elem elem : inputs)
     plan.name += std::string("_") + elemName(elem);
   plan.workgroup = {rowWorkgroup(target), 1, 1};
-  plan.groups = {rows.max, 1, 1};
+  plan.divideRows(rows);
   SmallVector<Elem> elems(inputs);
   Region *region = &body;
   plan.emit = [=](KernelBuilder &k) -> LogicalResult {

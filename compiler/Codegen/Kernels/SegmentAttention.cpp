@@ -256,7 +256,8 @@ FailureOr<KernelPlan> segmentAttentionKernel(const RowBound &rows, const Segment
   plan.name = "segment_attention" + heads.suffix(rows) + parameterTag({scale}) +
               (output == Elem::F32 ? "" : std::string("_y") + elemName(output));
   plan.workgroup = {kSide * kSide, 1, 1};
-  plan.groups = {(rows.max + tile->queries() - 1) / tile->queries(), heads.heads, 1};
+  plan.groups[1] = heads.heads;
+  plan.divideRows(rows, 0, tile->queries());
   plan.emit = [=](KernelBuilder &k) {
     SegmentAttention(k, rows, heads, scale, output, state, *tile).emit();
     return success();

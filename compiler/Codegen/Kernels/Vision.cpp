@@ -30,7 +30,7 @@ KernelPlan rowPlan(std::string name, const RowBound &rows, Elem output, const Ta
   KernelPlan plan;
   plan.name = std::move(name) + (output == Elem::F32 ? "" : std::string("_y") + elemName(output));
   plan.workgroup = {std::min<uint32_t>(256, target.maxWorkgroupInvocations), 1, 1};
-  plan.groups = {rows.max, 1, 1};
+  plan.divideRows(rows);
   return plan;
 }
 

@@ -242,6 +242,15 @@ plan.entry @e role prefill rows 1 {
 // -----
 
 // (C19)
+plan.storage @s output size 64
+plan.entry @e role prefill rows 1 {
+  // expected-error @+1 {{lies at 6, expected a multiple of 4}}
+  plan.tensor input "x" in @s at 6 f32 [4] symbols [""]
+}
+
+// -----
+
+// (C19)
 plan.entry @e role prefill rows 1 {
   // expected-error @+1 {{lies at 8, expected a multiple of 16}}
   %r = plan.alloc "x" at 8 : !plan.range<16>
@@ -571,3 +580,115 @@ plan.weight @w file 0 at 0 rows 8 x 32 pitch 48 packed q8
 // (C2)
 // expected-error @+1 {{has a pitch of 32 bytes, expected at least the 34 bytes of a row}}
 plan.weight @w file 0 at 0 rows 8 x 64 pitch 32 packed q8
+
+// -----
+
+// (C35)
+plan.storage @s state size 64
+plan.cell extents in @s at 0 count 4
+plan.kernel @k workgroup [64, 1, 1] subgroup 0 shared 0 features [] operands (y write 16) {
+}
+plan.entry @e role other rows 1 {
+  plan.symbol "V" cell extents[1] max 5
+  %y = plan.alloc "y" : !plan.range<16>
+  // expected-error @+1 {{has only a part of rows, expected symbol, factor, rows per group and direction}}
+  "plan.dispatch"(%y) {kernel = @k, groups = array<i64: 3, 2, 1>, label = "", read_bytes = 0 : i64, rows_factor = 4 : i64} : (!plan.range<16>) -> ()
+}
+
+// -----
+
+// (C35)
+plan.storage @s state size 64
+plan.cell extents in @s at 0 count 4
+plan.kernel @k workgroup [64, 1, 1] subgroup 0 shared 0 features [] operands (y write 16) {
+}
+plan.entry @e role other rows 1 {
+  plan.symbol "V" cell extents[1] max 5
+  %y = plan.alloc "y" : !plan.range<16>
+  // expected-error @+1 {{has rows of 0, expected a factor and rows per group that are positive 32-bit numbers}}
+  plan.dispatch @k groups [3, 2, 1] rows "V" * 0 per 1 along 0 (%y) label "" reads 0 : !plan.range<16>
+}
+
+// -----
+
+// (C35)
+plan.storage @s state size 64
+plan.cell extents in @s at 0 count 4
+plan.kernel @k workgroup [64, 1, 1] subgroup 0 shared 0 features [] operands (y write 16) {
+}
+plan.entry @e role other rows 1 {
+  plan.symbol "V" cell extents[1] max 5
+  %y = plan.alloc "y" : !plan.range<16>
+  // expected-error @+1 {{has rows of 4294967296, expected a factor and rows per group that are positive 32-bit numbers}}
+  plan.dispatch @k groups [3, 2, 1] rows "V" * 1 per 4294967296 along 0 (%y) label "" reads 0 : !plan.range<16>
+}
+
+// -----
+
+// (C35)
+plan.storage @s state size 64
+plan.cell extents in @s at 0 count 4
+plan.kernel @k workgroup [64, 1, 1] subgroup 0 shared 0 features [] operands (y write 16) {
+}
+plan.entry @e role other rows 1 {
+  plan.symbol "V" cell extents[1] max 5
+  %y = plan.alloc "y" : !plan.range<16>
+  // expected-error @+1 {{has rows along 3, expected 0, 1 or 2}}
+  plan.dispatch @k groups [3, 2, 1] rows "V" * 1 per 1 along 3 (%y) label "" reads 0 : !plan.range<16>
+}
+
+// -----
+
+// (C36)
+plan.storage @s state size 64
+plan.cell extents in @s at 0 count 4
+plan.kernel @k workgroup [64, 1, 1] subgroup 0 shared 0 features [] operands (y write 16) {
+}
+plan.entry @e role prefill rows 1 {
+  plan.symbol "V" cell extents[1] max 5
+  %y = plan.alloc "y" : !plan.range<16>
+  // expected-error @+1 {{counts rows in an entry of role prefill, expected role other; let kernels count them}}
+  plan.dispatch @k groups [3, 2, 1] rows "V" * 4 per 8 along 0 (%y) label "" reads 0 : !plan.range<16>
+}
+
+// -----
+
+// (C36)
+plan.storage @s state size 64
+plan.cell extents in @s at 0 count 4
+plan.kernel @k workgroup [64, 1, 1] subgroup 0 shared 0 features [] operands (y write 16) {
+}
+plan.entry @e role other rows 1 {
+  plan.symbol "V" cell extents[1] max 5
+  %y = plan.alloc "y" : !plan.range<16>
+  // expected-error @+1 {{counts rows of 'T', expected a plan.symbol of that name in the entry}}
+  plan.dispatch @k groups [3, 2, 1] rows "T" * 4 per 8 along 0 (%y) label "" reads 0 : !plan.range<16>
+}
+
+// -----
+
+// (C36)
+plan.storage @s state size 64
+plan.cell extents in @s at 0 count 4
+plan.kernel @k workgroup [64, 1, 1] subgroup 0 shared 0 features [] operands (y write 16) {
+}
+plan.entry @e role other rows 1 {
+  plan.symbol "V" cell extents[1] max 5
+  %y = plan.alloc "y" : !plan.range<16>
+  // expected-error @+1 {{has 2 groups along 1, expected 3 for the 20 rows of the symbol's maximum}}
+  plan.dispatch @k groups [3, 2, 1] rows "V" * 4 per 8 along 1 (%y) label "" reads 0 : !plan.range<16>
+}
+
+// -----
+
+// (C36)
+plan.storage @s state size 64
+plan.cell extents in @s at 0 count 4
+plan.kernel @k workgroup [64, 1, 1] subgroup 0 shared 0 features [] operands (y write 16) {
+}
+plan.entry @e role other rows 1 {
+  plan.symbol "V" cell extents[1] max 4611686018427387904
+  %y = plan.alloc "y" : !plan.range<16>
+  // expected-error @+1 {{has more than 2^63 rows, expected a number that fits 63 bits}}
+  plan.dispatch @k groups [3, 2, 1] rows "V" * 4 per 8 along 0 (%y) label "" reads 0 : !plan.range<16>
+}

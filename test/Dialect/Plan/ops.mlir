@@ -79,4 +79,10 @@ plan.entry @encoder role other rows 6 {
   plan.tensor input "cells" in @hidden at 1024 i32 [24, 4] symbols ["V", ""] factors [4, 1] optional
   // CHECK: plan.tensor input "media" in @hidden at 2048 f32 [4, 8] symbols ["", ""] optional
   plan.tensor input "media" in @hidden at 2048 f32 [4, 8] symbols ["", ""] optional
+  %x = plan.alloc "x" : !plan.range<3200>
+  %w = plan.weights [@model.embed, @model.layers.0.q] : !plan.range<27776>
+  // As many groups along y as the rows that are there take, four for each V and ten per group.
+  // CHECK: plan.dispatch @f32_norm groups [4, 3, 1] rows "V" * 4 per 10 along 1(%{{.*}}) label "rows"
+  plan.dispatch @f32_norm groups [4, 3, 1] rows "V" * 4 per 10 along 1 (%x, %w, %x, %x) label "rows" reads 0
+      : !plan.range<3200>, !plan.range<27776>, !plan.range<3200>, !plan.range<3200>
 }

@@ -1625,7 +1625,7 @@ func.func @f(%x: tensor<4x2x3xf32>) {
 // (C14)
 func.func @f(%x: tensor<1x8xf32>) {
   // expected-error @+1 {{suppresses [4, 9, 5], expected the first id, the one behind the last, at most 8, and the one to keep}}
-  qwen.next_token %x greedy suppress array<i64: 4, 9, 5> : tensor<1x8xf32>
+  qwen.next_token %x greedy suppress [4, 9, 5] : tensor<1x8xf32>
   return
 }
 
@@ -1634,7 +1634,7 @@ func.func @f(%x: tensor<1x8xf32>) {
 // (C14)
 func.func @f(%x: tensor<1x8xf32>) {
   // expected-error @+1 {{suppresses [4, 6], expected the first id}}
-  qwen.next_token %x greedy suppress array<i64: 4, 6> : tensor<1x8xf32>
+  qwen.next_token %x greedy suppress [4, 6] : tensor<1x8xf32>
   return
 }
 
@@ -1643,7 +1643,7 @@ func.func @f(%x: tensor<1x8xf32>) {
 // (C14)
 func.func @f(%x: tensor<1x8xf32>) {
   // expected-error @+1 {{suppresses all ids, expected one or more to choose from}}
-  qwen.next_token %x greedy suppress array<i64: 0, 8, 8> : tensor<1x8xf32>
+  qwen.next_token %x greedy suppress [0, 8, 8] : tensor<1x8xf32>
   return
 }
 
@@ -1709,6 +1709,107 @@ func.func @f(%x: tensor<16x6xf32>, %t: tensor<6x8xbf16>) {
   %0 = qwen.frame_row %x tables(%t) : (tensor<16x6xf32>, tensor<6x8xbf16>) -> tensor<1x8xf32>
   return
 }
+
+
+// -----
+
+// (C33)
+func.func @f(%x: tensor<4x2x8xf32>, %k: tensor<4x1x8xf32>, %s: tensor<4x2xi32>) {
+  // expected-error @+1 {{keys have type 'tensor<4x1x8xf32>' and values 'tensor<4x1x8xf32>', expected the shape of the query 'tensor<4x2x8xf32>'}}
+  %0 = qwen.segment_attention %x, %k, %k segments %s scale 1.0 : (tensor<4x2x8xf32>, tensor<4x1x8xf32>, tensor<4x1x8xf32>, tensor<4x2xi32>) -> tensor<4x2x8xf32>
+  return
+}
+
+// -----
+
+// (C33)
+func.func @f(%x: tensor<4x2x8xf32>, %k: tensor<4x2x8xf16>, %s: tensor<4x2xi32>) {
+  // expected-error @+1 {{keys have type 'tensor<4x2x8xf16>' and values 'tensor<4x2x8xf32>'}}
+  %0 = qwen.segment_attention %x, %k, %x segments %s scale 1.0 : (tensor<4x2x8xf32>, tensor<4x2x8xf16>, tensor<4x2x8xf32>, tensor<4x2xi32>) -> tensor<4x2x8xf32>
+  return
+}
+
+// -----
+
+// (C33)
+func.func @f(%x: tensor<4x2x8xf32>, %s: tensor<4x3xi32>) {
+  // expected-error @+1 {{dimension 1 of segments is 3, expected 2}}
+  %0 = qwen.segment_attention %x, %x, %x segments %s scale 1.0 : (tensor<4x2x8xf32>, tensor<4x2x8xf32>, tensor<4x2x8xf32>, tensor<4x3xi32>) -> tensor<4x2x8xf32>
+  return
+}
+
+// -----
+
+// (C33)
+func.func @f(%x: tensor<4x2x8xf32>, %s: tensor<4x2xi32>) {
+  // expected-error @+1 {{scale is 0.000000e+00, expected a positive finite number}}
+  %0 = qwen.segment_attention %x, %x, %x segments %s scale 0.0 : (tensor<4x2x8xf32>, tensor<4x2x8xf32>, tensor<4x2x8xf32>, tensor<4x2xi32>) -> tensor<4x2x8xf32>
+  return
+}
+
+// -----
+
+// (C33)
+func.func @f(%x: tensor<4x2x8xf32>, %s: tensor<4x2xi32>) {
+  // expected-error @+1 {{result has type 'tensor<4x16xf32>', expected the shape of the input 'tensor<4x2x8xf32>'}}
+  %0 = qwen.segment_attention %x, %x, %x segments %s scale 1.0 : (tensor<4x2x8xf32>, tensor<4x2x8xf32>, tensor<4x2x8xf32>, tensor<4x2xi32>) -> tensor<4x16xf32>
+  return
+}
+
+// -----
+
+// (C34)
+func.func @f(%x: tensor<4x2x6xf32>, %p: tensor<4x2xi32>) {
+  // expected-error @+1 {{rotates 'tensor<4x2x6xf32>', expected a static last dimension divisible by 4}}
+  %0 = qwen.axial_rope %x, %p theta 1.0e4 : (tensor<4x2x6xf32>, tensor<4x2xi32>) -> tensor<4x2x6xf32>
+  return
+}
+
+// -----
+
+// (C34)
+func.func @f(%x: tensor<4x2x8xf32>, %p: tensor<3x2xi32>) {
+  // expected-error @+1 {{dimension 0 of places is 3, expected 4}}
+  %0 = qwen.axial_rope %x, %p theta 1.0e4 : (tensor<4x2x8xf32>, tensor<3x2xi32>) -> tensor<4x2x8xf32>
+  return
+}
+
+// -----
+
+// (C34)
+func.func @f(%x: tensor<4x2x8xf32>, %p: tensor<4x2xi32>) {
+  // expected-error @+1 {{theta is -1.000000e+00, expected a positive finite number}}
+  %0 = qwen.axial_rope %x, %p theta -1.0 : (tensor<4x2x8xf32>, tensor<4x2xi32>) -> tensor<4x2x8xf32>
+  return
+}
+
+// -----
+
+// (C39)
+func.func @f(%ids: tensor<4x2xi32>, %w: tensor<4x3xf32>, %t: tensor<9x6xbf16>) {
+  // expected-error @+1 {{dimension 1 of weights is 3, expected 2}}
+  %0 = qwen.gather_sum %ids, %w, %t : (tensor<4x2xi32>, tensor<4x3xf32>, tensor<9x6xbf16>) -> tensor<4x6xf32>
+  return
+}
+
+// -----
+
+// (C39)
+func.func @f(%ids: tensor<4xi32>, %w: tensor<4x3xf32>, %t: tensor<9x6xbf16>) {
+  // expected-error @+1 {{ids has rank 1, expected 2}}
+  %0 = qwen.gather_sum %ids, %w, %t : (tensor<4xi32>, tensor<4x3xf32>, tensor<9x6xbf16>) -> tensor<4x6xf32>
+  return
+}
+
+// -----
+
+// (C39)
+func.func @f(%ids: tensor<4x2xi32>, %w: tensor<4x2xf32>, %t: tensor<9x6xbf16>) {
+  // expected-error @+1 {{dimension 1 of result is 5, expected 6}}
+  %0 = qwen.gather_sum %ids, %w, %t : (tensor<4x2xi32>, tensor<4x2xf32>, tensor<9x6xbf16>) -> tensor<4x5xf32>
+  return
+}
+
 
 // -----
 

@@ -225,10 +225,26 @@ func.func @speech(%x: tensor<?x8xf32, #qwen.rows<S>>, %factor: tensor<?x1xf32, #
   %c, %step = qwen.code_row %first, %other : (tensor<6x8xbf16>, tensor<4x8xbf16>) -> (tensor<1x8xf32>, tensor<1x1xi32>)
   // CHECK: qwen.frame_row %{{.*}} tables(%{{.*}}, %{{.*}}) : (tensor<16x8xf32>, tensor<6x8xbf16>, tensor<4x8xbf16>) -> tensor<1x8xf32>
   %r = qwen.frame_row %rows tables(%first, %other) : (tensor<16x8xf32>, tensor<6x8xbf16>, tensor<4x8xbf16>) -> tensor<1x8xf32>
-  // CHECK: qwen.next_token %{{.*}} greedy advances suppress array<i64: 2, 6, 3> : tensor<1x6xf32>
-  qwen.next_token %logits greedy advances suppress array<i64: 2, 6, 3> : tensor<1x6xf32>
+  // CHECK: qwen.next_token %{{.*}} greedy advances suppress [2, 6, 3] : tensor<1x6xf32>
+  qwen.next_token %logits greedy advances suppress [2, 6, 3] : tensor<1x6xf32>
   return
 }
+
+
+// CHECK-LABEL: @encoder_of_images
+func.func @encoder_of_images(%x: tensor<8x2x4xf32, #qwen.rows<V * 4>>, %k: tensor<8x2x4xf16, #qwen.rows<V * 4>>, %n: tensor<8x2xi32, #qwen.rows<V * 4>>,
+                             %ids: tensor<8x4xi32, #qwen.rows<V * 4>>, %shares: tensor<8x4xf32, #qwen.rows<V * 4>>, %table: tensor<9x6xbf16>) {
+  // CHECK: qwen.axial_rope %{{.*}}, %{{.*}} theta 1.000000e+04 : (tensor<8x2x4xf32, #qwen.rows<V * 4>>, tensor<8x2xi32, #qwen.rows<V * 4>>) -> tensor<8x2x4xf16, #qwen.rows<V * 4>>
+  %t = qwen.axial_rope %x, %n theta 1.0e4 : (tensor<8x2x4xf32, #qwen.rows<V * 4>>, tensor<8x2xi32, #qwen.rows<V * 4>>) -> tensor<8x2x4xf16, #qwen.rows<V * 4>>
+  // CHECK: qwen.segment_attention %{{.*}}, %{{.*}}, %{{.*}} segments %{{.*}} scale 5.000000e-01
+  %a = qwen.segment_attention %t, %k, %k segments %n scale 0.5
+      : (tensor<8x2x4xf16, #qwen.rows<V * 4>>, tensor<8x2x4xf16, #qwen.rows<V * 4>>, tensor<8x2x4xf16, #qwen.rows<V * 4>>, tensor<8x2xi32, #qwen.rows<V * 4>>)
+      -> tensor<8x2x4xf32, #qwen.rows<V * 4>>
+  // CHECK: qwen.gather_sum %{{.*}}, %{{.*}}, %{{.*}} : (tensor<8x4xi32, #qwen.rows<V * 4>>, tensor<8x4xf32, #qwen.rows<V * 4>>, tensor<9x6xbf16>) -> tensor<8x6xf32, #qwen.rows<V * 4>>
+  %g = qwen.gather_sum %ids, %shares, %table : (tensor<8x4xi32, #qwen.rows<V * 4>>, tensor<8x4xf32, #qwen.rows<V * 4>>, tensor<9x6xbf16>) -> tensor<8x6xf32, #qwen.rows<V * 4>>
+  return
+}
+
 
 // CHECK-LABEL: @vocoder
 func.func @vocoder(%codes: tensor<?x4xi32, #qwen.rows<F>>, %first: tensor<1xi32>, %q: tensor<?x2x4xf32, #qwen.rows<F>>,
