@@ -63,10 +63,18 @@ Status Session::load(const std::string &weights, const std::function<void(const 
       entries.push_back(*state.plan->findEntry(media->audio()->entry()->string_view()));
     if (media->vision())
       entries.push_back(*state.plan->findEntry(media->vision()->entry()->string_view()));
-    for (size_t i = entries.size(); i-- > 0;) // one that the device cannot run says so when it is asked for
-      if (!checkEntry(state.plan->root(), state.entry(entries[i]), state.device->info()).isOk())
-        entries.erase(entries.begin() + ptrdiff_t(i));
   }
+  if (const fb::Speech *speech = state.plan->root().speech(); speech && state.options.speech) {
+    const std::string_view vocoder = speech->vocoder() ? speech->vocoder()->entry()->string_view() : "";
+    for (uint32_t i = 0; i < state.plan->root().entries()->size(); ++i) {
+      std::string_view name = state.entry(i).name()->string_view();
+      if (state.entry(i).sequence() > 0 || name.starts_with("talker.") || name == vocoder)
+        entries.push_back(i);
+    }
+  }
+  std::erase_if(entries, [&state](uint32_t entry) { // one that the device cannot run says so when it is asked for
+    return !checkEntry(state.plan->root(), state.entry(entry), state.device->info()).isOk();
+  });
 
   // Compiling takes processors and loading takes memory: they run side by side.
   LoadProgress shown;

@@ -90,6 +90,7 @@ Result<Runtime> tool::openRuntime(const Options &options, std::shared_ptr<const 
   QWENRT_ASSIGN_OR_RETURN(runtime.device, Device::open(options.device, &runtime.plan->root()));
   SessionOptions session = options.session;
   session.media = !options.mediaFiles.empty();
+  session.speech = !options.speech.path.empty() || options.speech.printCodes;
   QWENRT_ASSIGN_OR_RETURN(runtime.session, Session::create(runtime.plan, runtime.device, session));
   uint64_t opened = nowNs();
   {

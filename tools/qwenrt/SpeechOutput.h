@@ -17,6 +17,9 @@ public:
   /// Nothing if no speech was asked for. Makes the file.
   static Result<std::optional<SpeechOutput>> open(const Options &options, const Runtime &runtime);
 
+  /// Before the session goes; afterwards only what stands below generate may be called.
+  void release() { speaker_.reset(); }
+
   /// As Session::generate.
   Result<GenerateResult> generate(const GenerateOptions &options, const TokenCallback &onToken);
 

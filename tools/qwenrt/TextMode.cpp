@@ -205,16 +205,19 @@ int tool::runTextMode(const Options &options, std::shared_ptr<const Plan> plan) 
     writeOutput(formatIds(result->tokens) + "\n");
   if (options.speech.printCodes)
     writeOutput((*speech)->codes() + "\n");
-  if (interrupted() && (result->finish == Finish::Cancelled || options.repeat > 1))
+  const bool cut =
+      result->finish == Finish::Cancelled || (*speech && (*speech)->result().finish == SpeechFinish::Cancelled);
+  if (interrupted() && (cut || options.repeat > 1))
     return reportFailure({StatusCode::InvalidInput, text("interrupted after ", result->tokens.size(),
                                                          " tokens, expected the answer to end, run it again")});
   if (*speech)
-    (*speech)->report(options.stats);
-  speech->reset(); // before its session
+    (*speech)->release();
   Status closed = closeRuntime(options, *runtime, &*result, prompt->times);
   if (!closed.isOk())
     return reportFailure(closed);
   reportFinish(*result, *plan); // a note: errors come first
+  if (*speech)
+    (*speech)->report(options.stats);
   return 0;
 }
 

@@ -48,6 +48,7 @@ struct SessionOptions {
   bool pipelineCache = true; ///< keep compiled kernels on disk
   std::string cacheFolder;   ///< empty: $XDG_CACHE_HOME/qwenrt or ~/.cache/qwenrt
   bool media = false;        ///< load compiles the encoders too, else their first run does
+  bool speech = false;       ///< the same of the entries that speak
 };
 
 /// How far Session::load is.
