@@ -2,6 +2,7 @@
 #include "qwenrt/qwenrt.h"
 
 #include "Text.h"
+#include "qwenrt/Speech.h"
 #include "runtime/frontend/media/MediaTurn.h"
 
 #include <cstdio>
@@ -19,6 +20,7 @@ struct qwenrt_device {
 struct qwenrt_session {
   std::shared_ptr<const Plan> plan;
   std::unique_ptr<Session> session;
+  std::unique_ptr<Speaker> speaker; ///< of plans that have one; it hears media while they are processed
   MediaSettings mediaSettings;
   std::optional<MediaTurn> turn; ///< once a medium was attached, or a prompt came to a plan that takes some
 };
@@ -99,6 +101,54 @@ GenerateOptions generateOptions(const qwenrt_generate_options &options) {
   result.sampling.repetitionPenalty = options.repetition_penalty == 0 ? 1 : options.repetition_penalty;
   result.sampling.seed = options.seed;
   return result;
+}
+
+SpeechOptions speechOptions(const Plan &plan, const qwenrt_speech_options &options) {
+  SpeechOptions result = speechDefaults(plan);
+  result.speaker = options.speaker ? options.speaker : "";
+  Sampling &sampling = result.sampling;
+  if (options.greedy)
+    sampling.greedy = result.predictor.greedy = true;
+  if (options.temperature != 0)
+    sampling.temperature = options.temperature;
+  if (options.top_k)
+    sampling.topK = options.top_k;
+  if (options.top_p != 0)
+    sampling.topP = options.top_p;
+  if (options.repetition_penalty != 0)
+    sampling.repetitionPenalty = options.repetition_penalty;
+  sampling.seed = options.seed;
+  result.predictor.seed = options.seed + 1;
+  result.maxFrames = options.max_frames;
+  result.ignoreEos = options.ignore_eos != 0;
+  return result;
+}
+
+/// Text and samples go to the callbacks as they come.
+Result<Finish> speak(qwenrt_session &session, const GenerateOptions &options, SpeechOptions speech,
+                     qwenrt_text_callback onText, qwenrt_audio_callback onAudio, void *user) {
+  if (!session.speaker) {
+    QWENRT_ASSIGN_OR_RETURN(session.speaker, Speaker::create(*session.session));
+  }
+  std::optional<Tokenizer> tokenizer;
+  std::optional<StreamDecoder> decoder;
+  if (onText && session.plan->root().tokenizer()) {
+    QWENRT_ASSIGN_OR_RETURN(tokenizer, Tokenizer::fromPlan(*session.plan->root().tokenizer()));
+    decoder.emplace(*tokenizer, /*skipSpecial=*/true);
+  }
+  auto say = [&](const std::string &piece) { return piece.empty() || onText(piece.c_str(), user) != 0; };
+  TokenCallback onToken;
+  if (decoder)
+    onToken = [&](int32_t token) { return say(decoder->push(token)); };
+  if (onAudio)
+    speech.onSamples = [&](std::span<const float> samples) {
+      return onAudio(samples.data(), uint32_t(samples.size()), user) != 0;
+    };
+  SpeechResult spoken;
+  QWENRT_ASSIGN_OR_RETURN(GenerateResult result, session.speaker->generate(options, speech, onToken, spoken));
+  if (decoder)
+    (void)say(decoder->finish());
+  return spoken.finish == SpeechFinish::Cancelled ? Finish::Cancelled : result.finish;
 }
 
 /// The media of the next prompt.
@@ -190,7 +240,7 @@ qwenrt_code qwenrt_session_create(const qwenrt_plan *plan, const qwenrt_device *
   return guarded(error, [&]() -> Status {
     QWENRT_RETURN_IF_ERROR(require(plan && device && session, "plan, device or session"));
     QWENRT_ASSIGN_OR_RETURN(std::unique_ptr<Session> created, Session::create(plan->plan, device->device));
-    *session = new qwenrt_session{plan->plan, std::move(created), {}, std::nullopt};
+    *session = new qwenrt_session{plan->plan, std::move(created), nullptr, {}, std::nullopt};
     return Status::ok();
   });
 }
@@ -200,7 +250,11 @@ void qwenrt_session_release(qwenrt_session *session) { delete session; }
 qwenrt_code qwenrt_session_load(qwenrt_session *session, const char *folder, qwenrt_error *error) {
   return guarded(error, [&]() -> Status {
     QWENRT_RETURN_IF_ERROR(require(session, "session"));
-    return session->session->load(folder ? folder : "");
+    QWENRT_RETURN_IF_ERROR(session->session->load(folder ? folder : ""));
+    if (const fb::Speech *speech = session->plan->root().speech(); speech && speech->talker())
+      if (Result<std::unique_ptr<Speaker>> made = Speaker::create(*session->session); made.isOk())
+        session->speaker = std::move(*made); // else speak says why there is none
+    return Status::ok();
   });
 }
 
@@ -272,6 +326,35 @@ qwenrt_code qwenrt_session_generate(qwenrt_session *session, const qwenrt_genera
     QWENRT_ASSIGN_OR_RETURN(GenerateResult result, session->session->generate(settings, onToken));
     if (finish)
       *finish = static_cast<qwenrt_finish>(result.finish);
+    return Status::ok();
+  });
+}
+
+uint32_t qwenrt_plan_sample_rate(const qwenrt_plan *plan) {
+  const fb::Speech *speech = plan->plan->root().speech();
+  return speech && speech->talker() ? Speaker::sampleRate(*plan->plan) : 0;
+}
+
+const char *qwenrt_plan_speaker_name(const qwenrt_plan *plan, uint32_t index) {
+  const fb::Speech *speech = plan->plan->root().speech();
+  const bool known = speech && speech->talker() && index < speech->talker()->speakers()->size();
+  return known ? speech->talker()->speakers()->Get(index)->name()->c_str() : nullptr;
+}
+
+qwenrt_code qwenrt_session_speak(qwenrt_session *session, const qwenrt_generate_options *options,
+                                 const qwenrt_speech_options *speech, qwenrt_text_callback on_text,
+                                 qwenrt_audio_callback on_audio, void *user, qwenrt_finish *finish,
+                                 qwenrt_error *error) {
+  return guarded(error, [&]() -> Status {
+    QWENRT_RETURN_IF_ERROR(
+        require(session && (!options || options->stop_ids || !options->stop_id_count), "session or stop ids"));
+    GenerateOptions settings = options ? generateOptions(*options) : GenerateOptions();
+    QWENRT_ASSIGN_OR_RETURN(Finish result,
+                            speak(*session, settings,
+                                  speechOptions(*session->plan, speech ? *speech : qwenrt_speech_options()), on_text,
+                                  on_audio, user));
+    if (finish)
+      *finish = static_cast<qwenrt_finish>(result);
     return Status::ok();
   });
 }

@@ -81,12 +81,16 @@ Status Session::State::checkMedia(const MediaTokens &tokens) const {
     return {StatusCode::InvalidUsage,
             text(tokens.tokens.size(), " tokens have ", tokens.positions.size(), " positions and ", tokens.rows.size(),
                  " media rows, expected three and one for each, give as many")};
+  if (!tokens.spokenPositions.empty() && tokens.spokenPositions.size() != tokens.positions.size())
+    return {StatusCode::InvalidUsage, text(tokens.tokens.size(), " tokens have ", tokens.spokenPositions.size(),
+                                           " spoken positions, expected three for each or none, give as many")};
   for (int32_t row : tokens.rows)
     if (row < -1 || (row >= 0 && uint32_t(row) >= media->max_rows()))
       return {StatusCode::InvalidInput,
               text("media row ", row, " is unknown, expected -1 to ", media->max_rows() - 1, ", correct it")};
   auto finite = [](float value) { return std::isfinite(value); };
-  if (!std::all_of(tokens.positions.begin(), tokens.positions.end(), finite) || !finite(tokens.next))
+  if (!std::all_of(tokens.positions.begin(), tokens.positions.end(), finite) || !finite(tokens.next) ||
+      !std::all_of(tokens.spokenPositions.begin(), tokens.spokenPositions.end(), finite))
     return {StatusCode::InvalidInput, "a position is not finite, expected numbers, correct it"};
   return Status::ok();
 }
@@ -112,6 +116,8 @@ Status Session::append(const MediaTokens &tokens) {
   }
   if (count)
     next.back() = tokens.next;
+  const std::span<const float> spoken = tokens.spokenPositions.empty() ? tokens.positions : tokens.spokenPositions;
+  state.remember(tokens.tokens, spoken, state.nextPositions.back());
   QWENRT_RETURN_IF_ERROR(state.writeTokens(state.length, tokens.tokens));
   QWENRT_RETURN_IF_ERROR(state.writePlaces(state.length, positions, tokens.rows));
   state.nextPositions.insert(state.nextPositions.end(), next.begin(), next.end());

@@ -106,6 +106,15 @@ Status EntryRun::write() {
     else
       QWENRT_RETURN_IF_ERROR(writeDefault(*tensor));
   }
+  return writeExtents();
+}
+
+Status EntryRun::writeExtent(std::string_view symbol, uint64_t value) {
+  extents_[symbol] = value;
+  return writeExtents();
+}
+
+Status EntryRun::writeExtents() {
   for (const fb::SymbolCell *symbol : *entry_.symbols())
     if (std::optional<uint64_t> value = extent(symbol->symbol()->string_view())) {
       uint32_t word = uint32_t(*value);

@@ -19,6 +19,8 @@ public:
   /// that are optional may be missing.
   Status bind(std::span<const HostTensor> inputs);
   Status write();
+  /// For inputs that lie on the device already: what they would have said, in place of bind and write.
+  Status writeExtent(std::string_view symbol, uint64_t value);
   /// After the run: the extents that no input has, from their cells.
   Status readExtents();
   /// After readExtents.
@@ -31,6 +33,7 @@ public:
 private:
   Status bindShape(const fb::EntryTensor &expected, const HostTensor &given);
   Status writeDefault(const fb::EntryTensor &tensor);
+  Status writeExtents();
   /// Elements along \p dim in this run.
   uint64_t extentOf(const fb::Dim &dim) const;
 

@@ -42,6 +42,8 @@ Status Generator::prefill() {
   while (state_.position < state_.length && !cancelRequested()) {
     uint32_t count = std::min(rows, state_.length - state_.position);
     QWENRT_RETURN_IF_ERROR(state_.submit(entry, 1, value));
+    if (state_.listener)
+      QWENRT_RETURN_IF_ERROR(state_.listener->onChunk(state_.position, count));
     state_.position += count;
     if (options_.onLogits) {
       QWENRT_RETURN_IF_ERROR(state_.wait(value, nullptr, cancelled));
@@ -195,6 +197,7 @@ Status Generator::generate(const TokenCallback &onToken) {
   QWENRT_RETURN_IF_ERROR(state_.replay->waitAll());
   uint32_t accepted = uint32_t(result_.tokens.size());
   state_.length = firstLength + accepted;
+  state_.remember(result_.tokens);
   state_.position = accepted ? state_.length - 1 : state_.length;
   state_.step = firstStep_ + accepted;
   QWENRT_RETURN_IF_ERROR(state_.placeText(firstLength, state_.length)); // the last one meets the next prefill
@@ -226,6 +229,7 @@ Status Generator::acceptBatch(const Batch &batch, const TokenCallback &onToken) 
     batchSteps_ = std::max(1u, batch.steps / 2);
   lastBatchNs_ = now;
 
+  const size_t before = result_.tokens.size();
   const fb::Cell &ring = *state_.plan->findCell(fb::CellKind::Sampled);
   const std::byte *mailbox = state_.replay->buffer(ring.buffer()).mapped() + ring.offset();
   for (uint32_t i = 0; i < batch.steps && !done_; ++i) {
@@ -235,7 +239,7 @@ Status Generator::acceptBatch(const Batch &batch, const TokenCallback &onToken) 
     QWENRT_RETURN_IF_ERROR(acceptToken(token, onToken));
   }
   result_.decodeNs = now - beginNs_ - result_.firstTokenNs;
-  return Status::ok();
+  return state_.listener ? state_.listener->onTokens(std::span(result_.tokens).subspan(before), done_) : Status::ok();
 }
 
 Status Generator::acceptToken(int32_t token, const TokenCallback &onToken) {

@@ -162,12 +162,26 @@ Result<std::vector<Replay::Segment>> Replay::record(uint32_t entry, VkQueryPool 
 // Submit and wait
 //===----------------------------------------------------------------------===//
 
+Status Replay::needRecorded(uint32_t entry) {
+  if (!recorded_[entry].empty())
+    return Status::ok();
+  QWENRT_RETURN_IF_ERROR(buildPipelines({entry}, {}));
+  QWENRT_ASSIGN_OR_RETURN(recorded_[entry], record(entry, VK_NULL_HANDLE));
+  return Status::ok();
+}
+
 Status Replay::submit(uint32_t entry, uint32_t times, uint64_t &value) {
-  if (recorded_[entry].empty()) {
-    QWENRT_RETURN_IF_ERROR(buildPipelines({entry}, {}));
-    QWENRT_ASSIGN_OR_RETURN(recorded_[entry], record(entry, VK_NULL_HANDLE));
-  }
+  QWENRT_RETURN_IF_ERROR(needRecorded(entry));
   return submitSegments(recorded_[entry], times, value);
+}
+
+Status Replay::submit(std::span<const uint32_t> entries, uint64_t &value) {
+  std::vector<Segment> segments;
+  for (uint32_t entry : entries) {
+    QWENRT_RETURN_IF_ERROR(needRecorded(entry));
+    segments.insert(segments.end(), recorded_[entry].begin(), recorded_[entry].end());
+  }
+  return submitSegments(segments, 1, value);
 }
 
 Status Replay::submitSegments(std::span<const Segment> segments, uint32_t times, uint64_t &value) {

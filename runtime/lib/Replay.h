@@ -36,6 +36,8 @@ public:
   /// Queues \p times runs of \p entry; \p value is what wait() takes to wait for the last. Records the entry at first
   /// use.
   Status submit(uint32_t entry, uint32_t times, uint64_t &value);
+  /// The same of several entries one after another, in one submission.
+  Status submit(std::span<const uint32_t> entries, uint64_t &value);
   /// Waits up to \p timeoutNs for a submission; false: not yet.
   Result<bool> wait(uint64_t value, uint64_t timeoutNs);
   /// What wait() takes to wait for everything submitted so far.
@@ -72,6 +74,7 @@ private:
   Status chooseMemory(UploadPath wish);
   bool mapped() const { return upload_ != UploadPath::Staging; }
   Status createBuffers();
+  Status needRecorded(uint32_t entry);
   Result<std::vector<Segment>> record(uint32_t entry, VkQueryPool queries);
   Status beginSegment(VkCommandBuffer &commands);
   Status endSegment(VkCommandBuffer commands);

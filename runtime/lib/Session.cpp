@@ -63,10 +63,18 @@ Status Session::load(const std::string &weights, const std::function<void(const 
       entries.push_back(*state.plan->findEntry(media->audio()->entry()->string_view()));
     if (media->vision())
       entries.push_back(*state.plan->findEntry(media->vision()->entry()->string_view()));
-    for (size_t i = entries.size(); i-- > 0;) // one that the device cannot run says so when it is asked for
-      if (!checkEntry(state.plan->root(), state.entry(entries[i]), state.device->info()).isOk())
-        entries.erase(entries.begin() + ptrdiff_t(i));
   }
+  if (const fb::Speech *speech = state.plan->root().speech(); speech && state.options.speech) {
+    const std::string_view vocoder = speech->vocoder() ? speech->vocoder()->entry()->string_view() : "";
+    for (uint32_t i = 0; i < state.plan->root().entries()->size(); ++i) {
+      std::string_view name = state.entry(i).name()->string_view();
+      if (state.entry(i).sequence() > 0 || name.starts_with("talker.") || name == vocoder)
+        entries.push_back(i);
+    }
+  }
+  std::erase_if(entries, [&state](uint32_t entry) { // one that the device cannot run says so when it is asked for
+    return !checkEntry(state.plan->root(), state.entry(entry), state.device->info()).isOk();
+  });
 
   // Compiling takes processors and loading takes memory: they run side by side.
   LoadProgress shown;
@@ -180,6 +188,38 @@ Status Session::State::writeTokens(uint32_t index, std::span<const int32_t> toke
                                   std::as_bytes(tokens));
 }
 
+void Session::State::remember(std::span<const int32_t> added) {
+  for (int32_t token : added) {
+    float at = places.empty() ? 0 : places.back().next;
+    tokens.push_back(token);
+    places.push_back({{at, at, at}, at + 1});
+  }
+}
+
+void Session::State::remember(std::span<const int32_t> added, std::span<const float> positions, float first) {
+  float next = places.empty() ? 0 : places.back().next;
+  const float shift = next - first;
+  for (size_t i = 0; i < added.size(); ++i) {
+    SpokenPlace place = {};
+    for (size_t axis = 0; axis < 3; ++axis) {
+      place.position[axis] = positions[axis * added.size() + i] + shift;
+      next = std::max(next, place.position[axis] + 1);
+    }
+    place.next = next;
+    tokens.push_back(added[i]);
+    places.push_back(place);
+  }
+}
+
+void Session::State::forget(uint32_t length) {
+  if (length < tokens.size()) {
+    tokens.resize(length);
+    places.resize(length);
+  }
+  if (listener)
+    listener->onCut(length);
+}
+
 Status Session::State::writeProgress() {
   QWENRT_RETURN_IF_ERROR(writeCell(fb::CellKind::Length, length));
   QWENRT_RETURN_IF_ERROR(writeCell(fb::CellKind::Position, position));
@@ -192,6 +232,14 @@ Status Session::State::submit(uint32_t entry, uint32_t times, uint64_t &value) {
   for (uint32_t i = 0; i < times; ++i)
     QWENRT_RETURN_IF_ERROR(replay->runTraced(entry, trace));
   value = replay->lastValue();
+  return Status::ok();
+}
+
+Status Session::State::submit(std::span<const uint32_t> entries, uint64_t &value) {
+  if (!tracing)
+    return replay->submit(entries, value);
+  for (uint32_t entry : entries)
+    QWENRT_RETURN_IF_ERROR(submit(entry, 1, value));
   return Status::ok();
 }
 
@@ -215,6 +263,7 @@ Status Session::reset() {
       QWENRT_RETURN_IF_ERROR(state.replay->transfer().zero(state.replay->buffer(i)));
   state.length = state.position = state.step = state.mediaEnd = 0;
   state.nextPositions = {0};
+  state.forget(0);
   return Status::ok();
 }
 
@@ -225,6 +274,7 @@ Status Session::rewind(uint32_t length) {
   state.mediaEnd = std::min(state.mediaEnd, state.length);
   if (state.plan->root().media())
     state.nextPositions.resize(state.length + 1);
+  state.forget(state.length);
   QWENRT_RETURN_IF_ERROR(state.writeDelta());
   return state.writeProgress();
 }
@@ -248,6 +298,7 @@ Status Session::append(std::span<const int32_t> tokens) {
   QWENRT_RETURN_IF_ERROR(state.checkTokens(tokens));
   QWENRT_RETURN_IF_ERROR(state.writeTokens(state.length, tokens));
   QWENRT_RETURN_IF_ERROR(state.placeText(state.length, state.length + uint32_t(tokens.size())));
+  state.remember(tokens);
   state.length += uint32_t(tokens.size());
   return state.writeProgress();
 }

@@ -9,6 +9,24 @@
 
 namespace qwenrt {
 
+/// Hears what happens to a history while it happens: how a speaker goes along with a session.
+class SessionListener {
+public:
+  virtual ~SessionListener() = default;
+  /// The prefill of tokens \p first .. \p first + \p count - 1 was submitted; its outputs stand until the next chunk.
+  virtual Status onChunk(uint32_t first, uint32_t count) = 0;
+  /// \p tokens were generated; with \p last no more of them follow.
+  virtual Status onTokens(std::span<const int32_t> tokens, bool last) = 0;
+  /// The history was cut to \p length tokens.
+  virtual void onCut(uint32_t length) = 0;
+};
+
+/// A token of the history where the talker places it, which knows nothing of tracks that belong to videos.
+struct SpokenPlace {
+  std::array<float, 3> position;
+  float next; ///< where a token behind it would stand on all axes
+};
+
 struct Session::State {
   std::shared_ptr<const Plan> plan;
   std::shared_ptr<Device> device;
@@ -26,6 +44,11 @@ struct Session::State {
   /// length + 1 elements, so that rewinding finds its place again.
   std::vector<float> nextPositions = {0};
   uint32_t mediaEnd = 0; ///< one behind the last token of the history that takes a media row
+
+  /// The history as the host knows it, `length` elements each.
+  std::vector<int32_t> tokens;
+  std::vector<SpokenPlace> places;
+  SessionListener *listener = nullptr;
 
   bool tracing = false;
   std::vector<TraceEvent> trace;
@@ -48,6 +71,12 @@ struct Session::State {
   Status checkTokens(std::span<const int32_t> tokens) const;
   /// Writes history elements from \p index on.
   Status writeTokens(uint32_t index, std::span<const int32_t> tokens);
+  /// Adds \p added to the host's copy of the history, as text.
+  void remember(std::span<const int32_t> added);
+  /// The same with positions [3, n], of which the first stands at \p first.
+  void remember(std::span<const int32_t> added, std::span<const float> positions, float first);
+  /// Cuts it.
+  void forget(uint32_t length);
   /// The same of positions [n, 3] and media rows [n].
   Status writePlaces(uint32_t index, std::span<const float> positions, std::span<const int32_t> rows);
   /// Places the tokens \p begin .. \p end - 1 as text behind those before them.
@@ -58,6 +87,8 @@ struct Session::State {
   Status writeProgress();
 
   Status submit(uint32_t entry, uint32_t times, uint64_t &value);
+  /// Runs \p entries one after another, in one submission where nothing is traced.
+  Status submit(std::span<const uint32_t> entries, uint64_t &value);
   /// Waits in slices; true early if \p cancel became true.
   Status wait(uint64_t value, const std::atomic<bool> *cancel, bool &cancelled);
 };

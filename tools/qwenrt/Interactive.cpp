@@ -22,9 +22,9 @@ namespace {
 class Conversation {
 public:
   Conversation(const Options &options, Runtime &runtime, Tokenizer tokenizer, GenerateOptions generate,
-               ChatOptions chat, Result<MediaTurn> media)
-      : runtime_(runtime), tokenizer_(std::move(tokenizer)), generate_(std::move(generate)), chat_(chat),
-        media_(std::move(media)), stats_(options.stats) {
+               ChatOptions chat, Result<MediaTurn> media, SpeechOutput *speech)
+      : runtime_(runtime), speech_(speech), tokenizer_(std::move(tokenizer)), generate_(std::move(generate)),
+        chat_(chat), media_(std::move(media)), stats_(options.stats) {
     if (options.hasSystem)
       system_ = options.system;
   }
@@ -72,13 +72,16 @@ private:
       reply_ += piece;
       return writeOutput(piece);
     };
-    QWENRT_ASSIGN_OR_RETURN(GenerateResult result, runtime_.session->generate(generate_, onToken));
+    QWENRT_ASSIGN_OR_RETURN(GenerateResult result, speech_ ? speech_->generate(generate_, onToken)
+                                                           : runtime_.session->generate(generate_, onToken));
     const std::string rest = decoder.finish(); // a character that was cut off
     reply_ += rest;
     writeOutput(rest + "\n");
     reportFinish(result, *runtime_.plan);
     if (stats_)
       printGenerationStats(result, prompt.times);
+    if (speech_)
+      speech_->report(stats_);
     bool closed = !result.tokens.empty() && tokenizer_.addedTokenId("<|im_end|>") == result.tokens.back();
     lastReply_ = closed ? ReplyEnd::EndOfTurn : ReplyEnd::Cut;
     return Status::ok();
@@ -119,6 +122,7 @@ private:
   }
 
   Runtime &runtime_;
+  SpeechOutput *speech_; ///< null: none
   Tokenizer tokenizer_;
   GenerateOptions generate_;
   ChatOptions chat_;
@@ -191,9 +195,15 @@ Status hold(const Options &options, std::shared_ptr<const Plan> plan) {
     QWENRT_RETURN_IF_ERROR(media.status());
     QWENRT_RETURN_IF_ERROR(media->add(file.media, file.path));
   }
+  QWENRT_RETURN_IF_ERROR(speechOptions(options, *plan).status());
   QWENRT_ASSIGN_OR_RETURN(Runtime runtime, openRuntime(options, plan));
-  Conversation conversation(options, runtime, std::move(tokenizer), std::move(generate), chat, std::move(media));
+  if (options.speech.path == "-")
+    sendTextToStandardError();
+  QWENRT_ASSIGN_OR_RETURN(std::optional<SpeechOutput> speech, SpeechOutput::open(options, runtime));
+  Conversation conversation(options, runtime, std::move(tokenizer), std::move(generate), chat, std::move(media),
+                            speech ? &*speech : nullptr);
   QWENRT_RETURN_IF_ERROR(converse(conversation, *plan));
+  speech.reset(); // before its session
   return closeRuntime(options, runtime);
 }
 

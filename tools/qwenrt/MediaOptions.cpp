@@ -24,7 +24,7 @@ struct MediaOption {
   const char *help;
 };
 
-constexpr const char *kAudio = "audio encoder", *kVision = "vision encoder", *kSpeech = "speech decoder";
+constexpr const char *kAudio = "audio encoder", *kVision = "vision encoder", *kTalker = "talker", *kVocoder = "vocoder";
 
 constexpr MediaOption kMedia[] = {
     {"--audio", kAudio, Value::Text, "FILE", "Audio file for the turn, repeatable (default: none)"},
@@ -37,18 +37,21 @@ constexpr MediaOption kMedia[] = {
 };
 
 constexpr MediaOption kSpeechOut[] = {
-    {"--speech", kSpeech, Value::Text, "OUT.wav|-", "Speak the answer to a file (default: text only)"},
-    {"--speaker", kSpeech, Value::Text, "NAME", "Voice (default: the checkpoint's first)"},
-    {"--speech-greedy", kSpeech, Value::Flag, "", "Best codec token each (default: as the checkpoint says)"},
-    {"--speech-temperature", kSpeech, Value::Number, "T", "Of the codec tokens (default: as the checkpoint says)"},
-    {"--speech-top-k", kSpeech, Value::Count, "K", "Keep the k best codec tokens (default: as the checkpoint says)"},
-    {"--speech-top-p", kSpeech, Value::Number, "P", "Keep this probability (default: as the checkpoint says)"},
-    {"--speech-repetition-penalty", kSpeech, Value::Number, "X", "On codec tokens (default: as the checkpoint says)"},
-    {"--speech-max-frames", kSpeech, Value::Count, "N", "Codec frames at most (default: as the checkpoint says)"},
-    {"--speech-ignore-eos", kSpeech, Value::Flag, "", "Do not stop at the codec's stop token (default: off)"},
-    {"--vocoder-chunk", kSpeech, Value::Count, "N", "Decode N codec frames at a time (default: streamed)"},
-    {"--vocoder-context", kSpeech, Value::Count, "N", "Codec frames before each chunk (default: streamed)"},
-    {"--print-codes", kSpeech, Value::Flag, "", "Print the codec frames as a JSON array of arrays (default: off)"},
+    {"--speech", kVocoder, Value::Text, "OUT.wav|-",
+     "Speak the answer to a file, or to standard output while text goes to standard error; a chat's answers follow "
+     "each other (default: text only)"},
+    {"--speaker", kTalker, Value::Text, "NAME", "Voice (default: the checkpoint's first)"},
+    {"--speech-greedy", kTalker, Value::Flag, "", "Best codec token each (default: as the checkpoint says)"},
+    {"--speech-temperature", kTalker, Value::Number, "T", "Of the codec tokens (default: as the checkpoint says)"},
+    {"--speech-top-k", kTalker, Value::Count, "K", "Keep the k best codec tokens (default: as the checkpoint says)"},
+    {"--speech-top-p", kTalker, Value::Number, "P", "Keep this probability (default: as the checkpoint says)"},
+    {"--speech-repetition-penalty", kTalker, Value::Number, "X", "On codec tokens (default: as the checkpoint says)"},
+    {"--speech-max-frames", kTalker, Value::Count, "N",
+     "Codec frames at most, 1 or more (default: as the checkpoint says)"},
+    {"--speech-ignore-eos", kTalker, Value::Flag, "", "Go on behind the codec's stop token (default: off)"},
+    {"--vocoder-chunk", kVocoder, Value::Count, "N", "Decode N codec frames at a time (default: streamed)"},
+    {"--vocoder-context", kVocoder, Value::Count, "N", "Codec frames before each chunk (default: streamed)"},
+    {"--print-codes", kTalker, Value::Flag, "", "Print the codec frames as a JSON array of arrays (default: off)"},
 };
 
 void addOption(CLI::App &group, const MediaOption &option) {
@@ -124,6 +127,41 @@ void tool::takeMediaOptions(const CLI::App &app, Options &options) {
   options.mediaSettings.audioInVideo = app.get_option("--use-audio-in-video")->count() > 0;
 }
 
+Status tool::takeSpeechOptions(const CLI::App &app, Options &options) {
+  auto given = [&app](const char *name) { return app.get_option(name)->count() > 0; };
+  auto words = [&](const char *name) { return given(name) ? app.get_option(name)->results().back() : std::string(); };
+  SpeechSettings &speech = options.speech;
+  speech.path = words("--speech");
+  speech.speaker = words("--speaker");
+  speech.greedy = given("--speech-greedy");
+  speech.ignoreEos = given("--speech-ignore-eos");
+  speech.printCodes = given("--print-codes");
+  speech.temperature = lastNumber<float>(app, "--speech-temperature");
+  speech.topP = lastNumber<float>(app, "--speech-top-p");
+  speech.repetitionPenalty = lastNumber<float>(app, "--speech-repetition-penalty");
+  speech.topK = lastNumber<uint32_t>(app, "--speech-top-k");
+  speech.maxFrames = lastNumber<uint32_t>(app, "--speech-max-frames");
+  speech.chunkFrames = lastNumber<uint32_t>(app, "--vocoder-chunk");
+  speech.contextFrames = lastNumber<uint32_t>(app, "--vocoder-context");
+  auto wrong = [](auto... parts) { return Status(StatusCode::InvalidUsage, text(parts...)); };
+  if (given("--speech") && speech.path.empty())
+    return wrong("--speech names no file, expected a path or - for standard output, add it");
+  for (const MediaOption &option : kSpeechOut)
+    if (given(option.name) && !given("--speech") && (option.component == kVocoder || !speech.printCodes))
+      return wrong(option.name, " given without --speech, expected both, add it or leave it out");
+  if (speech.greedy)
+    for (const char *option : {"--speech-temperature", "--speech-top-k", "--speech-top-p"})
+      if (given(option))
+        return wrong(option, " given beside --speech-greedy, expected one of them, leave one out");
+  for (auto [option, value] :
+       {std::pair{"--speech-max-frames", speech.maxFrames}, {"--vocoder-chunk", speech.chunkFrames}})
+    if (value == 0u)
+      return wrong(option, " is 0, expected 1 or more, raise it");
+  if (speech.contextFrames && !speech.chunkFrames)
+    return wrong("--vocoder-context given without --vocoder-chunk, expected both, add it or leave it out");
+  return Status::ok();
+}
+
 Status tool::checkMediaUse(const Options &options) {
   bool image = false, video = false;
   for (const MediaFile &file : options.mediaFiles) {
@@ -155,6 +193,9 @@ Status tool::checkComponent(std::string_view option, const Plan &plan) {
   });
   const fb::Media *media = plan.root().media();
   if (media && ((component == kAudio && media->audio()) || (component == kVision && media->vision())))
+    return Status::ok();
+  const fb::Speech *speech = plan.root().speech();
+  if (speech && speech->talker() && (component == kTalker || (component == kVocoder && speech->vocoder())))
     return Status::ok();
   return {StatusCode::Unsupported,
           text("plan of ", printable(plan.root().architecture()->string_view()), " has no ", component,

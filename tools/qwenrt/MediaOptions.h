@@ -20,6 +20,9 @@ std::vector<std::string> givenMediaOptions(const CLI::App &app);
 /// Fills in what the media options say. After parsing.
 void takeMediaOptions(const CLI::App &app, Options &options);
 
+/// The same of the speech options. InvalidUsage if one contradicts another or is out of range.
+Status takeSpeechOptions(const CLI::App &app, Options &options);
+
 /// InvalidUsage if one of the options that were given changes nothing for the files that were given.
 Status checkMediaUse(const Options &options);
 

@@ -213,7 +213,7 @@ int checkModes(const CLI::App &app, const Options &options) {
     std::vector<Mode> modes;
     std::vector<std::string> options;
   } rules[] = {
-      {{Mode::Generate}, {"--logits", "--force-ids", "--print-ids"}},
+      {{Mode::Generate}, {"--logits", "--force-ids", "--print-ids", "--print-codes"}},
       {{Mode::Generate, Mode::Bench}, {"--repeat"}},
       {{Mode::Generate, Mode::Cases}, {"--raw"}},
       {{Mode::Generate, Mode::Interactive}, options.media},
@@ -308,6 +308,9 @@ Options tool::parseOptions(int argc, char **argv, int &exitCode) {
   options.media = givenMediaOptions(app);
   takeMediaOptions(app, options);
   exitCode = chooseMode(app, options);
+  if (exitCode < 0)
+    if (Status speech = takeSpeechOptions(app, options); !speech.isOk())
+      exitCode = usageError(speech.message());
   if (exitCode < 0)
     exitCode = checkModes(app, options);
   if (exitCode < 0)

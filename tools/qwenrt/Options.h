@@ -16,6 +16,15 @@ struct MediaFile {
   std::string path;
 };
 
+/// What the speech options say.
+struct SpeechSettings {
+  std::string path; ///< of the WAV file, "-" for standard output; empty: no sound
+  std::string speaker;
+  bool greedy = false, ignoreEos = false, printCodes = false;
+  std::optional<float> temperature, topP, repetitionPenalty;
+  std::optional<uint32_t> topK, maxFrames, chunkFrames, contextFrames;
+};
+
 enum class Mode { None, Generate, Interactive, Cases, Tokenize, Detokenize, Entry, Bench, ListDevices };
 
 /// What the user asked for; unset options are empty.
@@ -48,6 +57,7 @@ struct Options {
   std::vector<std::string> media;    ///< options of components beyond text that were given
   std::vector<MediaFile> mediaFiles; ///< in the order given
   MediaSettings mediaSettings;
+  SpeechSettings speech;
 
   // Other modes
   bool interactive = false, listDevices = false;

@@ -43,7 +43,8 @@ uint64_t nowNs() {
 
 /// Nobody should wait for a run whose result has no place. Devices and pipes are opened only once, at the end.
 Status checkOutputs(const Options &options) {
-  for (const std::string &path : {options.logitsPath, options.outputsPath, options.profilePath}) {
+  for (const std::string &path : {options.logitsPath, options.outputsPath, options.profilePath,
+                                  options.speech.path == "-" ? std::string() : options.speech.path}) {
     std::error_code error;
     std::filesystem::file_status status = std::filesystem::status(path, error);
     bool special = std::filesystem::exists(status) && !std::filesystem::is_regular_file(status) &&
@@ -89,6 +90,7 @@ Result<Runtime> tool::openRuntime(const Options &options, std::shared_ptr<const 
   QWENRT_ASSIGN_OR_RETURN(runtime.device, Device::open(options.device, &runtime.plan->root()));
   SessionOptions session = options.session;
   session.media = !options.mediaFiles.empty();
+  session.speech = !options.speech.path.empty() || options.speech.printCodes;
   QWENRT_ASSIGN_OR_RETURN(runtime.session, Session::create(runtime.plan, runtime.device, session));
   uint64_t opened = nowNs();
   {

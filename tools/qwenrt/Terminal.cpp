@@ -15,6 +15,7 @@ using namespace qwenrt;
 namespace {
 
 std::atomic<bool> interruptFlag = false;
+std::FILE *textStream = stdout;
 int outputError = 0; // errno of the first failed write
 
 void onInterrupt(int) {
@@ -43,10 +44,12 @@ int tool::reportFailure(const Status &status) {
 
 void tool::printNote(std::string_view line) { std::fprintf(stderr, "%.*s\n", int(line.size()), line.data()); }
 
+void tool::sendTextToStandardError() { textStream = stderr; }
+
 bool tool::writeOutput(std::string_view text) {
   if (outputError)
     return false;
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+  if (std::fwrite(text.data(), 1, text.size(), textStream) != text.size() || std::fflush(textStream) != 0)
     outputError = errno ? errno : EIO;
   return outputError == 0;
 }

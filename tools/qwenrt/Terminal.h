@@ -16,6 +16,8 @@ int reportFailure(const Status &status);
 /// A line on standard error.
 void printNote(std::string_view line);
 
+/// From now on writeOutput writes to standard error: standard output carries sound.
+void sendTextToStandardError();
 /// Writes \p text to standard output at once. False when nobody reads any more: the program should end quietly.
 bool writeOutput(std::string_view text);
 /// After everything was written: fails if standard output took less than it was given (a full disk; not a closed pipe).

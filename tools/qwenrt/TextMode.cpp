@@ -103,7 +103,8 @@ struct LogitsRows {
 } // namespace
 
 Result<GenerateResult> tool::generateOnce(Session &session, Prompt &prompt, GenerateOptions options,
-                                          const std::string &logitsPath, const TokenCallback &onToken) {
+                                          const std::string &logitsPath, const TokenCallback &onToken,
+                                          SpeechOutput *speech) {
   LogitsRows rows;
   if (!logitsPath.empty())
     options.onLogits = [&rows](const LogitsRow &row) { return rows.add(row); };
@@ -111,7 +112,8 @@ Result<GenerateResult> tool::generateOnce(Session &session, Prompt &prompt, Gene
   if (prompt.tokens() == 0)
     return Status(StatusCode::InvalidInput, "prompt has no tokens, expected at least one, give a longer prompt");
   QWENRT_RETURN_IF_ERROR(appendTo(session, prompt));
-  QWENRT_ASSIGN_OR_RETURN(GenerateResult result, session.generate(options, onToken));
+  QWENRT_ASSIGN_OR_RETURN(GenerateResult result,
+                          speech ? speech->generate(options, onToken) : session.generate(options, onToken));
   if (!logitsPath.empty() && result.finish != Finish::Cancelled)
     QWENRT_RETURN_IF_ERROR(rows.write(logitsPath));
   return result;
@@ -150,11 +152,13 @@ private:
 
 /// Generates as often as --repeat says; only the first run prints.
 Result<GenerateResult> generateRepeatedly(const Options &options, Session &session, Prompt &prompt,
-                                          const GenerateOptions &generate, const Tokenizer *tokenizer) {
+                                          const GenerateOptions &generate, const Tokenizer *tokenizer,
+                                          SpeechOutput *speech) {
   InterruptScope scope;
   TextStream stream(tokenizer, generate);
-  QWENRT_ASSIGN_OR_RETURN(GenerateResult first, generateOnce(session, prompt, generate, options.logitsPath,
-                                                             [&](int32_t token) { return stream.push(token); }));
+  QWENRT_ASSIGN_OR_RETURN(GenerateResult first, generateOnce(
+                                                    session, prompt, generate, options.logitsPath,
+                                                    [&](int32_t token) { return stream.push(token); }, speech));
   stream.finish();
   for (uint32_t run = 1; run < options.repeat && !interrupted() && !outputBroken(); ++run) {
     QWENRT_ASSIGN_OR_RETURN(GenerateResult again, generateOnce(session, prompt, generate, "", {}));
@@ -183,22 +187,37 @@ int tool::runTextMode(const Options &options, std::shared_ptr<const Plan> plan) 
       return reportFailure(opened.status());
     tokenizer.emplace(std::move(*opened));
   }
+  if (Status speech = speechOptions(options, *plan).status(); !speech.isOk())
+    return reportFailure(speech);
   Result<Runtime> runtime = openRuntime(options, plan);
   if (!runtime.isOk())
     return reportFailure(runtime.status());
-  Result<GenerateResult> result =
-      generateRepeatedly(options, *runtime->session, *prompt, *generate, tokenizer ? &*tokenizer : nullptr);
+  if (options.speech.path == "-")
+    sendTextToStandardError();
+  Result<std::optional<SpeechOutput>> speech = SpeechOutput::open(options, *runtime);
+  if (!speech.isOk())
+    return reportFailure(speech.status());
+  Result<GenerateResult> result = generateRepeatedly(options, *runtime->session, *prompt, *generate,
+                                                     tokenizer ? &*tokenizer : nullptr, *speech ? &**speech : nullptr);
   if (!result.isOk())
     return reportFailure(result.status());
   if (options.printIds)
     writeOutput(formatIds(result->tokens) + "\n");
-  if (interrupted() && (result->finish == Finish::Cancelled || options.repeat > 1))
+  if (options.speech.printCodes)
+    writeOutput((*speech)->codes() + "\n");
+  const bool cut =
+      result->finish == Finish::Cancelled || (*speech && (*speech)->result().finish == SpeechFinish::Cancelled);
+  if (interrupted() && (cut || options.repeat > 1))
     return reportFailure({StatusCode::InvalidInput, text("interrupted after ", result->tokens.size(),
                                                          " tokens, expected the answer to end, run it again")});
+  if (*speech)
+    (*speech)->release();
   Status closed = closeRuntime(options, *runtime, &*result, prompt->times);
   if (!closed.isOk())
     return reportFailure(closed);
   reportFinish(*result, *plan); // a note: errors come first
+  if (*speech)
+    (*speech)->report(options.stats);
   return 0;
 }
 

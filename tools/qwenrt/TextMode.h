@@ -2,6 +2,7 @@
 #pragma once
 
 #include "Runtime.h"
+#include "SpeechOutput.h"
 #include "runtime/frontend/Chat.h"
 
 namespace qwenrt::tool {
@@ -31,9 +32,10 @@ Status appendTo(Session &session, Prompt &prompt);
 std::string turnContent(std::span<const Media> parts, const std::string &text);
 
 /// Forgets the history, generates once and writes \p logitsPath, unless it is empty or generation was cancelled. \p
-/// onToken may be empty.
+/// onToken may be empty. With \p speech the answer is spoken too.
 Result<GenerateResult> generateOnce(Session &session, Prompt &prompt, GenerateOptions options,
-                                    const std::string &logitsPath, const TokenCallback &onToken);
+                                    const std::string &logitsPath, const TokenCallback &onToken,
+                                    SpeechOutput *speech = nullptr);
 
 /// Says on standard error why generation ended, if that is worth a line.
 void reportFinish(const GenerateResult &result, const Plan &plan);

@@ -188,6 +188,11 @@ Result<EncoderPrompt> MediaTurn::build(std::span<const int32_t> ids, float first
                   text("the media of the turn make ", row, " tokens, expected at most the ", maxRows,
                        " of the plan, give fewer or smaller ones or compile with larger --max-audio-seconds, "
                        "--max-image-pixels or --max-video-frames"));
+  if (inputs.spans.audioInVideo) {
+    QWENRT_ASSIGN_OR_RETURN(MediaPositions spoken, mediaPositions(result.prompt.ids, tokens_, inputs.spans,
+                                                                  firstPosition, AudioInVideoPositions::Counted));
+    result.spokenPositions = std::move(spoken.values);
+  }
   QWENRT_RETURN_IF_ERROR(cutRuns(std::move(inputs), result));
   return result;
 }
@@ -236,8 +241,8 @@ Result<uint64_t> appendPrompt(Session &session, const EncoderPrompt &prompt) {
       QWENRT_RETURN_IF_ERROR(encode(prompt.visionEntry, tensorsOf(run, patches->data(), patches->size() / count)));
   }
   const uint64_t encodeNs = nowNs() - start;
-  QWENRT_RETURN_IF_ERROR(session.append(
-      MediaTokens{prompt.prompt.ids, prompt.prompt.positions.values, prompt.rows, prompt.prompt.positions.next}));
+  QWENRT_RETURN_IF_ERROR(session.append(MediaTokens{prompt.prompt.ids, prompt.prompt.positions.values, prompt.rows,
+                                                    prompt.prompt.positions.next, prompt.spokenPositions}));
   return encodeNs;
 }
 

@@ -41,6 +41,8 @@ Status checkEncoder(const Plan &plan, Media media);
 struct EncoderPrompt {
   MediaPrompt prompt;
   std::vector<int32_t> rows; ///< [tokens]: media row of each token, or -1
+  /// As MediaTokens::spokenPositions; empty where they are those of the prompt.
+  std::vector<float> spokenPositions;
   std::string audioEntry, visionEntry;
   std::vector<AudioRun> audio;
   std::vector<VisionRun> images, videos;

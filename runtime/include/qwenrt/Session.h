@@ -48,6 +48,7 @@ struct SessionOptions {
   bool pipelineCache = true; ///< keep compiled kernels on disk
   std::string cacheFolder;   ///< empty: $XDG_CACHE_HOME/qwenrt or ~/.cache/qwenrt
   bool media = false;        ///< load compiles the encoders too, else their first run does
+  bool speech = false;       ///< the same of the entries that speak
 };
 
 /// How far Session::load is.
@@ -89,6 +90,8 @@ struct MediaTokens {
   std::span<const float> positions; ///< [3, n], row-major: time, height and width of each token
   std::span<const int32_t> rows;    ///< [n]: the row of encodeMedia that replaces the token's embedding, or -1
   float next = 0;                   ///< where the token behind them stands on all axes
+  /// [3, n] as a talker counts them, which is not told of tracks that belong to videos; empty: as positions.
+  std::span<const float> spokenPositions = {};
 };
 
 /// How tokens are drawn. The plan's kernels do it; greedy ignores all other fields except the penalty.
@@ -159,8 +162,8 @@ public:
   /// Runs \p entry once on \p inputs, in any order; tensors that the entry does not take are ignored. \p outputs
   /// becomes all its outputs. Symbolic extents follow from the inputs; an extent that no input has is read from its
   /// cell after the run. Optional inputs that are missing stand for text without media. Caches and state are zeroed
-  /// before and behind, so that a run depends on its inputs alone; with RunState::Keep they are left as they are, so that
-  /// one run goes on where another stopped, and missing inputs keep what stands there.
+  /// before and behind, so that a run depends on its inputs alone; with RunState::Keep they are left as they are, so
+  /// that one run goes on where another stopped, and missing inputs keep what stands there.
   Status run(std::string_view entry, std::span<const HostTensor> inputs, std::vector<HostTensor> &outputs,
              RunState runState = RunState::Reset);
 
@@ -205,6 +208,8 @@ public:
 private:
   friend class Generator;
   friend class EntryRun;
+  friend class Speaker;
+  friend class Vocoder;
   struct State;
   explicit Session(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;

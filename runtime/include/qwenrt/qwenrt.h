@@ -119,8 +119,7 @@ qwenrt_code qwenrt_session_set_media_options(qwenrt_session *session, const qwen
 /* Reads the file at `path`, or as a video a folder of frames, for the prompt that is appended next. There
    "<|audio_pad|>", "<|image_pad|>" or "<|video_pad|>" stands once for each medium of that kind, in the order in which
    they were attached; an audio file that is a video's sound has none. */
-qwenrt_code qwenrt_session_attach(qwenrt_session *session, qwenrt_medium medium, const char *path,
-                                  qwenrt_error *error);
+qwenrt_code qwenrt_session_attach(qwenrt_session *session, qwenrt_medium medium, const char *path, qwenrt_error *error);
 /* Adds tokens to the history, with the media that were attached; these are spent, even if the call fails. */
 qwenrt_code qwenrt_session_append(qwenrt_session *session, const int32_t *tokens, uint32_t count, qwenrt_error *error);
 
@@ -151,6 +150,38 @@ typedef int (*qwenrt_token_callback)(int32_t token, void *user);
 qwenrt_code qwenrt_session_generate(qwenrt_session *session, const qwenrt_generate_options *options,
                                     qwenrt_token_callback callback, void *user, qwenrt_finish *finish,
                                     qwenrt_error *error);
+
+/* Speech ----------------------------------------------------------------------------------------------------------- */
+
+/* Samples of a second of speech; 0 for a plan that does not speak. */
+uint32_t qwenrt_plan_sample_rate(const qwenrt_plan *plan);
+/* The name of voice `index`, or null if there is none. Lives as long as the plan. */
+const char *qwenrt_plan_speaker_name(const qwenrt_plan *plan, uint32_t index);
+
+/* How to speak; zero-initialise, then set what matters: all zeros is the first voice, settings of the checkpoint. */
+typedef struct qwenrt_speech_options {
+  const char *speaker;      /* null: the first */
+  int greedy;               /* not 0: the best code each, in place of sampling */
+  float temperature;        /* 0: the checkpoint's */
+  uint32_t top_k;           /* 0: the checkpoint's */
+  float top_p;              /* 0: the checkpoint's */
+  float repetition_penalty; /* 0: the checkpoint's */
+  uint32_t seed;
+  uint32_t max_frames; /* 0: the checkpoint's */
+  int ignore_eos;
+} qwenrt_speech_options;
+
+/* Hears text as it comes, whole characters, ended by a zero byte; 0 ends the answer. */
+typedef int (*qwenrt_text_callback)(const char *text, void *user);
+/* Hears samples in -1 .. 1 of one channel as they come; 0 ends the answer. They are valid during the call. */
+typedef int (*qwenrt_audio_callback)(const float *samples, uint32_t count, void *user);
+
+/* As qwenrt_session_generate, and speaks the answer meanwhile. The history has to be a chat that asks for an answer.
+   `options`, `speech`, `finish` and the callbacks may be null. */
+qwenrt_code qwenrt_session_speak(qwenrt_session *session, const qwenrt_generate_options *options,
+                                 const qwenrt_speech_options *speech, qwenrt_text_callback on_text,
+                                 qwenrt_audio_callback on_audio, void *user, qwenrt_finish *finish,
+                                 qwenrt_error *error);
 
 #ifdef __cplusplus
 }

@@ -100,4 +100,24 @@ inline Result<qwenrt_finish> generate(const SessionHandle &session, const qwenrt
   return finish;
 }
 
+/// \p onText hears pieces of text, \p onAudio samples; false ends the answer.
+inline Result<qwenrt_finish> speak(const SessionHandle &session, const qwenrt_generate_options &options,
+                                   const qwenrt_speech_options &speech, const std::function<bool(const char *)> &onText,
+                                   const std::function<bool(std::span<const float>)> &onAudio) {
+  struct Listeners {
+    const std::function<bool(const char *)> &text;
+    const std::function<bool(std::span<const float>)> &audio;
+  } listeners = {onText, onAudio};
+  auto text = [](const char *piece, void *user) -> int { return static_cast<Listeners *>(user)->text(piece); };
+  auto audio = [](const float *samples, uint32_t count, void *user) -> int {
+    return static_cast<Listeners *>(user)->audio({samples, count});
+  };
+  qwenrt_error error = {};
+  qwenrt_finish finish = QWENRT_FINISH_LENGTH;
+  qwenrt_code code = qwenrt_session_speak(session.get(), &options, &speech, text, audio, &listeners, &finish, &error);
+  if (code)
+    return toStatus(code, error);
+  return finish;
+}
+
 } // namespace qwenrt::c

@@ -1,0 +1,196 @@
+//===- SpeechTables.cpp ------------------------------------------------------------------------------------------===//
+#include "SpeechTables.h"
+
+#include "VerifyPlan.h"
+
+#include <limits>
+
+using namespace qwenrt;
+
+namespace {
+
+using Tensors = flatbuffers::Vector<flatbuffers::Offset<fb::EntryTensor>>;
+
+std::string_view symbolOf(const fb::Dim &dim) {
+  return dim.symbol() ? dim.symbol()->string_view() : std::string_view();
+}
+
+/// Finds entries, tensors and cells by name and keeps the first problem.
+class Finder {
+public:
+  explicit Finder(const Plan &plan) : plan(plan) {}
+
+  uint32_t entry(std::string_view name) {
+    std::optional<uint32_t> ordinal = plan.findEntry(name);
+    if (!ordinal || plan.root().entries()->Get(*ordinal)->role() != fb::Role::Other)
+      fail(text("plan has no entry '", printable(name), "'"), "one that speaks");
+    return ordinal.value_or(0);
+  }
+
+  /// Tensor \p name of \p tensors: [n, columns], or [n] without columns, with n a symbol.
+  const fb::EntryTensor *tensor(const Tensors &tensors, std::string_view name, fb::DType dtype, uint64_t columns) {
+    for (const fb::EntryTensor *candidate : tensors) {
+      if (candidate->name()->string_view() != name)
+        continue;
+      const auto &dims = *candidate->dims();
+      bool fits = candidate->dtype() == dtype && dims.size() == (columns ? 2u : 1u) &&
+                  !symbolOf(*dims.Get(0)).empty() && dims.Get(0)->factor() == 1 &&
+                  (!columns || (symbolOf(*dims.Get(1)).empty() && dims.Get(1)->size() == columns));
+      if (!fits)
+        fail(text("tensor '", name, "' of an entry that speaks has another type"),
+             text(fb::EnumNameDType(dtype), columns ? text("[n, ", columns, "]") : std::string("[n]")));
+      return candidate;
+    }
+    fail(text("an entry that speaks has no tensor '", name, "'"), "one");
+    return nullptr;
+  }
+  const fb::EntryTensor *input(uint32_t entry, std::string_view name, fb::DType dtype, uint64_t columns) {
+    return tensor(*plan.root().entries()->Get(entry)->inputs(), name, dtype, columns);
+  }
+  const fb::EntryTensor *output(uint32_t entry, std::string_view name, fb::DType dtype, uint64_t columns) {
+    return tensor(*plan.root().entries()->Get(entry)->outputs(), name, dtype, columns);
+  }
+
+  /// A tensor of the same rows as \p other.
+  void sameRows(const fb::EntryTensor *tensor, const fb::EntryTensor *other) {
+    if (tensor && other && symbolOf(*tensor->dims()->Get(0)) != symbolOf(*other->dims()->Get(0)))
+      fail(text("tensor '", printable(tensor->name()->string_view()), "' of an entry that speaks has rows of its own"),
+           "one for each of its inputs");
+  }
+
+  void cell(fb::CellKind kind, uint32_t sequence, uint64_t count) {
+    const fb::Cell *cell = plan.findCell(kind, sequence);
+    if (!cell || cell->count() < count)
+      fail(text("cell ", fb::EnumNameCellKind(kind), " of sequence ", sequence, " has ", cell ? cell->count() : 0,
+                " elements"),
+           text("at least ", count, " for speech"));
+  }
+
+  void samplingCells(uint32_t sequence) {
+    for (fb::CellKind kind : {fb::CellKind::Step, fb::CellKind::Seed, fb::CellKind::Temperature, fb::CellKind::TopK,
+                              fb::CellKind::TopP, fb::CellKind::RepetitionPenalty})
+      cell(kind, sequence, 1);
+  }
+
+  void require(bool holds, const std::string &found, const std::string &expected) {
+    if (!holds)
+      fail(found, expected);
+  }
+  const Status &status() const { return problem; }
+
+private:
+  void fail(const std::string &found, const std::string &expected) {
+    if (problem.isOk())
+      problem = badPlan(found, expected);
+  }
+
+  const Plan &plan;
+  Status problem;
+};
+
+Status missing(const char *what) {
+  return {StatusCode::Unsupported,
+          text("plan has no ", what, ", expected one for speech, take the plan of a model that speaks")};
+}
+
+} // namespace
+
+Result<SpeechTables> qwenrt::findSpeech(const Plan &plan, uint32_t textPrefill) {
+  const fb::Speech *speech = plan.root().speech();
+  if (!speech || !speech->talker())
+    return missing("talker");
+  SpeechTables found;
+  found.talker = speech->talker();
+  const uint64_t hidden = found.talker->hidden_size();
+  Finder find(plan);
+  find.require(hidden > 0 && hidden <= (1u << 20), text("talker has rows of ", hidden, " values"), "1 to 2^20");
+  find.require(found.talker->groups() >= 2 && found.talker->groups() <= 64,
+               text("talker has ", found.talker->groups(), " codes in a frame"), "2 to 64");
+  find.require(found.talker->speakers()->size() > 0, "talker has no speakers", "one");
+  for (auto [ordinal, name] : {std::pair{&found.prefill, "talker.prefill"},
+                               {&found.nextGreedy, "talker.next_greedy"},
+                               {&found.nextSample, "talker.next_sample"},
+                               {&found.decodeGreedy, "talker.decode_greedy"},
+                               {&found.decodeSample, "talker.decode_sample"},
+                               {&found.begin, "predictor.begin"},
+                               {&found.codeGreedy, "predictor.decode_greedy"},
+                               {&found.codeSample, "predictor.decode_sample"},
+                               {&found.text, "talker.text"},
+                               {&found.media, "talker.media"}})
+    *ordinal = find.entry(name);
+  QWENRT_RETURN_IF_ERROR(find.status());
+
+  using fb::DType;
+  found.inputs = find.input(found.prefill, "inputs", DType::F32, hidden);
+  found.said = find.input(found.decodeGreedy, "text_rows", DType::F32, hidden);
+  find.sameRows(find.input(found.text, "ids", DType::I32, 0), find.input(found.text, "codes", DType::I32, 0));
+  found.textRows = find.output(found.text, "rows", DType::F32, hidden);
+  find.sameRows(found.textRows, find.input(found.text, "ids", DType::I32, 0));
+  found.mediaRows = find.output(found.media, "rows", DType::F32, hidden);
+  const fb::Entry &prefill = *plan.root().entries()->Get(textPrefill);
+  for (const fb::EntryTensor *output : *prefill.outputs())
+    if (output->name()->string_view() == "accept_hidden" && output->dims()->size() == 2) {
+      const uint64_t width = output->dims()->Get(1)->size();
+      found.accepted = find.output(textPrefill, "accept_hidden", DType::F32, width);
+      find.require(output->dims()->Get(0)->size() >= prefill.rows(), "output 'accept_hidden' is short",
+                   "a row for each token of a chunk");
+      found.mediaHidden = find.input(found.media, "hidden", DType::F32, width);
+      find.sameRows(found.mediaRows, found.mediaHidden);
+    }
+  find.require(found.accepted, "prefill has no output 'accept_hidden'", "one for the talker");
+  const fb::Cell *history = plan.findCell(fb::CellKind::Tokens, kTalkerSequence);
+  find.require(history && history->count() > 1 && prefill.rows() > 0 &&
+                   plan.root().entries()->Get(found.prefill)->rows() > 0,
+               "talker has no history", "one");
+  QWENRT_RETURN_IF_ERROR(find.status());
+
+  found.context = history->count() - 1;
+  for (fb::CellKind kind : {fb::CellKind::Position, fb::CellKind::Length, fb::CellKind::PositionDelta,
+                            fb::CellKind::TextRows, fb::CellKind::Sampled})
+    find.cell(kind, kTalkerSequence, 1);
+  find.cell(fb::CellKind::RotaryPositions, kTalkerSequence, 3 * uint64_t(history->count()));
+  find.cell(fb::CellKind::Sampled, kTalkerSequence, 2);
+  find.cell(fb::CellKind::Sampled, kPredictorSequence, found.talker->groups() - 1);
+  find.samplingCells(kTalkerSequence);
+  find.samplingCells(kPredictorSequence);
+  const fb::Buffer &buffer = *plan.root().buffers()->Get(found.inputs->buffer());
+  find.require(rangeFits(found.inputs->offset(), found.context * found.rowBytes(), buffer.size_bytes()),
+               text("talker's prompt lies in ", buffer.size_bytes(), " bytes"),
+               text(found.context, " rows of ", found.rowBytes(), " bytes there"));
+  QWENRT_RETURN_IF_ERROR(find.status());
+  return found;
+}
+
+Result<VocoderTables> qwenrt::findVocoder(const Plan &plan) {
+  const fb::Speech *speech = plan.root().speech();
+  if (!speech || !speech->vocoder())
+    return missing("vocoder");
+  VocoderTables found;
+  found.vocoder = speech->vocoder();
+  const fb::Vocoder &vocoder = *found.vocoder;
+  Finder find(plan);
+  found.entry = find.entry(vocoder.entry()->string_view());
+  constexpr uint32_t kMost = 1u << 20;
+  auto sane = [](uint32_t value) { return value > 0 && value <= kMost; };
+  find.require(sane(vocoder.frame_samples()) && sane(vocoder.max_frames()) && sane(vocoder.sample_rate()) &&
+                   vocoder.lost_samples() < vocoder.frame_samples() && sane(vocoder.codebook_size()),
+               text("vocoder makes ", vocoder.frame_samples(), " samples of a frame, ", vocoder.sample_rate(),
+                    " of a second, loses ", vocoder.lost_samples(), " and takes ", vocoder.max_frames(), " frames of ",
+                    vocoder.codebook_size(), " codes"),
+               text("each of 1 to ", kMost, ", and to lose less than a frame"));
+  find.require(!speech->talker() || speech->talker()->groups() == vocoder.groups(),
+               text("vocoder takes ", vocoder.groups(), " codes of a frame"), "as many as the talker makes");
+  QWENRT_RETURN_IF_ERROR(find.status());
+  const fb::EntryTensor *codes = find.input(found.entry, "codes", fb::DType::I32, vocoder.groups());
+  for (const fb::EntryTensor *output : *plan.root().entries()->Get(found.entry)->outputs())
+    if (output->name()->string_view() == "samples" && output->dims()->size() == 1)
+      found.samples = output;
+  find.require(found.samples && found.samples->dtype() == fb::DType::F32 &&
+                   found.samples->dims()->Get(0)->factor() == vocoder.frame_samples() && codes &&
+                   symbolOf(*found.samples->dims()->Get(0)) == symbolOf(*codes->dims()->Get(0)) &&
+                   codes->dims()->Get(0)->size() >= vocoder.max_frames(),
+               "vocoder's output 'samples' is missing or of another type",
+               text("f32, ", vocoder.frame_samples(), " for each of ", vocoder.max_frames(), " frames"));
+  QWENRT_RETURN_IF_ERROR(find.status());
+  return found;
+}
