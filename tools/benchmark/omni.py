@@ -55,6 +55,9 @@ def prepare(arguments):
         merge(config, json.loads((checkpoint / "config.json").read_text()))
         shutil.rmtree(checkpoint)
     config["enable_audio_output"] = True
+    tiny = json.loads((TINY / "config.json").read_text())
+    for inner, other in ((config, tiny), (config["talker_config"], tiny["talker_config"])):  # ids of text, as the tokenizer has them
+        inner.update({key: other[key] for key in other if key.endswith("_token_id") and "codec" not in key})
     (folder / "config.json").write_text(json.dumps(config, indent=1))
     sparse = folder / "sparse"
     run(arguments.bin / "qwen-synth", "--config", folder / "config.json", "--sparse", "-o", sparse)
