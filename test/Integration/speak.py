@@ -143,14 +143,15 @@ def chats(suite):
     plan = text_plan(suite)
     settings = ["--max-new-tokens", "6", "--ignore-eos", "--speech-greedy", "--speech-max-frames", "6"]
     tool = [suite.bin / "qwenrt", plan, "--allow-cpu"]
-    questions, samples, history = ["How many colours are there?", "And how many are warm?"], [], ""
+    questions, samples, ids = ["How many colours are there?", "And how many are warm?"], [], []
     for i, question in enumerate(questions):
-        history += f"<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n"
+        head = "<|im_end|>\n" if i else ""
+        text = f"{head}<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n"
+        ids += json.loads(suite.command(*tool[:2], "--tokenize", text).stdout)
         path = suite.work / f"answer{i}.wav"
-        said = suite.command(*tool, "--raw", "--prompt", history, *settings, "--print-ids", "--speech", path)
+        said = suite.command(*tool, "--input-ids", json.dumps(ids), *settings, "--print-ids", "--speech", path)
         samples += read_wave(path)
-        reply = suite.command(*tool[:2], "--detokenize", said.stdout.splitlines()[-1])
-        history += reply.stdout[:-1] + "<|im_end|>\n"
+        ids += json.loads(said.stdout.splitlines()[-1])
     (suite.work / "turns").write_text("\n".join(questions) + "\n")
     path = suite.work / "chat.wav"
     with open(suite.work / "turns") as source:
