@@ -487,8 +487,8 @@ FailureOr<KernelPlan> convolutionKernel(const Convolution &conv, const TargetPro
   if (conv.limit > 0)
     plan.name += "_clamp" + parameterTag({conv.limit});
   plan.workgroup = {kInvocations, 1, 1};
-  plan.groups = {llvm::divideCeil(conv.outputs, tile->columns * kThreads),
-                 llvm::divideCeil(conv.rows.max, tile->rows * kThreads), 1};
+  plan.groups = {llvm::divideCeil(conv.outputs, tile->columns * kThreads), 1, 1};
+  plan.divideRows(conv.rows, 1, tile->rows * kThreads);
   plan.emit = [=, tile = *tile](KernelBuilder &k) {
     DenseConvolution(k, conv, tile).emit();
     return success();
@@ -507,7 +507,8 @@ FailureOr<KernelPlan> transposedConvolutionKernel(const TransposedConvolution &c
   plan.name = number("conv_transpose_n", conv.outputs) + number("_c", conv.channels) + number("_t", conv.taps) +
               number("_s", conv.stride) + conv.rows.suffix();
   plan.workgroup = {kInvocations, 1, 1};
-  plan.groups = {llvm::divideCeil(conv.outputs, kThreads), llvm::divideCeil(conv.rows.max, tile->rows * kThreads), 1};
+  plan.groups = {llvm::divideCeil(conv.outputs, kThreads), 1, 1};
+  plan.divideRows(conv.rows, 1, tile->rows * kThreads);
   plan.emit = [=, tile = *tile](KernelBuilder &k) {
     TransposedTile(k, conv, tile).emit();
     return success();
@@ -552,7 +553,7 @@ KernelPlan codebookMeanKernel(const RowBound &rows, uint32_t groups, uint32_t co
   KernelPlan plan;
   plan.name = number("codebook_mean_g", groups) + number("_v", codes) + number("_n", width) + rows.suffix();
   plan.workgroup = {std::min<uint32_t>(kInvocations, target.maxWorkgroupInvocations), 1, 1};
-  plan.groups = {rows.max, 1, 1};
+  plan.divideRows(rows);
   plan.emit = [=](KernelBuilder &k) {
     Buffer ids = k.operand("codes", Access::Read, uint64_t(rows.max) * groups * 4);
     Buffer table = k.operand("table", Access::Read, weightBytes(uint64_t(groups) * codes, width));

@@ -17,7 +17,7 @@ KernelPlan windowRopeKernel(const RowBound &rows, const WindowHeads &heads, doub
   KernelPlan plan;
   plan.name = "window_rope" + heads.suffix() + rows.suffix() + parameterTag({theta});
   plan.workgroup = {std::min<uint32_t>(256, target.maxWorkgroupInvocations), 1, 1};
-  plan.groups = {rows.max, 1, 1};
+  plan.divideRows(rows);
   plan.emit = [=](KernelBuilder &k) {
     const uint32_t width = heads.width(), half = heads.dim / 2;
     const uint64_t stateBytes = uint64_t(heads.slots) * width * 4;
@@ -62,7 +62,8 @@ KernelPlan windowAttentionKernel(const RowBound &rows, const WindowHeads &heads,
   plan.name =
       "window_attention" + heads.suffix() + "_w" + std::to_string(heads.window) + rows.suffix() + parameterTag({scale});
   plan.workgroup = {std::min<uint32_t>(128, target.maxWorkgroupInvocations), 1, 1};
-  plan.groups = {heads.heads, rows.max, 1};
+  plan.groups = {heads.heads, 1, 1};
+  plan.divideRows(rows, 1);
   plan.emit = [=](KernelBuilder &k) {
     const uint32_t width = heads.width(), dim = heads.dim, window = heads.window;
     const unsigned step = accessWidth(dim, 4);
