@@ -66,6 +66,7 @@ struct Speaker::State final : SessionListener {
   }
   int32_t sampled(uint32_t sequence, uint32_t step) const;
   uint32_t framesWanted() const;
+  uint32_t mostInFlight() const;
   bool canSubmit() const;
   bool cancelRequested() const { return cancel && cancel->load(); }
   void end(SpeechFinish how);

@@ -179,7 +179,8 @@ Status Speaker::State::advance(bool wait) {
   QWENRT_RETURN_IF_ERROR(makeSaid());
   QWENRT_RETURN_IF_ERROR(submitFrames());
   QWENRT_RETURN_IF_ERROR(collect(wait));
-  QWENRT_RETURN_IF_ERROR(submitFrames()); // the device goes on while samples are made and heard
+  if (result.firstAudioNs)
+    QWENRT_RETURN_IF_ERROR(submitFrames()); // the device goes on while samples are heard
   return vocode(/*last=*/false);
 }
 
@@ -217,15 +218,22 @@ uint32_t Speaker::State::framesWanted() const {
   return tables.talker->max_frames() ? std::max(1u, tables.talker->max_frames() - 1) : UINT32_MAX;
 }
 
+/// Frames in flight. Until somebody hears something the first frame goes alone: what is queued behind it would stand
+/// before its samples.
+uint32_t Speaker::State::mostInFlight() const {
+  if (session.tracing)
+    return 1;
+  if (vocoder && !result.firstAudioNs)
+    return codePending ? 2 : 1;
+  const auto count = [this](uint32_t sequence) {
+    return session.plan->findCell(fb::CellKind::Sampled, sequence)->count();
+  };
+  return std::min({kMostFrames, count(kTalkerSequence) - 1, count(kPredictorSequence) / (tables.talker->groups() - 1)});
+}
+
 bool Speaker::State::canSubmit() const {
-  const uint32_t groups = tables.talker->groups();
-  const uint32_t most =
-      session.tracing
-          ? 1
-          : std::min({kMostFrames, session.plan->findCell(fb::CellKind::Sampled, kTalkerSequence)->count() - 1,
-                      session.plan->findCell(fb::CellKind::Sampled, kPredictorSequence)->count() / (groups - 1)});
-  return !ended && inFlight.size() < most && submitted < framesWanted() && submitted < tables.context - promptRows &&
-         (submitted < saidRows || saidEnd);
+  return !ended && inFlight.size() < mostInFlight() && submitted < framesWanted() &&
+         submitted < tables.context - promptRows && (submitted < saidRows || saidEnd);
 }
 
 Status Speaker::State::submitFrames() {

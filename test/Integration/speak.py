@@ -9,9 +9,11 @@ import array
 import ctypes
 import json
 import pathlib
+import signal
 import struct
 import subprocess
 import sys
+import time
 import wave
 
 import golden
@@ -101,6 +103,7 @@ def goldens(suite):
     for name in CASES:
         speak(suite, plan, name)
     speak(suite, plan, "text", "--vocoder-chunk", "300", "--vocoder-context", "25")
+    speak(suite, plan, "mixed", "--upload", "staging")  # buffers that the host does not see
 
 
 def chunks(suite):
@@ -140,22 +143,49 @@ def streams(suite):
 
 def chats(suite):
     """Answers of a chat follow each other in the file; the second one is told what the whole conversation as one prompt is told."""
-    plan = text_plan(suite)
+    converse(suite, text_plan(suite), "")
+
+
+def media_chats(suite):
+    """The talker keeps the media of earlier turns."""
+    converse(suite, whole_plan(suite), "<|vision_start|><|image_pad|><|vision_end|>", "--image", DATA / "gradient_200x136.png")
+
+
+def converse(suite, plan, mark, *files):
+    """A chat of two turns, the first one with `files`."""
     settings = ["--max-new-tokens", "6", "--ignore-eos", "--speech-greedy", "--speech-max-frames", "6"]
     tool = [suite.bin / "qwenrt", plan, "--allow-cpu"]
-    questions, samples, history = ["How many colours are there?", "And how many are warm?"], [], ""
+    questions, samples, ids = ["How many colours are there?", "And how many are warm?"], [], []
     for i, question in enumerate(questions):
-        history += f"<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n"
+        head = "<|im_end|>\n" if i else ""
+        text = f"{head}<|im_start|>user\n{'' if i else mark}{question}<|im_end|>\n<|im_start|>assistant\n"
+        ids += json.loads(suite.command(*tool[:2], "--tokenize", text).stdout)
         path = suite.work / f"answer{i}.wav"
-        said = suite.command(*tool, "--raw", "--prompt", history, *settings, "--print-ids", "--speech", path)
+        said = suite.command(*tool, "--input-ids", json.dumps(ids), *settings, *files, "--print-ids", "--speech", path)
         samples += read_wave(path)
-        reply = suite.command(*tool[:2], "--detokenize", said.stdout.splitlines()[-1])
-        history += reply.stdout[:-1] + "<|im_end|>\n"
+        ids += json.loads(said.stdout.splitlines()[-1])
     (suite.work / "turns").write_text("\n".join(questions) + "\n")
     path = suite.work / "chat.wav"
     with open(suite.work / "turns") as source:
-        suite.command(*tool, "--interactive", "--sampling", "greedy", *settings, "--speech", path, stdin=source)
+        suite.command(*tool, "--interactive", "--sampling", "greedy", *settings, *files, "--speech", path, stdin=source)
     compare_wave(suite, "chat", read_wave(path), samples)
+
+
+def interrupted(suite):
+    """Ctrl-C leaves a whole file with what was spoken."""
+    plan, path = text_plan(suite), suite.work / "cut.wav"
+    path.unlink(missing_ok=True)
+    words = (suite.bin / "qwenrt", plan, "--allow-cpu", "--prompt", "Hello", "--max-new-tokens", "4", "--ignore-eos")
+    words += ("--speech", path, "--speech-greedy", "--speech-ignore-eos")
+    process = subprocess.Popen([str(word) for word in words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 600
+    while process.poll() is None and time.monotonic() < deadline and (not path.exists() or path.stat().st_size < 2000):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    error = process.communicate()[1]
+    suite.check(process.returncode == 1 and "interrupted" in error, f"ended with {process.returncode}: {error!r}")
+    samples, size = read_wave(path), path.stat().st_size
+    suite.check(len(samples) > 500 and size == 44 + 2 * len(samples), f"{len(samples)} samples in {size} bytes")
 
 
 def refusals(suite):
@@ -235,7 +265,7 @@ def library(suite):
         getattr(lib, f"qwenrt_{name}_release")(handle)
 
 
-SUITES = {suite.__name__: suite for suite in (goldens, chunks, streams, chats, refusals, library)}
+SUITES = {suite.__name__: suite for suite in (goldens, chunks, streams, chats, media_chats, interrupted, refusals, library)}
 
 
 def main():

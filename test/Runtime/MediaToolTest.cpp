@@ -83,7 +83,7 @@ TEST_F(MediaToolTest, ListsFactorsAndOptionalInputs) {
 }
 
 TEST_F(MediaToolTest, SpeechIsStillMissing) {
-  EXPECT_FAILS(run("--prompt a --speech x.wav"), 1, "has no speech decoder, expected one for --speech");
+  EXPECT_FAILS(run("--prompt a --speech x.wav"), 1, "has no vocoder, expected one for --speech");
 }
 
 //===----------------------------------------------------------------------===//

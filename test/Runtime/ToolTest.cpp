@@ -51,6 +51,18 @@ TEST_F(ToolTest, OptionsThatDoNothingAreRefused) {
   EXPECT_FAILS(run("--prompt a --sampling greedy --top-k 2"), 2, "--top-k given beside --sampling greedy");
 }
 
+TEST_F(ToolTest, SpeechOptionsThatMakeNoSense) {
+  EXPECT_FAILS(run("--prompt a --speech ''"), 2, "--speech names no file");
+  EXPECT_FAILS(run("--prompt a --speaker b"), 2, "--speaker given without --speech");
+  EXPECT_FAILS(run("--prompt a --print-codes --vocoder-chunk 1"), 2, "--vocoder-chunk given without --speech");
+  EXPECT_FAILS(run("--prompt a --speech b --vocoder-chunk 0"), 2, "--vocoder-chunk is 0");
+  EXPECT_FAILS(run("--prompt a --speech b --speech-max-frames 0"), 2, "--speech-max-frames is 0");
+  EXPECT_FAILS(run("--prompt a --speech b --vocoder-context 1"), 2, "--vocoder-context given without --vocoder-chunk");
+  EXPECT_FAILS(run("--prompt a --speech b --speech-greedy --speech-top-k 1"), 2,
+               "--speech-top-k given beside --speech-greedy");
+  EXPECT_FAILS(run("--interactive --print-codes"), 2, "--print-codes given without --prompt or --input-ids");
+}
+
 TEST_F(ToolTest, ComponentsThatThePlanDoesNotHave) {
   auto missing = [](const char *component, const char *option) {
     return std::string("plan of Fake has no ") + component + ", expected one for " + option + ", leave it";
@@ -61,12 +73,13 @@ TEST_F(ToolTest, ComponentsThatThePlanDoesNotHave) {
   for (const char *option : {"--image", "--video", "--fps", "--min-pixels", "--max-pixels"})
     EXPECT_FAILS(run(std::string("--prompt a ") + option + " 2 " + option + " 4"), 1,
                  missing("vision encoder", option));
-  for (const char *option :
-       {"--speech", "--speaker", "--speech-temperature", "--speech-top-k", "--speech-top-p",
-        "--speech-repetition-penalty", "--speech-max-frames", "--vocoder-chunk", "--vocoder-context"})
-    EXPECT_FAILS(run(std::string("--prompt a ") + option + " 1"), 1, missing("speech decoder", option));
-  for (const char *option : {"--speech-greedy", "--speech-ignore-eos", "--print-codes"})
-    EXPECT_FAILS(run(std::string("--prompt a ") + option), 1, missing("speech decoder", option));
+  for (const char *option : {"--speaker a", "--speech-temperature 1", "--speech-top-k 1", "--speech-top-p 1",
+                             "--speech-repetition-penalty 1", "--speech-max-frames 1", "--speech-greedy",
+                             "--speech-ignore-eos", "--print-codes"})
+    EXPECT_FAILS(run(std::string("--prompt a --print-codes ") + option), 1,
+                 missing("talker", std::string(option, strcspn(option, " ")).c_str()));
+  EXPECT_FAILS(run("--prompt a --speech a.wav --vocoder-chunk 2 --vocoder-context 1"), 1,
+               missing("vocoder", "--speech"));
   EXPECT_FAILS(run("--prompt a --fps x"), 2, "--fps");
 }
 
