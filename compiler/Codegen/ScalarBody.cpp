@@ -66,10 +66,14 @@ std::string bodyName(Region &body) {
       constants.push_back(cast<FloatAttr>(constant.getValue()).getValueAsDouble());
     if (isa<qwen::YieldOp, arith::ConstantOp>(op))
       continue;
-    name += (name.empty() ? "" : "_") + op.getName().stripDialect().str();
+    // A constant divided by a value is not a value divided by something.
+    auto division = dyn_cast<arith::DivFOp>(op);
+    bool isReciprocal = division && division.getLhs().getDefiningOp<arith::ConstantOp>();
+    name += (name.empty() ? "" : "_") + (isReciprocal ? "reciprocal" : op.getName().stripDialect().str());
   }
   // The compositions that have names of their own in the literature.
   for (auto [operations, known] : {std::pair<StringRef, StringRef>{"negf_exp_addf_divf", "silu"},
+                                   {"negf_exp_addf_reciprocal", "sigmoid"},
                                    {"mulf_erf_addf_mulf_mulf", "gelu"},
                                    {"mulf_mulf_mulf_addf_mulf_tanh_addf_mulf_mulf", "gelu_tanh"}})
     if (size_t at = name.find(operations.str()); at != std::string::npos)

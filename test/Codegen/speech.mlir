@@ -23,6 +23,7 @@ module attributes {qwen.max_context = 32 : i64} {
   // CHECK-DAG: plan.tensor input "inputs" in @talker.inputs
   // CHECK-DAG: plan.ref @state.1
   // CHECK: plan.dispatch @input_rows_of_32_n24_r16
+  // CHECK: plan.dispatch @gemm_n1_k24_r16_sigmoid groups
   // CHECK: plan.dispatch @gemm_n24_k24_r16_mulf_rf32
   func.func @talker.prefill(%ids: tensor<16xi32, #qwen.rows<S>> {qwen.binding = "tokens"},
                             %inputs: tensor<32x24xf32> {qwen.binding = "buffer", qwen.name = "inputs", qwen.symbol = "S"})
@@ -33,7 +34,12 @@ module attributes {qwen.max_context = 32 : i64} {
     %x = qwen.input_rows %inputs : tensor<32x24xf32> -> tensor<16x24xf32, #qwen.rows<S>>
     %factor = qwen.fused_linear none concat %x weights(%gate) {
     ^bb0(%a: f32):
-      qwen.yield %a : f32
+      %one = arith.constant 1.0 : f32
+      %n = arith.negf %a : f32
+      %e = math.exp %n : f32
+      %d = arith.addf %e, %one : f32
+      %s = arith.divf %one, %d : f32
+      qwen.yield %s : f32
     } : (tensor<16x24xf32, #qwen.rows<S>>, tensor<1x24xbf16>) -> tensor<16x1xf32, #qwen.rows<S>>
     %y = qwen.fused_linear none concat %x weights(%down) extras(%factor) {
     ^bb0(%a: f32, %f: f32):

@@ -19,9 +19,9 @@ protected:
     json text = tiny.textConfig();
     text.update({{"num_hidden_layers", 1}, {"hidden_size", 4}, {"intermediate_size", 7}, {"vocab_size", 1030}});
     text["shared_expert_intermediate_size"] = 9;
-    text["head_dim"] = 8; // each axis turns a pair
-    text["rope_scaling"]["mrope_section"] = {2, 1, 1};
     text["tie_word_embeddings"] = false;
+    text["head_dim"] = 6;
+    text["rope_scaling"]["mrope_section"] = {1, 1, 1};
     json predictor = {{"head_dim", 4},
                       {"hidden_size", 4},
                       {"intermediate_size", 6},
@@ -108,7 +108,7 @@ TEST_F(Talker, ExportsBothDecodersAndWhatStandsAround) {
   EXPECT_EQ(signature(*graph, "talker.text"), "ids i32[T], codes i32[T], -> rows");
   EXPECT_EQ(signature(*graph, "talker.media"), "hidden f32[T,6], -> rows");
   GraphIndex index(*graph);
-  EXPECT_EQ(toString(stateType(*index.state("talker.layers.0.k"))), "f32[C,1,8]");
+  EXPECT_EQ(toString(stateType(*index.state("talker.layers.0.k"))), "f32[C,1,6]");
   EXPECT_EQ(toString(stateType(*index.state("predictor.layers.0.v"))), "f32[3,1,4]");
   ASSERT_TRUE(graph->speech && graph->speech->talker);
   const TalkerInfo &info = *graph->speech->talker;
