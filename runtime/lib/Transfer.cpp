@@ -13,6 +13,8 @@ namespace {
 constexpr uint64_t kStagingBytes = 4 << 20;
 /// Up to here reading uncached device memory costs less than a copy and a wait.
 constexpr uint64_t kSmallReadBytes = 1024;
+/// What vkCmdUpdateBuffer takes.
+constexpr uint64_t kQueuedWriteBytes = 65536;
 /// Up to here writing mapped device memory costs less; beyond, its uncached stores do not keep up with a copy.
 constexpr uint64_t kSmallWriteBytes = 256 << 10;
 
@@ -45,10 +47,20 @@ Result<std::unique_ptr<Transfer>> Transfer::create(detail::DeviceState &device) 
   VkFenceCreateInfo fence = {VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
   QWENRT_RETURN_IF_VK_ERROR(device.vk.vkCreateFence(device.device, &fence, nullptr, &transfer->fence_),
                             "create a fence");
+  for (Queued &queued : transfer->queued_) {
+    QWENRT_RETURN_IF_VK_ERROR(device.vk.vkAllocateCommandBuffers(device.device, &allocate, &queued.commands),
+                              "allocate a command buffer");
+    QWENRT_RETURN_IF_VK_ERROR(device.vk.vkCreateFence(device.device, &fence, nullptr, &queued.fence), "create a fence");
+  }
   return transfer;
 }
 
 Transfer::~Transfer() {
+  for (Queued &queued : queued_) {
+    if (queued.pending)
+      device_.vk.vkWaitForFences(device_.device, 1, &queued.fence, VK_TRUE, UINT64_MAX);
+    device_.vk.vkDestroyFence(device_.device, queued.fence, nullptr);
+  }
   device_.vk.vkDestroyFence(device_.device, fence_, nullptr);
   device_.vk.vkDestroyCommandPool(device_.device, pool_, nullptr);
 }
@@ -61,21 +73,44 @@ Status Transfer::needStaging() {
 }
 
 template <typename Record> Status Transfer::run(Record record, const char *doing) {
+  QWENRT_RETURN_IF_ERROR(submit(commands_, fence_, record, doing));
+  return await(fence_, doing);
+}
+
+template <typename Record>
+Status Transfer::submit(VkCommandBuffer commands, VkFence fence, Record record, const char *doing) {
   const VolkDeviceTable &vk = device_.vk;
   VkCommandBufferBeginInfo begin = {VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
   begin.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
-  QWENRT_RETURN_IF_VK_ERROR(vk.vkBeginCommandBuffer(commands_, &begin), doing);
-  recordFullBarrier(vk, commands_);
-  record(commands_);
-  recordFullBarrier(vk, commands_);
-  QWENRT_RETURN_IF_VK_ERROR(vk.vkEndCommandBuffer(commands_), doing);
-  VkCommandBufferSubmitInfo buffer = {VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO, nullptr, commands_};
-  VkSubmitInfo2 submit = {VK_STRUCTURE_TYPE_SUBMIT_INFO_2};
-  submit.commandBufferInfoCount = 1;
-  submit.pCommandBufferInfos = &buffer;
-  QWENRT_RETURN_IF_ERROR(device_.submit({&submit, 1}, fence_, doing));
-  QWENRT_RETURN_IF_VK_ERROR(vk.vkWaitForFences(device_.device, 1, &fence_, VK_TRUE, UINT64_MAX), doing);
-  return vulkanStatus(vk.vkResetFences(device_.device, 1, &fence_), doing);
+  QWENRT_RETURN_IF_VK_ERROR(vk.vkBeginCommandBuffer(commands, &begin), doing);
+  recordFullBarrier(vk, commands);
+  record(commands);
+  recordFullBarrier(vk, commands);
+  QWENRT_RETURN_IF_VK_ERROR(vk.vkEndCommandBuffer(commands), doing);
+  VkCommandBufferSubmitInfo buffer = {VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO, nullptr, commands};
+  VkSubmitInfo2 info = {VK_STRUCTURE_TYPE_SUBMIT_INFO_2};
+  info.commandBufferInfoCount = 1;
+  info.pCommandBufferInfos = &buffer;
+  return device_.submit({&info, 1}, fence, doing);
+}
+
+Status Transfer::await(VkFence fence, const char *doing) {
+  QWENRT_RETURN_IF_VK_ERROR(device_.vk.vkWaitForFences(device_.device, 1, &fence, VK_TRUE, UINT64_MAX), doing);
+  return vulkanStatus(device_.vk.vkResetFences(device_.device, 1, &fence), doing);
+}
+
+Status Transfer::enqueue(const DeviceBuffer &buffer, uint64_t offset, std::span<const std::byte> data) {
+  constexpr const char *kDoing = "copy data to the device";
+  Queued &queued = queued_[nextQueued_++ % queued_.size()];
+  if (queued.pending)
+    QWENRT_RETURN_IF_ERROR(await(queued.fence, kDoing));
+  queued.pending = false;
+  auto record = [&](VkCommandBuffer commands) {
+    device_.vk.vkCmdUpdateBuffer(commands, buffer.handle(), offset, data.size(), data.data());
+  };
+  QWENRT_RETURN_IF_ERROR(submit(queued.commands, queued.fence, record, kDoing));
+  queued.pending = true;
+  return Status::ok();
 }
 
 Status Transfer::write(const DeviceBuffer &buffer, uint64_t offset, std::span<const std::byte> data) {
@@ -85,6 +120,8 @@ Status Transfer::write(const DeviceBuffer &buffer, uint64_t offset, std::span<co
     std::memcpy(buffer.mapped() + offset, data.data(), data.size());
     return Status::ok();
   }
+  if (data.size() <= kQueuedWriteBytes && data.size() % 4 == 0 && offset % 4 == 0)
+    return enqueue(buffer, offset, data);
   QWENRT_RETURN_IF_ERROR(needStaging());
   while (!data.empty()) {
     size_t count = std::min<size_t>(data.size(), kStagingBytes);

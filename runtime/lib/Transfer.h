@@ -3,6 +3,8 @@
 
 #include "Memory.h"
 
+#include <array>
+
 namespace qwenrt {
 
 /// Everything recorded before happens before everything after it on the queue, and before the host's reads after a
@@ -23,13 +25,15 @@ struct BufferCopy {
   uint64_t toOffset, sizeBytes;
 };
 
-/// Copies through mapped memory where the buffer is mapped, else through one staging buffer. Every call waits until the
-/// bytes have arrived, so it belongs between runs, not into them. One thread at a time.
+/// Copies through mapped memory where the buffer is mapped, else through one staging buffer. Every call but a small
+/// write waits until the bytes have arrived, so it belongs between runs, not into them. One thread at a time.
 class Transfer {
 public:
   static Result<std::unique_ptr<Transfer>> create(detail::DeviceState &device);
   ~Transfer();
 
+  /// What is submitted later sees the bytes. A small write to memory that is not mapped is only queued, behind all that
+  /// is queued already.
   Status write(const DeviceBuffer &buffer, uint64_t offset, std::span<const std::byte> data);
   Status read(const DeviceBuffer &buffer, uint64_t offset, std::span<std::byte> data);
   /// Zeroes the whole buffer on the device.
@@ -43,12 +47,23 @@ public:
 
 private:
   explicit Transfer(detail::DeviceState &device) : device_(device) {}
+  /// A submission that nobody waits for until its place is needed again.
+  struct Queued {
+    VkCommandBuffer commands = VK_NULL_HANDLE;
+    VkFence fence = VK_NULL_HANDLE;
+    bool pending = false;
+  };
   template <typename Record> Status run(Record record, const char *doing);
+  template <typename Record> Status submit(VkCommandBuffer commands, VkFence fence, Record record, const char *doing);
+  Status await(VkFence fence, const char *doing);
+  Status enqueue(const DeviceBuffer &buffer, uint64_t offset, std::span<const std::byte> data);
 
   detail::DeviceState &device_;
   VkCommandPool pool_ = VK_NULL_HANDLE;
   VkCommandBuffer commands_ = VK_NULL_HANDLE;
   VkFence fence_ = VK_NULL_HANDLE;
+  std::array<Queued, 16> queued_;
+  size_t nextQueued_ = 0;
   std::optional<DeviceBuffer> staging_; // made when first needed
   Status needStaging();
 };

@@ -171,6 +171,24 @@ def converse(suite, plan, mark, *files):
     compare_wave(suite, "chat", read_wave(path), samples)
 
 
+def sampled(suite):
+    """Draws follow the seed; the end token ends the answer unless it is ignored."""
+    plan = text_plan(suite)
+
+    def codes(name, leave, *options):
+        words = [word for word in words_of(CASES[name]) if word not in leave]
+        result = suite.command(suite.bin / "qwenrt", plan, "--allow-cpu", *words, *options)
+        return json.loads(result.stdout.splitlines()[-1] if result.stdout else "[]")
+
+    first, second, other = (codes("text", ("--speech-greedy",), "--seed", seed) for seed in (1, 1, 2))
+    suite.check(first == second, "the same seed gave other codes")
+    suite.check(first != other and first != wanted("text")[1], "another seed gave the same codes")
+    vocabulary = json.loads((OMNI / "config.json").read_text())["code2wav_config"]["codebook_size"]
+    suite.check(all(0 <= code < vocabulary for frame in first for code in frame), f"codes are {first}")
+    more, stopped = codes("codec_eos", (), "--speech-ignore-eos"), wanted("codec_eos")[1]
+    suite.check(len(more) > len(stopped) and more[: len(stopped)] == stopped, f"behind the end token come {more}")
+
+
 def interrupted(suite):
     """Ctrl-C leaves a whole file with what was spoken."""
     plan, path = text_plan(suite), suite.work / "cut.wav"
@@ -265,7 +283,7 @@ def library(suite):
         getattr(lib, f"qwenrt_{name}_release")(handle)
 
 
-SUITES = {suite.__name__: suite for suite in (goldens, chunks, streams, chats, media_chats, interrupted, refusals, library)}
+SUITES = {suite.__name__: suite for suite in (goldens, chunks, streams, chats, media_chats, sampled, interrupted, refusals, library)}
 
 
 def main():
