@@ -141,6 +141,21 @@ TEST_F(CApiTest, MediaNeedATokenizer) {
   EXPECT_REFUSED(c::attach(session, QWENRT_AUDIO, "x"), "plan has no tokenizer, expected one that knows");
 }
 
+TEST_F(CApiTest, APlanWithoutATalkerDoesNotSpeak) {
+  auto plan = c::openPlan(folder.path("plan.fb"));
+  ASSERT_TRUE(plan.isOk());
+  EXPECT_EQ(qwenrt_plan_sample_rate(plan->get()), 0u);
+  EXPECT_EQ(qwenrt_plan_speaker_name(plan->get(), 0), nullptr);
+  c::SessionHandle session = open();
+  ASSERT_TRUE(session);
+  auto text = [](const char *) { return true; };
+  auto audio = [](std::span<const float>) { return true; };
+  Result<qwenrt_finish> spoken = c::speak(session, {}, {}, text, audio);
+  EXPECT_EQ(spoken.status().code(), StatusCode::Unsupported);
+  EXPECT_EQ(spoken.status().message(),
+            "plan has no talker, expected one for speech, take the plan of a model that speaks");
+}
+
 TEST_F(CApiTest, ErrorsAreValues) {
   qwenrt_error error = {};
   qwenrt_plan *plan = nullptr;

@@ -1,8 +1,11 @@
 //===- SpeechTest.cpp - What a talker is told, and plans that cannot speak ----------------------------------------===//
 #include "TestPlan.h"
 #include "runtime/lib/SpeakerState.h"
+#include "runtime/lib/Text.h"
 
 #include <gtest/gtest.h>
+
+#include <algorithm>
 
 using namespace qwenrt;
 using namespace qwenrt::test;
@@ -67,6 +70,121 @@ TEST(SpeechTables, PlansWithoutATalkerSaySo) {
             "plan has no vocoder, expected one for speech, take the plan of a model that speaks");
   EXPECT_EQ(Speaker::check(**plan, {}).code(), StatusCode::Unsupported);
   EXPECT_EQ(Speaker::sampleRate(**plan), 0u);
+}
+
+using fb::CellKind;
+using fb::DType;
+
+/// fakeModel() with all that findSpeech and findVocoder look for, and nothing behind it.
+TestPlan fakeSpeechModel() {
+  TestPlan plan = fakeModel();
+  plan.speech.emplace();
+  const auto state = uint32_t(plan.buffers.size()), mailbox = state + 1, rows = state + 2;
+  plan.buffers.push_back({"speech_state", fb::BufferPurpose::State, 1024});
+  plan.buffers.push_back({"speech_mailbox", fb::BufferPurpose::Mailbox, 64});
+  plan.buffers.push_back({"speech_rows", fb::BufferPurpose::Output, 4096});
+  uint64_t offset = 0;
+  for (CellKind kind : {CellKind::Position, CellKind::Length, CellKind::Rows, CellKind::PositionDelta,
+                        CellKind::TextRows, CellKind::Step, CellKind::Seed, CellKind::Temperature, CellKind::TopK,
+                        CellKind::TopP, CellKind::RepetitionPenalty})
+    plan.cells.push_back({kind, state, 4 * offset++, 1, kTalkerSequence});
+  for (CellKind kind : {CellKind::Step, CellKind::Seed, CellKind::Temperature, CellKind::TopK, CellKind::TopP,
+                        CellKind::RepetitionPenalty})
+    plan.cells.push_back({kind, state, 4 * offset++, 1, kPredictorSequence});
+  plan.cells.push_back({CellKind::Tokens, state, 128, 8, kTalkerSequence});
+  plan.cells.push_back({CellKind::RotaryPositions, state, 192, 24, kTalkerSequence});
+  plan.cells.push_back({CellKind::Extents, state, 320, 4, kTalkerSequence});
+  plan.cells.push_back({CellKind::Sampled, mailbox, 0, 4, kTalkerSequence});
+  plan.cells.push_back({CellKind::Sampled, mailbox, 16, 4, kPredictorSequence});
+
+  plan.entries[kPrefill].symbols = {{"S", CellKind::Length, 33}};
+  plan.entries[kPrefill].outputs.push_back({"accept_hidden", DType::F32, {{"S", 33}, {"", 2}}, rows, 2048, 264});
+  const TestSymbol some = {"S", CellKind::Extents, 4, 0};
+  auto tensor = [rows](const char *name, DType type, uint64_t columns, uint64_t at) {
+    std::vector<TestDim> dims = {{"S", 4}};
+    if (columns)
+      dims.push_back({"", columns});
+    return TestTensor{name, type, dims, rows, at, 16 * std::max<uint64_t>(columns, 1), true};
+  };
+  auto entry = [&](const char *name, std::vector<TestTensor> inputs, std::vector<TestTensor> outputs) {
+    TestEntry made = {name};
+    made.rows = 4;
+    made.inputs = std::move(inputs);
+    made.outputs = std::move(outputs);
+    made.symbols = {some};
+    made.sequence = kTalkerSequence;
+    plan.entries.push_back(made);
+  };
+  for (const char *name : {"talker.next_greedy", "talker.next_sample", "talker.decode_sample", "predictor.begin",
+                           "predictor.decode_greedy", "predictor.decode_sample"})
+    entry(name, {}, {});
+  entry("talker.prefill", {tensor("inputs", DType::F32, 4, 0)}, {});
+  entry("talker.decode_greedy", {tensor("text_rows", DType::F32, 4, 256)}, {});
+  entry("talker.text", {tensor("ids", DType::I32, 0, 512), tensor("codes", DType::I32, 0, 528)},
+        {tensor("rows", DType::F32, 4, 544)});
+  entry("talker.media", {tensor("hidden", DType::F32, 2, 608)}, {tensor("rows", DType::F32, 4, 640)});
+  TestTensor samples = {"samples", DType::F32, {{"S", 32, 8}}, rows, 768, 128};
+  entry("vocoder", {tensor("codes", DType::I32, 3, 704)}, {samples});
+  return plan;
+}
+
+TestEntry &entryOf(TestPlan &plan, const std::string &name) {
+  return *std::find_if(plan.entries.begin(), plan.entries.end(),
+                       [&](const TestEntry &entry) { return entry.name == name; });
+}
+
+/// What findSpeech and findVocoder say of the plan once \p change was made.
+template <typename Change> std::string problem(Change change) {
+  TestPlan source = fakeSpeechModel();
+  change(source);
+  Result<std::shared_ptr<const Plan>> plan = Plan::fromBytes(source.encodeFile(), "");
+  if (!plan.isOk())
+    return "no plan: " + plan.status().message();
+  Status talker = findSpeech(**plan, kPrefill).status();
+  return talker.isOk() ? findVocoder(**plan).status().message() : talker.message();
+}
+
+void expectProblem(const std::string &found, const std::string &part) {
+  EXPECT_NE(found.find(part), std::string::npos) << found;
+}
+
+TEST(SpeechTables, AWholePlanIsFound) {
+  EXPECT_EQ(problem([](TestPlan &) {}), "");
+}
+
+TEST(SpeechTables, NumbersOutOfRangeAreRefused) {
+  expectProblem(problem([](TestPlan &plan) { plan.speech->hidden = 0; }), "talker has rows of 0 values");
+  expectProblem(problem([](TestPlan &plan) { plan.speech->groups = 1; }), "talker has 1 codes in a frame");
+  expectProblem(problem([](TestPlan &plan) { plan.speech->speakers.clear(); }), "talker has no speakers");
+  expectProblem(problem([](TestPlan &plan) { plan.speech->vocoder->groups = 2; }), "vocoder takes 2 codes of a frame");
+  expectProblem(problem([](TestPlan &plan) { plan.speech->vocoder->lostSamples = 8; }), "loses 8");
+  expectProblem(problem([](TestPlan &plan) { plan.speech->vocoder->sampleRate = 0; }), "0 of a second");
+}
+
+TEST(SpeechTables, MissingPartsAreNamed) {
+  for (const char *name : {"talker.prefill", "talker.next_sample", "predictor.begin", "talker.media", "vocoder"})
+    expectProblem(problem([&](TestPlan &plan) { entryOf(plan, name).name = "other"; }),
+                  text("plan has no entry '", name, "'"));
+  expectProblem(problem([](TestPlan &plan) { entryOf(plan, "talker.text").inputs[1].name = "other"; }),
+                "has no tensor 'codes'");
+  expectProblem(problem([](TestPlan &plan) { entryOf(plan, "talker.text").outputs[0].dtype = DType::U32; }),
+                "tensor 'rows' of an entry that speaks has another type");
+  expectProblem(problem([](TestPlan &plan) { plan.entries[kPrefill].outputs.pop_back(); }),
+                "no output 'accept_hidden'");
+  expectProblem(problem([](TestPlan &plan) { entryOf(plan, "vocoder").outputs.clear(); }), "'samples' is missing");
+}
+
+TEST(SpeechTables, CellsAndRoomAreChecked) {
+  auto without = [](CellKind kind, uint32_t sequence) {
+    return [=](TestPlan &plan) {
+      std::erase_if(plan.cells, [=](const TestCell &cell) { return cell.kind == kind && cell.sequence == sequence; });
+    };
+  };
+  expectProblem(problem(without(CellKind::Tokens, kTalkerSequence)), "talker has no history");
+  expectProblem(problem(without(CellKind::TextRows, kTalkerSequence)), "cell TextRows of sequence 1 has 0 elements");
+  expectProblem(problem(without(CellKind::Sampled, kPredictorSequence)), "cell Sampled of sequence 2 has 0 elements");
+  expectProblem(problem([](TestPlan &plan) { entryOf(plan, "talker.prefill").inputs[0].offset = 4032; }),
+                "talker's prompt lies in 4096 bytes");
 }
 
 } // namespace

@@ -85,8 +85,7 @@ Offset<fb::Entry> encodeEntry(FlatBufferBuilder &builder, const TestEntry &entry
   auto dispatches = encodeAll<fb::Dispatch>(
       builder, entry.dispatches, [&](const TestDispatch &dispatch) { return encodeDispatch(builder, dispatch); });
   auto name = builder.CreateString(entry.name);
-  return fb::CreateEntry(builder, name, entry.role, entry.rows, inputs, outputs, symbols, dispatches,
-                         entry.sequence);
+  return fb::CreateEntry(builder, name, entry.role, entry.rows, inputs, outputs, symbols, dispatches, entry.sequence);
 }
 
 /// Every byte is a piece, nothing merges.
@@ -121,6 +120,21 @@ Offset<fb::Media> encodeMedia(FlatBufferBuilder &builder, const TestMedia &media
                                            source->maxPixels, source->maxPatches, source->limitImagePixels,
                                            source->limitVideoFrames);
   return fb::CreateMedia(builder, audio, vision, media.maxRows);
+}
+
+Offset<fb::Speech> encodeSpeech(FlatBufferBuilder &builder, const TestSpeech &speech) {
+  auto speakers = encodeAll<fb::Speaker>(builder, speech.speakers, [&](const std::string &name) {
+    return fb::CreateSpeakerDirect(builder, name.c_str(), 1);
+  });
+  Offset<fb::Vocoder> vocoder;
+  if (const auto &source = speech.vocoder)
+    vocoder = fb::CreateVocoderDirect(builder, source->entry.c_str(), source->groups, source->codebook,
+                                      source->frameSamples, source->lostSamples, source->sampleRate, source->maxFrames);
+  fb::TalkerBuilder talker(builder);
+  talker.add_groups(speech.groups);
+  talker.add_hidden_size(speech.hidden);
+  talker.add_speakers(speakers);
+  return fb::CreateSpeech(builder, talker.Finish(), vocoder);
 }
 
 } // namespace
@@ -159,6 +173,9 @@ std::vector<std::byte> TestPlan::encode() const {
   Offset<fb::Media> mediaTable;
   if (media)
     mediaTable = encodeMedia(builder, *media);
+  Offset<fb::Speech> speechTable;
+  if (speech)
+    speechTable = encodeSpeech(builder, *speech);
   fb::PlanBuilder plan(builder);
   plan.add_version(version);
   plan.add_producer(producer);
@@ -182,6 +199,8 @@ std::vector<std::byte> TestPlan::encode() const {
   plan.add_graph_folder(graph);
   if (media)
     plan.add_media(mediaTable);
+  if (speech)
+    plan.add_speech(speechTable);
   fb::FinishPlanBuffer(builder, plan.Finish());
   const auto *bytes = reinterpret_cast<const std::byte *>(builder.GetBufferPointer());
   return {bytes, bytes + builder.GetSize()};

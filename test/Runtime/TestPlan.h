@@ -118,6 +118,16 @@ struct TestMedia {
   bool tokens = true; ///< the tokenizer knows the marks and placeholders
 };
 
+struct TestVocoder {
+  std::string entry = "vocoder";
+  uint32_t groups = 3, codebook = 10, frameSamples = 8, lostSamples = 2, sampleRate = 100, maxFrames = 4;
+};
+struct TestSpeech {
+  uint32_t groups = 3, hidden = 4;
+  std::vector<std::string> speakers = {"ann", "bob"};
+  std::optional<TestVocoder> vocoder = TestVocoder();
+};
+
 struct TestPlan {
   uint32_t version = kPlanVersion;
   uint32_t vocabulary = 0, maxContext = 0;
@@ -133,6 +143,8 @@ struct TestPlan {
   /// Adds a tokenizer whose ids are bytes, <|im_start|> (256) and <|im_end|> (257), and a chat format.
   bool byteTokenizer = false;
   std::optional<TestMedia> media; ///< with byteTokenizer the marks and placeholders have the ids from 258 on
+
+  std::optional<TestSpeech> speech;
 
   /// The flatbuffer alone, or with its trailer.
   std::vector<std::byte> encode() const;
