@@ -79,6 +79,61 @@ def prompts(suite):
             compare(suite, tag, case, want, result)
 
 
+def media_inputs(case, want, context):
+    """The prefill's inputs: what the reference put in the place of media, and deepstack rows of images and videos."""
+    (length, width), embeds = want["inputs_embeds"]
+    ids, vision = list(want["input_ids"][1]), safetensors.read(OMNI / "golden" / "vision.safetensors")
+    config = json.loads((OMNI / "config.json").read_text())["thinker_config"]
+    names = {"gradient_200x136.png": "image0", "checker_64x64.png": "image1", "noise_40x30.png": "image2", "frames": "video"}
+    shown = sorted((kind, i) for i, medium in enumerate(case["media"]) for kind in medium if kind != "audio")  # images before videos
+    shown = [names[pathlib.Path(case["media"][i][kind]).name] for kind, i in shown]
+    rows, media, deepstack = array.array("i", [-1] * length), array.array("f"), []
+    for kind in ("audio", "image", "video"):
+        for place in (place for place, id in enumerate(ids) if id == config[f"{kind}_token_id"]):
+            rows[place] = len(media) // width
+            media.extend(embeds[place * width : (place + 1) * width])
+    sounds = sum(id == config["audio_token_id"] for id in ids)
+    for stage in range(2):
+        values = array.array("f", [0.0] * (sounds * width))
+        for name in shown:
+            values.extend(vision[f"{name}.deepstack_{stage}"][1])
+        deepstack.append(values)
+    positions = want["position_ids"][1]
+    by_row = array.array("f", (positions[axis * length + row] for row in range(length) for axis in range(3)))
+    inputs = {"input_ids": ("I32", [length], array.array("i", ids)), "positions": ("F32", [length, 3], by_row),
+              "media_rows": ("I32", [length], rows)}
+    for name, values in {"media": media, "deepstack.0": deepstack[0], "deepstack.1": deepstack[1]}.items():
+        inputs[name] = ("F32", [context, width], values + array.array("f", [0.0] * (context * width - len(values))))
+    return inputs
+
+
+def stages(suite):
+    """Merged embeddings, every layer and the chosen experts of the golden prompts with media, through --entry."""
+    context, layers = 128, 4
+    plan = suite.plan(OMNI, "stages", "--target", "lavapipe", "--max-context", str(context), "--prefill-chunk", str(context), "--expose", "embeddings", "--expose",
+                      "layers.*.output", "--expose", "layers.*.experts")
+    for case, want in media_cases():
+        inputs, outputs = suite.work / "inputs.safetensors", suite.work / "outputs.safetensors"
+        safetensors.write(inputs, media_inputs(case, want, context))
+        suite.command(suite.bin / "qwenrt", plan, "--allow-cpu", "--entry", "prefill", "--inputs", inputs, "--outputs", outputs)
+        got = safetensors.read(outputs)
+        length, width = want["inputs_embeds"][0]
+
+        def check(what, values, wanted):
+            error = safetensors.relative_l2(values, wanted)
+            suite.check(error <= BOUND, f"{case['name']}: {what} differs by {error:.2e}")
+
+        check("embeddings", got["embeddings"][1], want["inputs_embeds"][1])
+        last = want["hidden_last8"][1]
+        for layer in range(layers):
+            rows = got[f"layers.{layer}.output"][1]
+            if layer + 1 < layers:  # the reference's last entry is behind the final norm
+                check(f"layer {layer}", rows[-8 * width :], last[(layer + 1) * 8 * width : (layer + 2) * 8 * width])
+            (_, count, chosen), experts = want["router_experts"]
+            part = experts[layer * count * chosen : (layer + 1) * count * chosen]
+            suite.check(list(got[f"layers.{layer}.experts"][1]) == list(part), f"{case['name']}: experts of layer {layer}")
+
+
 def chats(suite):
     """The chat template puts media before the text; the same tokens as the prompt written out."""
     plan = suite.plan(OMNI, "small", "--target", "lavapipe", *SMALL)
@@ -189,7 +244,7 @@ def limits(suite):
         suite.check(part in result.stderr, f"{words[0]} ended with {result.stderr!r}, expected {part}")
 
 
-SUITES = (prompts, chats, conversation, split_runs, limits)
+SUITES = (prompts, stages, chats, conversation, split_runs, limits)
 
 
 def main():
