@@ -113,7 +113,8 @@ def main():
             check_weight_loads(kernels, isa)
         if target.startswith("amd-gfx1151"):
             # Fails where one dispatch is estimated at half a second.
-            print(run(scripts / "qwen-kernel-stats/predict.py", tools, plan, env=environment))
+            entry = "talker.decode_greedy" if model == "qwen3-omni-speech" else "decode_greedy"
+            print(run(scripts / "qwen-kernel-stats/predict.py", tools, plan, "--entry", entry, env=environment))
         if target == MATRICES.stem:
             check_matrices(kernels, isa)
 
