@@ -236,7 +236,7 @@ def limits(suite):
     plan = suite.plan(OMNI, "small", "--target", "lavapipe", "--max-audio-seconds", "1", "--max-image-pixels", "4096", "--max-video-frames", "3",
                       "--max-context", "64")
     for words, part in (
-        (["--audio", DATA / "sweep_36800.wav"], "(the media limit)"),
+        (["--audio", DATA / "sweep_36800.wav"], "(--max-audio-seconds of the plan)"),
         (["--image", DATA / "gradient_200x136.png"], "expected at most 4096 (--max-image-pixels of the plan)"),
         (["--video", DATA / "frames", "--min-pixels", "4096", "--max-pixels", "4096"], "more than 3 frames"),
         (["--image", DATA / "checker_64x64.png"] * 12, "tokens, expected at most 64"),

@@ -129,7 +129,7 @@ TEST(AudioFileTest, LengthIsLimited) {
   limits.maxAudioSeconds = 0.7;
   EXPECT_EQ(valueOf(readAudio(kMediaFolder + "noise_11200.wav", limits)).size(), 11'200u);
   limits.maxAudioSeconds = 0.69;
-  EXPECT_REFUSED(
-      readAudio(kMediaFolder + "noise_11200.wav", limits),
-      "noise_11200.wav: the sound is longer than 0.7 seconds, expected at most that (the media limit), cut it");
+  EXPECT_REFUSED(readAudio(kMediaFolder + "noise_11200.wav", limits),
+                 "noise_11200.wav: the sound is longer than 0.7 seconds, expected at most that (--max-audio-seconds of "
+                 "the plan), cut it");
 }

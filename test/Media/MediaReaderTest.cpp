@@ -130,12 +130,14 @@ TEST(MediaReaderTest, Errors) {
   options.fps = 1;
   options.limits.maxVideoFrames = 3;
   EXPECT_REFUSED(MediaReader(decoders(), options).addVideo(kMediaFolder + "frames"),
-                 "frames: the folder has more than 3 frames, expected at most that (the media limit), take some out");
+                 "frames: the folder has more than 3 frames, expected at most that (--max-video-frames of the plan), "
+                 "take some out");
   if (!QWENC_TEST_VIDEO)
     return;
   options.fps = 25; // not thinned out to three
-  EXPECT_REFUSED(MediaReader(decoders(), options).addVideo(kFiles + "sound.mp4"),
-                 "the video has more than 3 frames, expected at most that (the media limit), lower --fps");
+  EXPECT_REFUSED(
+      MediaReader(decoders(), options).addVideo(kFiles + "sound.mp4"),
+      "the video has more than 3 frames, expected at most that (--max-video-frames of the plan), lower --fps");
 }
 
 TEST(MediaReaderTest, NothingOfABrokenVideoStays) {

@@ -137,7 +137,7 @@ TEST(VideoFileTest, Limits) {
   EXPECT_EQ(levels("grey.mkv", 8, limits).size(), 5u);
   limits.maxDecodedFrames = 23;
   EXPECT_REFUSED(read(kFiles + "grey.mkv", limits),
-                 "the video has more than 23 frames, expected at most that (the media limit), cut it");
+                 "the video has more than 23 frames, expected at most that (--max-video-frames of the plan), cut it");
   MediaLimits small;
   small.maxDecodedPixels = 64 * 48 - 1;
   EXPECT_FALSE(read(kFiles + "grey.mkv", small).isOk());

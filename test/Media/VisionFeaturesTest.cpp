@@ -158,7 +158,8 @@ TEST(VisionFeaturesTest, Limits) {
   EXPECT_EQ(patcher.finish().message(), "the video has no frame, expected at least one, use another file or folder");
   ASSERT_TRUE(patcher.add(imageOf("frames/frame_0.png")).isOk());
   EXPECT_EQ(patcher.add(imageOf("frames/frame_1.png")).message(),
-            "the video has more than 1 frames, expected at most that (the media limit), lower --fps or take fewer");
+            "the video has more than 1 frames, expected at most that (--max-video-frames of the plan), lower --fps or "
+            "take fewer");
 
   limits.maxVideoFrames = 2;
   EXPECT_EQ(patcher.add(imageOf(kImages[1])).message().substr(0, 49),

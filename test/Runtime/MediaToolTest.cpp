@@ -60,7 +60,8 @@ TEST_F(MediaToolTest, BrokenFilesAreNamedBeforeTheDeviceIsOpened) {
                    std::string(file) == "." && option[2] == 'v' ? "./text.png: the file is no known image" : file);
   std::filesystem::create_directory(folder.path("folder"));
   EXPECT_FAILS(shell("qwenrt $plan --prompt a --video folder"), 1, "folder: the folder has no frame");
-  EXPECT_FAILS(shell("qwenrt $plan --prompt a --audio " + kMediaFolder + "sweep_36800.wav"), 1, "(the media limit)");
+  EXPECT_FAILS(shell("qwenrt $plan --prompt a --audio " + kMediaFolder + "sweep_36800.wav"), 1,
+               "(--max-audio-seconds of the plan)");
   EXPECT_FAILS(shell("qwenrt $plan --prompt a --image " + kMediaFolder +
                      "gradient_200x136.png --min-pixels 10000 "
                      "--max-pixels 20000"),

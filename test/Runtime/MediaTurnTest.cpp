@@ -140,8 +140,9 @@ TEST_F(MediaTurnTest, LimitsOfThePlanAreNamed) {
   EXPECT_REFUSED(turn.add(Media::Image, kImage),
                  "checker_64x64.png: the image has 64 x 64 pixels after resizing, expected at most 1024 "
                  "(--max-image-pixels of the plan)");
-  EXPECT_REFUSED(turn.add(Media::Video, kFrames), "more than 3 frames, expected at most that (the media limit)");
-  EXPECT_REFUSED(turn.add(Media::Audio, kSweep), "expected at most that (the media limit)");
+  EXPECT_REFUSED(turn.add(Media::Video, kFrames),
+                 "more than 3 frames, expected at most that (--max-video-frames of the plan)");
+  EXPECT_REFUSED(turn.add(Media::Audio, kSweep), "expected at most that (--max-audio-seconds of the plan)");
   EXPECT_TRUE(turn.empty());
   auto options = mediaReaderOptions(*plan, {});
   EXPECT_EQ(options->limits.maxAudioSeconds, 1); // --max-audio-seconds, below what eight rows allow

@@ -112,8 +112,9 @@ Status MediaReader::addFolder(const std::string &path, VideoPatcher &patcher) {
   const uint32_t maxFrames = options_.limits.maxVideoFrames;
   QWENRT_ASSIGN_OR_RETURN(const std::vector<std::string> files, frameFiles(path, maxFrames));
   if (files.size() > maxFrames)
-    return {StatusCode::InvalidInput, text(printable(path), ": the folder has more than ", maxFrames,
-                                           " frames, expected at most that (the media limit), take some out")};
+    return {StatusCode::InvalidInput,
+            text(printable(path), ": the folder has more than ", maxFrames,
+                 " frames, expected at most that (--max-video-frames of the plan), take some out")};
   if (files.empty())
     return {StatusCode::InvalidInput,
             text(printable(path), ": the folder has no frame, expected images named .png, .jpg, "

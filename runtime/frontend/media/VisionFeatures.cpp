@@ -84,7 +84,7 @@ Status VideoPatcher::add(const RgbImage &frame) {
   if (frameCount_ == limits_->maxVideoFrames)
     return {StatusCode::InvalidInput,
             text("the video has more than ", limits_->maxVideoFrames,
-                 " frames, expected at most that (the media limit), lower --fps or take fewer")};
+                 " frames, expected at most that (--max-video-frames of the plan), lower --fps or take fewer")};
   if (frameCount_ == 0) {
     sourceSize_ = frame.size;
     QWENRT_ASSIGN_OR_RETURN(size_, smartResize(frame.size, options_->framePixels, options_->sizeFactor()));

@@ -41,8 +41,9 @@ Status MonoResampler::push(std::span<const float> interleaved) {
   const size_t count = interleaved.size() / channels_;
   frameCount_ += count;
   if (double(frameCount_) > maxSeconds_ * rate_)
-    return {StatusCode::InvalidInput, text("the sound is longer than ", formatFixed(maxSeconds_, 1),
-                                           " seconds, expected at most that (the media limit), cut it")};
+    return {StatusCode::InvalidInput,
+            text("the sound is longer than ", formatFixed(maxSeconds_, 1),
+                 " seconds, expected at most that (--max-audio-seconds of the plan), cut it")};
   mono_.resize(count);
   for (size_t i = 0; i < count; ++i) {
     float sum = 0;

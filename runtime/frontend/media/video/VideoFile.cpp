@@ -62,8 +62,9 @@ Result<std::vector<uint64_t>> chooseFrames(const std::string &path, double fps, 
     if (packet->flags & AV_PKT_FLAG_DISCARD)
       continue;
     if (++count > limits.maxDecodedFrames)
-      return Status(StatusCode::InvalidInput, text("the video has more than ", limits.maxDecodedFrames,
-                                                   " frames, expected at most that (the media limit), cut it"));
+      return Status(StatusCode::InvalidInput,
+                    text("the video has more than ", limits.maxDecodedFrames,
+                         " frames, expected at most that (--max-video-frames of the plan), cut it"));
   }
   if (count == 0)
     return Status(StatusCode::InvalidInput, "the video has no frame, expected at least one, use another file");
