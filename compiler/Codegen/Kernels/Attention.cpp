@@ -1,6 +1,6 @@
 //===- Attention.cpp - Cache writes and attention of many rows ---------------------------------------------------===//
 
-#include "compiler/Codegen/Kernels/Kernels.h"
+#include "compiler/Codegen/Kernels/TileAttention.h"
 
 #include "dialects/plan/StateLayout.h"
 
@@ -155,192 +155,48 @@ KernelPlan ropeAppendKernel(const RowBound &rows, const Heads &heads, const Rota
 
 namespace {
 
-constexpr uint32_t kSide = 16; // invocations along queries and along keys (or dims)
-constexpr double kMasked = -1e30;
+void emitPrefillAttention(KernelBuilder &k, const RowBound &rows, const Heads &heads, double scale, Elem output,
+                          const StateBlock &state, AttentionTile tile) {
+  uint64_t size = uint64_t(rows.max) * heads.query * heads.dim;
+  Buffer q = k.operand("q", Access::Read, size * 4);
+  Buffer cells = k.operand("state", Access::Read, state.bytes());
+  Buffer keys = k.operand("k_cache", Access::Read, heads.cacheBytes());
+  Buffer values = k.operand("v_cache", Access::Read, heads.cacheBytes());
+  Buffer y = k.operand("y", Access::Write, size * elemBytes(output));
+  TileAttention attention(k, tile, heads.dim);
 
-/// Tile of one workgroup: rowsPerThread * 16 queries against keysPerThread * 16 keys at a time.
-struct AttentionTile {
-  uint32_t rowsPerThread = 0, keysPerThread = 0;
-  uint32_t queries() const { return rowsPerThread * kSide; }
-  uint32_t keys() const { return keysPerThread * kSide; }
-  uint32_t pitch(uint32_t dim) const { return dim / 4 + 1; } // vec4; odd, against bank conflicts
-  uint32_t sharedBytes(uint32_t dim) const {
-    return (queries() + keys()) * pitch(dim) * 16 + queries() * (keys() + 1) * 4 + 3 * queries() * 4 + 1024;
-  }
-};
-
-class PrefillAttention {
-public:
-  PrefillAttention(KernelBuilder &k, const RowBound &rows, const Heads &heads, double scale, Elem output,
-                   const StateBlock &state, AttentionTile tile)
-      : k(k), heads(heads), rows(rows), scale(scale), output(output), tile(tile), dim4(heads.dim / 4),
-        columnsPerThread((dim4 + kSide - 1) / kSide) {
-    uint64_t size = uint64_t(rows.max) * heads.query * heads.dim;
-    q = k.operand("q", Access::Read, size * 4);
-    cells = k.operand("state", Access::Read, state.bytes());
-    keys = k.operand("k_cache", Access::Read, heads.cacheBytes());
-    values = k.operand("v_cache", Access::Read, heads.cacheBytes());
-    y = k.operand("y", Access::Write, size * elemBytes(output));
-    queryTile = k.shared(Elem::F32, tile.queries() * tile.pitch(heads.dim), 4);
-    keyTile = k.shared(Elem::F32, tile.keys() * tile.pitch(heads.dim), 4); // keys, then values of the same positions
-    scores = k.shared(Elem::F32, tile.queries() * scorePitch());
-    rowMax = k.shared(Elem::F32, tile.queries());
-    rowSum = k.shared(Elem::F32, tile.queries());
-    rowScale = k.shared(Elem::F32, tile.queries());
-  }
-
-  void emit() {
-    first = k.workgroupId(0) * tile.queries();
-    head = k.workgroupId(1);
-    count = rowCount(k, rows, cells);
-    t = k.localIndex();
-    tx = t % kSide;
-    ty = t / kSide;
-    k.ifThen(first < count, [&] {
-      position = loadCell(k, cells, plan::layout::kPosition);
-      // Keys visible to the last query of the tile.
-      Val last = k.min(first + tile.queries(), count);
-      visible = k.min(position + last, k.u32(heads.context));
-      stageQueries();
-      k.ifThen(t < tile.queries(), [&] {
-        k.store(rowMax, t, {k.f32(kMasked)});
-        k.store(rowSum, t, {k.f32(0)});
-      });
-      Vals zeros(tile.rowsPerThread * columnsPerThread * 4, k.f32(0));
-      Vals sums = k.forLoop(k.u32(0), visible, k.u32(tile.keys()), zeros, [&](Val key0, ArrayRef<Val> carried) {
-        k.barrier();
-        stageCache(keys, key0);
-        k.barrier();
-        scoreTile(key0);
-        k.barrier();
-        stageCache(values, key0);
-        k.ifThen(t < tile.queries(), [&] { softmaxRow(); });
-        k.barrier();
-        return accumulate(carried);
-      });
-      storeRows(sums);
-    });
-  }
-
-private:
-  uint32_t scorePitch() const { return tile.keys() + 1; }
-
-  void stageQueries() {
-    k.forLoop(t, k.u32(tile.queries() * dim4), k.u32(k.invocations()), [&](Val i) {
-      Val row = i / dim4, column = i % dim4;
+  Val first = k.workgroupId(0) * tile.queries(), head = k.workgroupId(1), count = rowCount(k, rows, cells);
+  k.ifThen(first < count, [&] {
+    Val position = loadCell(k, cells, plan::layout::kPosition);
+    // Keys visible to the last query of the tile.
+    Val visible = k.min(position + k.min(first + tile.queries(), count), k.u32(heads.context));
+    auto query = [&](Val row, Val column) {
       Val source = k.min(first + row, count - 1);
       Vals v = k.load(q, Elem::F32, (source * heads.query + head) * heads.dim + column * 4, 4);
-      for (Val &x : v)
-        x = x * scale;
-      k.store(queryTile, row * tile.pitch(heads.dim) + column, v);
-    });
-  }
-
-  void stageCache(Buffer cache, Val key0) {
-    Val cacheHead = head / (heads.query / heads.keyValue);
-    k.forLoop(t, k.u32(tile.keys() * dim4), k.u32(k.invocations()), [&](Val i) {
-      Val key = i / dim4, column = i % dim4;
+      for (Val &each : v)
+        each = each * scale;
+      return v;
+    };
+    auto load = [&](Buffer cache, Val key, Val column) {
+      Val cacheHead = head / (heads.query / heads.keyValue);
       // Behind the last visible key its copy is read; its score is masked.
-      Val source = k.min(key0 + key, visible - 1);
-      Vals v = k.load(cache, heads.cache, (cacheHead * heads.context + source) * heads.dim + column * 4, 4);
-      k.store(keyTile, key * tile.pitch(heads.dim) + column, v);
-    });
-  }
-
-  void scoreTile(Val key0) {
-    Vals zeros(tile.rowsPerThread * tile.keysPerThread, k.f32(0));
-    Vals dots = k.forLoop(k.u32(0), k.u32(dim4), k.u32(1), zeros, [&](Val column, ArrayRef<Val> carried) {
-      Vals next(carried);
-      SmallVector<Vals> x;
-      for (uint32_t i = 0; i < tile.rowsPerThread; ++i)
-        x.push_back(k.load(queryTile, (ty + i * kSide) * tile.pitch(heads.dim) + column));
-      for (uint32_t j = 0; j < tile.keysPerThread; ++j) {
-        Vals w = k.load(keyTile, (tx + j * kSide) * tile.pitch(heads.dim) + column);
-        for (uint32_t i = 0; i < tile.rowsPerThread; ++i)
-          next[i * tile.keysPerThread + j] = k.dot(x[i], w, next[i * tile.keysPerThread + j]);
-      }
-      return next;
-    });
-    for (uint32_t i = 0; i < tile.rowsPerThread; ++i)
-      for (uint32_t j = 0; j < tile.keysPerThread; ++j) {
-        Val row = ty + i * kSide, key = tx + j * kSide;
-        Val seen = (key0 + key <= position + first + row) & (key0 + key < visible);
-        Val score = k.select(seen, dots[i * tile.keysPerThread + j], k.f32(kMasked));
-        k.store(scores, row * scorePitch() + key, {score});
-      }
-  }
-
-  /// Invocation t turns row t of the scores into exp(score - max) and updates maximum and sum of the row.
-  void softmaxRow() {
-    Val row = t * scorePitch();
-    Val before = k.loadOne(rowMax, t);
-    Val largest = k.forLoop(k.u32(0), k.u32(tile.keys()), k.u32(1), {before}, [&](Val j, ArrayRef<Val> c) -> Vals {
-      return {k.max(c[0], k.loadOne(scores, row + j))};
-    })[0];
-    Val sum = k.forLoop(k.u32(0), k.u32(tile.keys()), k.u32(1), {k.f32(0)}, [&](Val j, ArrayRef<Val> c) -> Vals {
-      Val p = k.exp(k.loadOne(scores, row + j) - largest);
-      k.store(scores, row + j, {p});
-      return {c[0] + p};
-    })[0];
-    Val factor = k.exp(before - largest);
-    k.store(rowMax, t, {largest});
-    k.store(rowSum, t, {k.fma(k.loadOne(rowSum, t), factor, sum)});
-    k.store(rowScale, t, {factor});
-  }
-
-  Val columnOf(uint32_t c) { return k.min(tx + c * kSide, k.u32(dim4 - 1)); }
-
-  Vals accumulate(ArrayRef<Val> carried) {
-    Vals sums(carried);
-    for (uint32_t i = 0; i < tile.rowsPerThread; ++i) {
-      Val factor = k.loadOne(rowScale, ty + i * kSide);
-      for (uint32_t e = 0; e < columnsPerThread * 4; ++e)
-        sums[i * columnsPerThread * 4 + e] = sums[i * columnsPerThread * 4 + e] * factor;
-    }
-    return k.forLoop(k.u32(0), k.u32(tile.keys()), k.u32(1), sums, [&](Val key, ArrayRef<Val> in) {
-      Vals next(in);
-      SmallVector<Vals> v;
-      for (uint32_t c = 0; c < columnsPerThread; ++c)
-        v.push_back(k.load(keyTile, key * tile.pitch(heads.dim) + columnOf(c)));
-      for (uint32_t i = 0; i < tile.rowsPerThread; ++i) {
-        Val p = k.loadOne(scores, (ty + i * kSide) * scorePitch() + key);
-        for (uint32_t c = 0; c < columnsPerThread; ++c)
-          for (uint32_t e = 0; e < 4; ++e) {
-            Val &sum = next[(i * columnsPerThread + c) * 4 + e];
-            sum = k.fma(p, v[c][e], sum);
-          }
-      }
-      return next;
-    });
-  }
-
-  void storeRows(ArrayRef<Val> sums) {
-    for (uint32_t i = 0; i < tile.rowsPerThread; ++i) {
-      Val row = first + ty + i * kSide;
-      Val inverse = k.f32(1) / k.loadOne(rowSum, ty + i * kSide);
-      for (uint32_t c = 0; c < columnsPerThread; ++c) {
-        Val column = tx + c * kSide;
-        k.ifThen((row < count) & (column < dim4), [&] {
-          Vals out;
-          for (uint32_t e = 0; e < 4; ++e)
-            out.push_back(sums[(i * columnsPerThread + c) * 4 + e] * inverse);
-          k.store(y, output, (row * heads.query + head) * heads.dim + column * 4, out);
-        });
-      }
-    }
-  }
-
-  KernelBuilder &k;
-  const Heads &heads;
-  const RowBound &rows;
-  double scale;
-  Elem output;
-  AttentionTile tile;
-  uint32_t dim4, columnsPerThread;
-  Buffer q, cells, keys, values, y;
-  Shared queryTile, keyTile, scores, rowMax, rowSum, rowScale;
-  Val first, head, count, position, visible, t, tx, ty;
-};
+      Val source = k.min(key, visible - 1);
+      return k.load(cache, heads.cache, (cacheHead * heads.context + source) * heads.dim + column * 4, 4);
+    };
+    auto store = [&](Val tileRow, Val column, Vals sums, Val weight) {
+      Val row = first + tileRow, inverse = k.f32(1) / weight;
+      k.ifThen(row < count, [&] {
+        for (Val &sum : sums)
+          sum = sum * inverse;
+        k.store(y, output, (row * heads.query + head) * heads.dim + column * 4, sums);
+      });
+    };
+    attention.emit(k.u32(0), visible,
+                   {query, [&](Val key, Val column) { return load(keys, key, column); },
+                    [&](Val key, Val column) { return load(values, key, column); },
+                    [&](Val row, Val key) { return (key <= position + first + row) & (key < visible); }, store});
+  });
+}
 
 } // namespace
 
@@ -348,20 +204,17 @@ FailureOr<KernelPlan> prefillAttentionKernel(const RowBound &rows, const Heads &
                                              const StateBlock &state, const TargetProfile &target) {
   if (heads.dim % 4 != 0)
     return failure();
-  std::optional<AttentionTile> tile;
-  for (AttentionTile candidate : {AttentionTile{2, 2}, AttentionTile{1, 2}, AttentionTile{1, 1}})
-    if (!tile && candidate.sharedBytes(heads.dim) <= target.maxSharedBytes)
-      tile = candidate;
+  std::optional<AttentionTile> tile = AttentionTile::choose(heads.dim, 0, target);
   if (!tile)
     return failure();
   KernelPlan plan;
   plan.name = "attention" + heads.suffix() + "_r" + std::to_string(rows.max) + parameterTag({scale}) +
               (output == Elem::F32 ? "" : std::string("_y") + elemName(output));
-  plan.workgroup = {kSide * kSide, 1, 1};
+  plan.workgroup = tile->workgroup();
   plan.groups[1] = heads.query;
   plan.divideRows(rows, 0, tile->queries());
   plan.emit = [=](KernelBuilder &k) {
-    PrefillAttention(k, rows, heads, scale, output, state, *tile).emit();
+    emitPrefillAttention(k, rows, heads, scale, output, state, *tile);
     return success();
   };
   return plan;
