@@ -119,6 +119,10 @@ private:
       auto type = cast<RankedTensorType>(stateOp.getType());
       if (!type.hasStaticShape())
         return stateOp.emitError("state has no static shape; run qwen-specialize-entries first");
+      if (stateOp.getDerived()) {
+        storage(module.getLoc(), stateStorage(stateOp.getSymName()), plan::Purpose::Derived, bytesOf(type));
+        continue;
+      }
       state.maxContext = static_cast<uint32_t>(type.getDimSize(0));
       states[stateOp.getSymName()] = type;
     }
@@ -592,12 +596,12 @@ private:
         .Case<qwen::ReadStateOp>([&](auto op) { return convertReadState(op); })
         .Case<qwen::TapPatchesOp>([&](auto op) { return checkPatches(op); })
         .Case<qwen::EmbeddingOp, qwen::RmsNormOp, qwen::FusedLinearOp, qwen::ElementwiseOp, qwen::RopeAppendOp,
-              qwen::AttentionOp, qwen::DecodeAttentionOp, qwen::CombineSplitsOp, qwen::RouteOp, qwen::GroupExpertsOp,
-              qwen::FusedExpertsOp, qwen::WeightedSumOp, qwen::LayerNormOp, qwen::ReplaceRowsOp, qwen::AddRowsOp,
-              qwen::SinusoidOp, qwen::SwapAxesOp, qwen::SegmentAttentionOp, qwen::AxialRopeOp, qwen::SliceOp,
-              qwen::GatherSumOp, qwen::BeginChunkOp, qwen::AdvanceOp, qwen::LastRowOp, qwen::HeadRowsOp,
-              qwen::NextTokenOp, qwen::InputRowsOp, qwen::BeginFrameOp, qwen::CodeRowOp, qwen::FrameRowOp,
-              qwen::CodebookMeanOp, qwen::RopeWindowAttentionOp, qwen::SnakeBetaOp, qwen::ClearLeadOp,
+              qwen::AttentionOp, qwen::DecodeAttentionOp, qwen::CombineSplitsOp, qwen::RouteOp, qwen::FoldLinearsOp,
+              qwen::FoldedRouterOp, qwen::GroupExpertsOp, qwen::FusedExpertsOp, qwen::WeightedSumOp, qwen::LayerNormOp,
+              qwen::ReplaceRowsOp, qwen::AddRowsOp, qwen::SinusoidOp, qwen::SwapAxesOp, qwen::SegmentAttentionOp,
+              qwen::AxialRopeOp, qwen::SliceOp, qwen::GatherSumOp, qwen::BeginChunkOp, qwen::AdvanceOp, qwen::LastRowOp,
+              qwen::HeadRowsOp, qwen::NextTokenOp, qwen::InputRowsOp, qwen::BeginFrameOp, qwen::CodeRowOp,
+              qwen::FrameRowOp, qwen::CodebookMeanOp, qwen::RopeWindowAttentionOp, qwen::SnakeBetaOp, qwen::ClearLeadOp,
               qwen::CausalConv1dOp, qwen::ConvTranspose1dOp>([&](auto op) { return lower(op); })
         .Default([](Operation *op) { return op->emitError("has no kernel; run the fusion passes first"); });
   }
@@ -718,6 +722,50 @@ private:
     return dispatch(op.getLoc(), plan, operands);
   }
 
+  LogicalResult lower(qwen::FoldLinearsOp op) {
+    FailureOr<Value> outer = weightRange(op.getLoc(), op.getOuter()),
+                     norm = weightRange(op.getLoc(), op.getNormWeight()),
+                     inner = weightRange(op.getLoc(), op.getInner());
+    if (failed(outer) || failed(norm) || failed(inner))
+      return failure();
+    FoldedShape shape = foldedShape(op.getResult().getType(), dimOf(op.getOuter(), 1));
+    WeightLayout layout = layoutOf(cast<RankedTensorType>(op.getInner().getType()));
+    FailureOr<KernelPlan> plan = foldLinearsKernel(shape, layout.format, target);
+    if (failed(plan))
+      return op.emitError("has ") << shape.input << " and " << shape.residual
+                                  << " elements in a row, expected multiples of 4";
+    Value state = range(op.getState());
+    ranges[op.getResult()] = state;
+    return dispatch(op.getLoc(), *plan, {*outer, *norm, *inner, state},
+                    {.readBytes = int64_t(layout.bytes(shape.residual)),
+                     .flops = int64_t(2) * shape.outputs * shape.input * shape.residual});
+  }
+
+  static FoldedShape foldedShape(Type folded, int64_t residual) {
+    return {static_cast<uint32_t>(cast<RankedTensorType>(folded).getDimSize(0)),
+            static_cast<uint32_t>(widthOf(folded) - residual), static_cast<uint32_t>(residual)};
+  }
+
+  LogicalResult lower(qwen::FoldedRouterOp op) {
+    uint32_t choices = widthOf(op.getExperts().getType());
+    if (failed(checkMixture(op, widthOf(op.getLogits().getType()), choices)))
+      return failure();
+    FoldedShape shape = foldedShape(op.getFolded().getType(), widthOf(op.getResidual().getType()));
+    std::optional<SplitShape> splits;
+    if (auto input = cast<RankedTensorType>(op.getInput().getType()); input.getRank() == 3)
+      splits = SplitShape{static_cast<uint32_t>(input.getDimSize(0)), static_cast<uint32_t>(input.getDimSize(1)),
+                          static_cast<uint32_t>(input.getDimSize(2) - 2)};
+    FailureOr<KernelPlan> plan = foldedRouterKernel(shape, splits, choices, state, target);
+    if (failed(plan))
+      return op.emitError("has ") << shape.input << " and " << shape.residual
+                                  << " elements in a row, expected multiples of 4 and a target with a known size of "
+                                     "subgroups";
+    return dispatch(op.getLoc(), *plan,
+                    {range(op.getInput()), range(op.getResidual()), range(op.getFolded()), stateRef(op.getLoc()),
+                     destination(op.getLogits()), destination(op.getExperts())},
+                    {.readBytes = int64_t(bytesOf(op.getFolded().getType()))});
+  }
+
   LogicalResult lower(qwen::GroupExpertsOp op) {
     if (failed(checkMixture(op, op.getCount(), widthOf(op.getExperts().getType()))))
       return failure();
@@ -779,7 +827,7 @@ private:
     experts.ownInput = cast<RankedTensorType>(op.getInput().getType()).getRank() == 3;
     experts.sum = op.getRouteWeights() != nullptr;
     if (qwen::RouteOp route = joinedRoute(op))
-      linear.route = Route{experts.choices, route.getNormalize()};
+      linear.route = Route{experts.choices, route.getNormalize(), route.getChosen() != nullptr};
     if (op.getTiles()) {
       auto groups = op.getTiles().getDefiningOp<qwen::GroupExpertsOp>();
       if (!groups)
@@ -813,6 +861,8 @@ private:
       operands.push_back(stateRef(loc));
     qwen::RouteOp route = joinedRoute(op);
     operands.push_back(range(route ? route.getLogits() : op.getExperts()));
+    if (route && route.getChosen())
+      operands.push_back(range(route.getChosen()));
     if (op.getRouteWeights())
       operands.push_back(range(op.getRouteWeights()));
     if (op.getTiles())

@@ -20,7 +20,8 @@ static_assert(static_cast<int>(Purpose::Weights) == static_cast<int>(fb::BufferP
               static_cast<int>(Purpose::Cache) == static_cast<int>(fb::BufferPurpose::Cache) &&
               static_cast<int>(Purpose::State) == static_cast<int>(fb::BufferPurpose::State) &&
               static_cast<int>(Purpose::Output) == static_cast<int>(fb::BufferPurpose::Output) &&
-              static_cast<int>(Purpose::Mailbox) == static_cast<int>(fb::BufferPurpose::Mailbox));
+              static_cast<int>(Purpose::Mailbox) == static_cast<int>(fb::BufferPurpose::Mailbox) &&
+              static_cast<int>(Purpose::Derived) == static_cast<int>(fb::BufferPurpose::Derived));
 static_assert(static_cast<int>(Access::Read) == static_cast<int>(fb::Access::Read) &&
               static_cast<int>(Access::Write) == static_cast<int>(fb::Access::Write) &&
               static_cast<int>(Access::ReadWrite) == static_cast<int>(fb::Access::ReadWrite));

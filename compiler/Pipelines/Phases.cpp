@@ -73,6 +73,14 @@ static void populateFusion(OpPassManager &passes, const CompileOptions &options)
   passes.addNestedPass<func::FuncOp>(createFuseProloguePass());
   // All products that take a choice are there.
   passes.addNestedPass<func::FuncOp>(createJoinRoutePass());
+  // A choice made by a product can apply the factor that a folded router leaves out; kernels count on a known size of
+  // subgroups there.
+  if (options.target.subgroupSize) {
+    FoldRoutersPassOptions fold;
+    fold.readBytesPerNs = options.target.readBytesPerNs;
+    fold.stepOverheadNs = options.target.stepOverheadNs;
+    passes.addPass(createFoldRoutersPass(fold));
+  }
   // Products of many rows need their choices sorted.
   passes.addNestedPass<func::FuncOp>(createGroupExpertsPass());
   // Sums of gathered rows; those of experts are joined above.

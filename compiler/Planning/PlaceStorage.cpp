@@ -95,7 +95,7 @@ public:
     FailureOr<SmallVector<Unit>> weights = collectWeights();
     if (failed(weights) || failed(pack(*weights, Purpose::Weights)))
       return signalPassFailure();
-    for (Purpose purpose : {Purpose::Cache, Purpose::State, Purpose::Output, Purpose::Mailbox})
+    for (Purpose purpose : {Purpose::Derived, Purpose::Cache, Purpose::State, Purpose::Output, Purpose::Mailbox})
       if (failed(pack(collectStorages(purpose), purpose)))
         return signalPassFailure();
   }

@@ -16,7 +16,7 @@ namespace {
 
 bool isCodegenInput(Operation &op) {
   return isa<FusedLinearOp, ElementwiseOp, RopeAppendOp, DecodeAttentionOp, CombineSplitsOp, EmbeddingOp, RmsNormOp,
-             AttentionOp, RouteOp, GroupExpertsOp, FusedExpertsOp, WeightedSumOp, LayerNormOp, SegmentAttentionOp,
+             AttentionOp, RouteOp, FoldLinearsOp, FoldedRouterOp, GroupExpertsOp, FusedExpertsOp, WeightedSumOp, LayerNormOp, SegmentAttentionOp,
              AxialRopeOp, SliceOp, ReplaceRowsOp, AddRowsOp, TapPatchesOp, SinusoidOp, SwapAxesOp, GatherSumOp,
              ExposeOp, ReshapeOp, WeightOp, WeightStackOp, ReadStateOp, BeginChunkOp, AdvanceOp, LastRowOp, HeadRowsOp,
              NextTokenOp, InputRowsOp, BeginFrameOp, CodeRowOp, FrameRowOp, CodebookMeanOp, RopeWindowAttentionOp,

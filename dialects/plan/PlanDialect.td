@@ -28,7 +28,8 @@ def Plan_RangeType : TypeDef<Plan_Dialect, "Range"> {
 def Plan_PurposeAttr : I32EnumAttr<"Purpose", "what a storage is for; see BufferPurpose in plan.fbs", [
   I32EnumAttrCase<"Weights", 0, "weights">, I32EnumAttrCase<"Arena", 1, "arena">,
   I32EnumAttrCase<"Cache", 2, "cache">, I32EnumAttrCase<"State", 3, "state">,
-  I32EnumAttrCase<"Output", 4, "output">, I32EnumAttrCase<"Mailbox", 5, "mailbox">
+  I32EnumAttrCase<"Output", 4, "output">, I32EnumAttrCase<"Mailbox", 5, "mailbox">,
+  I32EnumAttrCase<"Derived", 6, "derived">
 ]> { let cppNamespace = "::mlir::plan"; }
 
 def Plan_AccessAttr : I32EnumAttr<"Access", "what a kernel does with an operand", [

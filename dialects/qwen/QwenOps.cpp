@@ -34,8 +34,9 @@ LogicalResult StateOp::verify() { // (C2)
   auto type = cast<RankedTensorType>(getType());
   if (type.getRank() == 0 || type.getEncoding())
     return emitOpError() << "has type " << type << ", expected positions in dimension 0 and no rows encoding";
-  if (getFixed() && !type.hasStaticShape())
-    return emitOpError() << "is fixed and has type " << type << ", expected a static shape";
+  if ((getFixed() || getDerived()) && !type.hasStaticShape())
+    return emitOpError() << "is " << (getFixed() ? "fixed" : "derived") << " and has type " << type
+                         << ", expected a static shape";
   for (int64_t size : type.getShape().drop_front())
     if (ShapedType::isDynamic(size))
       return emitOpError() << "has type " << type << ", expected that only dimension 0 is dynamic";
@@ -566,14 +567,68 @@ LogicalResult CombineSplitsOp::verify() { // (C20)
 LogicalResult RouteOp::verify() { // (C26)
   if (failed(verifyChoice(*this, typeOf(getLogits()), typeOf(getWeights()), typeOf(getExperts()))))
     return failure();
+  if (getChosen() && !getJoined())
+    return emitOpError() << "has a folded router and is joined to no product, expected one with a norm";
+  if (getChosen() && getChosen().getType() != getExperts().getType())
+    return emitOpError() << "was given the choice " << getChosen().getType() << ", expected " << getExperts().getType();
   if (!getJoined())
     return success();
   if (failed(verifyDim(*this, "logits", typeOf(getLogits()), 0, 1)))
     return failure();
-  if (!getChoosingProduct())
+  FusedExpertsOp product = getChoosingProduct();
+  if (!product)
     return emitOpError()
            << "is joined to no product, expected that a qwen.fused_experts of [R, K] is the first to read it";
+  if (getChosen() && !product.getNormWeight())
+    return emitOpError() << "has a folded router and is joined to a product without norm, expected one with a norm";
   return success();
+}
+
+/// (C51)
+LogicalResult FoldLinearsOp::verify() {
+  RankedTensorType outer = typeOf(getOuter()), inner = typeOf(getInner()), state = typeOf(getState());
+  if (failed(verifyWeight(*this, "outer weight", outer, 2)) || failed(verifyMatrix(*this, "inner weight", inner)) ||
+      failed(verifyDim(*this, "inner weight", inner, 0, outer.getDimSize(1))) ||
+      failed(verifyWeight(*this, "norm weight", typeOf(getNormWeight()), 1)) ||
+      failed(verifyDim(*this, "norm weight", typeOf(getNormWeight()), 0, outer.getDimSize(1))) ||
+      failed(verifyRank(*this, "state", state, 2)) || failed(verifyDim(*this, "state", state, 0, outer.getDimSize(0))))
+    return failure();
+  int64_t width;
+  if (llvm::AddOverflow(inner.getDimSize(1), outer.getDimSize(1), width))
+    return emitOpError() << "folds rows of " << inner.getDimSize(1) << " and " << outer.getDimSize(1)
+                         << " elements, expected fewer";
+  if (failed(verifyDim(*this, "state", state, 1, width)))
+    return failure();
+  if (!state.getElementType().isF32() || getResult().getType() != state)
+    return emitOpError() << "writes " << state << " as " << getResult().getType() << ", expected one type of f32";
+  auto read = getState().getDefiningOp<ReadStateOp>();
+  auto target = read ? SymbolTable::lookupNearestSymbolFrom<StateOp>(*this, read.getStateAttr()) : StateOp();
+  if (!target || !target.getDerived())
+    return emitOpError() << "writes what is no derived state, expected a qwen.read_state of one";
+  return success();
+}
+
+/// (C52)
+LogicalResult FoldedRouterOp::verify() {
+  RankedTensorType input = typeOf(getInput()), residual = typeOf(getResidual()), folded = typeOf(getFolded());
+  RankedTensorType logits = getLogits().getType(), experts = getExperts().getType();
+  bool isRow = input.getRank() == 2 && input.getDimSize(0) == 1;
+  if (!input.hasStaticShape() || !(isRow || (input.getRank() == 3 && input.getDimSize(2) > 2)))
+    return emitOpError() << "takes " << input << ", expected one row or a static [heads, splits, D + 2]";
+  if (failed(verifyRank(*this, "residual", residual, 2)) || failed(verifyDim(*this, "residual", residual, 0, 1)) ||
+      failed(verifyRank(*this, "folded weight", folded, 2)) || failed(verifyRank(*this, "logits", logits, 2)) ||
+      failed(verifyDim(*this, "logits", logits, 0, 1)) || failed(verifyChoice(*this, logits, experts, experts)))
+    return failure();
+  if (!folded.hasStaticShape() || !folded.getElementType().isF32())
+    return emitOpError() << "has weights " << folded << ", expected f32 of a static shape";
+  int64_t width;
+  if (llvm::MulOverflow(isRow ? input.getDimSize(1) : input.getDimSize(0), isRow ? int64_t(1) : input.getDimSize(2) - 2,
+                        width) ||
+      llvm::AddOverflow(width, residual.getDimSize(1), width))
+    return emitOpError() << "takes " << input << " and " << residual << ", expected fewer elements";
+  if (failed(verifyDim(*this, "folded weight", folded, 1, width)))
+    return failure();
+  return verifyDim(*this, "logits", logits, 1, folded.getDimSize(0));
 }
 
 FusedExpertsOp RouteOp::getChoosingProduct() {

@@ -41,15 +41,17 @@ def Qwen_ParameterOp : Qwen_Op<"parameter", [Symbol]> {
 def Qwen_StateOp : Qwen_Op<"state", [Symbol]> {
   let summary = "a tensor that survives from run to run, such as a KV cache";
   let description = [{
-    The first dimension counts cached positions, unless the state is `fixed`: then it holds as many rows as it says.
+    The first dimension counts cached positions, unless the state is `fixed`: then it holds as many rows as it says. A
+    `derived` state is fixed too; the entry `prepare` makes it of weights, once, and a new conversation leaves it alone.
 
     ```mlir
     qwen.state @layers.0.k : tensor<512x2x64xf32>
     qwen.state @decoder.0.history : tensor<6x64xf32> fixed
+    qwen.state @folded.router : tensor<128x6144xf32> derived
     ```
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<StateTensor>:$type, UnitAttr:$fixed);
-  let assemblyFormat = "$sym_name `:` $type (`fixed` $fixed^)? attr-dict";
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<StateTensor>:$type, UnitAttr:$fixed, UnitAttr:$derived);
+  let assemblyFormat = "$sym_name `:` $type (`fixed` $fixed^)? (`derived` $derived^)? attr-dict";
   let hasVerifier = 1;
 }
 
@@ -709,17 +711,60 @@ def Qwen_RouteOp : Qwen_Op<"route", [Pure]> {
 
     With `joined` nothing is left to compute here: the first product that takes the choice makes it, for those behind it
     too.
+
+    With `folded` the experts are already chosen, by qwen.folded_router, and the logits are still multiplied by the root
+    mean square of the row that this product normalises (sqrt(mean(x^2) + eps)). The product computes the weights of the
+    quotient.
   }];
-  let arguments = (ins Activation:$logits, UnitAttr:$normalize, UnitAttr:$joined);
+  let arguments = (ins Activation:$logits, Optional<IdTensor>:$chosen, UnitAttr:$normalize, UnitAttr:$joined);
   let results = (outs Activation:$weights, IdTensor:$experts);
   let assemblyFormat = [{
-    $logits (`normalize` $normalize^)? (`joined` $joined^)? attr-dict `:` functional-type(operands, results)
+    $logits (`folded` `(` $chosen^ `)`)? (`normalize` $normalize^)? (`joined` $joined^)? attr-dict `:`
+    functional-type(operands, results)
   }];
   let extraClassDeclaration = [{
     /// The first reader of the results, when it is a product that can make the choice: one that has a result for each
     /// choice, so that its workgroups need one expert each.
     FusedExpertsOp getChoosingProduct();
   }];
+  let hasVerifier = 1;
+}
+
+def Qwen_FoldLinearsOp : Qwen_Op<"fold_linears", [MemoryEffects<[MemWrite]>]> {
+  let summary = "two products, the residual between them and the norm's weight as one matrix, in f32";
+  let description = [{
+    For `h = x + a inner^T` and `y = norm(h) outer^T` the matrix `[outer diag(w) inner | outer diag(w)]` takes the row
+    `[a | x]` to `rms(h) y`, without waiting for h. Written into a derived state.
+
+    ```mlir
+    %s = qwen.read_state @folded.router : tensor<128x6144xf32>
+    %f = qwen.fold_linears %s, %outer norm(%w) %inner
+       : (tensor<128x6144xf32>, tensor<128x2048xbf16>, tensor<2048xbf16>, tensor<2048x4096xbf16>) -> tensor<128x6144xf32>
+    ```
+  }];
+  let arguments = (ins StateTensor:$state, WeightTensor:$outer, WeightTensor:$norm_weight, WeightTensor:$inner);
+  let results = (outs StateTensor:$result);
+  let assemblyFormat = [{
+    $state `,` $outer `norm` `(` $norm_weight `)` $inner attr-dict `:` functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+}
+
+def Qwen_FoldedRouterOp : Qwen_Op<"folded_router", [Pure]> {
+  let summary = "the row [input | residual] times a matrix that qwen.fold_linears made, and the experts of its best elements";
+  let description = [{
+    The input is a row `[1, K]` or what qwen.decode_attention leaves, `[heads, splits, D + 2]`, of which the combined row
+    is taken. The logits are the router's times the root mean square of the row that the router would normalise, which
+    orders experts alike; the lower expert wins a tie.
+
+    ```mlir
+    %l, %e = qwen.folded_router %partials, %x, %f
+       : (tensor<32x16x130xf32>, tensor<1x2048xf32>, tensor<128x6144xf32>) -> (tensor<1x128xf32>, tensor<1x8xi32>)
+    ```
+  }];
+  let arguments = (ins Activation:$input, Activation:$residual, StateTensor:$folded);
+  let results = (outs Activation:$logits, IdTensor:$experts);
+  let assemblyFormat = "$input `,` $residual `,` $folded attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 

@@ -118,7 +118,20 @@ Status Session::load(const std::string &weights, const std::function<void(const 
   state.load.pipelineNs = pipelines.buildNs();
   state.load.pipelines = pipelines.built();
   state.load.warmPipelines = pipelines.warm();
+  QWENRT_RETURN_IF_ERROR(state.prepare());
   state.loaded = true;
+  return Status::ok();
+}
+
+/// Derives weights of weights, where the plan has such.
+Status Session::State::prepare() {
+  if (!role(fb::Role::Prepare))
+    return Status::ok();
+  uint64_t start = nowNs(), value = 0;
+  QWENRT_RETURN_IF_ERROR(replay->submit(*role(fb::Role::Prepare), 1, value));
+  QWENRT_RETURN_IF_ERROR(replay->waitAll());
+  load.derivedBytes = plan->purposeBytes(fb::BufferPurpose::Derived);
+  load.deriveNs = nowNs() - start;
   return Status::ok();
 }
 

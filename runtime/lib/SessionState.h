@@ -55,6 +55,7 @@ struct Session::State {
 
   const fb::Entry &entry(uint32_t ordinal) const { return *plan->root().entries()->Get(ordinal); }
   std::optional<uint32_t> role(fb::Role role) const { return roles[size_t(role)]; }
+  Status prepare();
   Status requireLoaded() const;
   Status requireText() const;
 

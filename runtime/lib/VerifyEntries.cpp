@@ -163,13 +163,24 @@ private:
                      text("the ", expected.min_bytes(), " its kernel may touch"));
     if (expected.access() != fb::Access::Read && buffer.purpose() == fb::BufferPurpose::Weights)
       return badPlan(text(name, " writes to ", nameOf("buffer", operand.buffer(), buffer)), "weights to be read only");
-    return Status::ok();
+    return verifyDerived(buffer, expected.access(), name);
+  }
+
+  /// Derived buffers are made before anything reads them, and by nobody else.
+  Status verifyDerived(const fb::Buffer &buffer, fb::Access access, const std::string &name) {
+    const bool derived = buffer.purpose() == fb::BufferPurpose::Derived, prepares = entry.role() == fb::Role::Prepare;
+    if (access == fb::Access::Read || derived == prepares || (prepares && buffer.purpose() == fb::BufferPurpose::Arena))
+      return Status::ok();
+    return badPlan(text(name, " writes to a buffer of purpose ", fb::EnumNameBufferPurpose(buffer.purpose())),
+                   "an entry of role Prepare to write Derived buffers, and no other entry to");
   }
 
   Status verifyRole() {
     fb::Role role = entry.role();
     if (role == fb::Role::Other)
       return Status::ok();
+    if (role == fb::Role::Prepare)
+      return verifyPrepare();
     if (entry.rows() == 0)
       return badPlan(text(where, " processes no rows"), "at least one");
     bool samples = role != fb::Role::Prefill && role != fb::Role::Logits;
@@ -186,6 +197,13 @@ private:
       return badPlan(text("token history has ", findCell(fb::CellKind::Tokens)->count(), " elements"),
                      text("one more than the context of ", plan.max_context()));
     return verifyLogitsTensor();
+  }
+
+  /// It runs before anybody can give it something.
+  Status verifyPrepare() {
+    if (entry.inputs()->size() == 0 && entry.outputs()->size() == 0 && entry.symbols()->size() == 0)
+      return Status::ok();
+    return badPlan(text(where, " has inputs, outputs or symbols"), "none of an entry that derives weights");
   }
 
   /// Logits are read by the host as rows of f32, by name.

@@ -363,6 +363,31 @@ TEST_P(SessionTest, RunsOneEntryOnTensors) {
   EXPECT_EQ(values, (std::vector<float>{11, 41, 91}));
 }
 
+/// The entry "scale" as y = x d + 1 with d = w w + 1, which an entry of role Prepare derives of the weights w.
+void scaleByDerived(TestPlan &plan) {
+  const auto derived = uint32_t(plan.buffers.size());
+  plan.buffers.push_back({"derived", fb::BufferPurpose::Derived, 32});
+  TestDispatch square = {kScaleAddOne, {1, 1, 1}, {{kWeights, 0, 32}, {kWeights, 0, 32}, {derived, 0, 32}}};
+  plan.entries.push_back({"prepare", fb::Role::Prepare, 1, {}, {}, {}, {square}});
+  plan.entries[kScale].dispatches[0].operands[1] = {derived, 0, 32};
+}
+
+TEST_P(SessionTest, DerivesWeightsOnceTheyAreLoaded) {
+  scaleByDerived(source);
+  ASSERT_NO_FATAL_FAILURE(open());
+  EXPECT_EQ(session->loadStatistics().derivedBytes, 32u);
+  for (int run = 0; run < 2; ++run) { // a new conversation leaves them alone
+    std::vector<HostTensor> inputs = {floats("x", {10, 20, 30})}, outputs;
+    Status status = session->run("scale", inputs, outputs);
+    ASSERT_TRUE(status.isOk()) << status.message();
+    std::vector<float> values(3);
+    ASSERT_EQ(outputs.at(0).data.size(), 12u);
+    std::memcpy(values.data(), outputs[0].data.data(), 12);
+    EXPECT_EQ(values, (std::vector<float>{21, 101, 301})) << "run " << run;
+    ASSERT_TRUE(session->reset().isOk());
+  }
+}
+
 /// The entry "scale" as y = x x + 1 in up to two groups of 8, which write whether or not their rows are there.
 void scaleByGroups(TestPlan &plan) {
   for (TestKernelOperand &operand : plan.kernels[kScaleAddOne].operands)

@@ -190,6 +190,15 @@ const Breakage kBreakages[] = {
      "has 31 bytes, expected the 32 its kernel may touch"},
     {"WritesWeights", [](TestPlan &p) { p.entries[6].dispatches[0].operands[2] = {kWeights, 0, 32}; },
      "writes to buffer 5 'weights.0', expected weights to be read only"},
+    {"WritesDerived", [](TestPlan &p) { p.buffers[kTensors].purpose = fb::BufferPurpose::Derived; },
+     "writes to a buffer of purpose Derived, expected an entry of role Prepare to write Derived buffers, and no other"},
+    {"PrepareWritesState",
+     [](TestPlan &p) {
+       p.entries[kPrefill] = {"prepare", fb::Role::Prepare, 1, {}, {}, {}, p.entries[kPrefill].dispatches};
+     },
+     "writes to a buffer of purpose State, expected an entry of role Prepare"},
+    {"PrepareWithTensors", [](TestPlan &p) { p.entries[kScale].role = fb::Role::Prepare; },
+     "has inputs, outputs or symbols, expected none of an entry that derives weights"},
     // Tensors and symbols
     {"TensorTwice", [](TestPlan &p) { p.entries[6].inputs.push_back(p.entries[6].inputs[0]); }, "has input 'x' twice"},
     {"TensorDType", [](TestPlan &p) { p.entries[6].inputs[0].dtype = fb::DType(20); }, "of dtype 20"},

@@ -67,6 +67,8 @@ void printRuntimeStats(const Runtime &runtime) {
                  load.upload == UploadPath::Staging ? "staged" : "mapped", "), ", load.threads,
                  " threads: ", milliseconds(load.readNs), " reading, ", milliseconds(load.copyNs), " copying, ",
                  milliseconds(load.waitNs), " waiting"));
+  if (load.derivedBytes)
+    printNote(text("derived weights: ", formatBytes(load.derivedBytes), " in ", milliseconds(load.deriveNs)));
   printNote(text("pipelines: ", load.pipelines, " in ", milliseconds(load.pipelineNs), ", cache ",
                  load.warmPipelines ? "warm" : "cold"));
 }

@@ -49,10 +49,17 @@ KernelPlan routeKernel(const RowBound &rows, uint32_t experts, uint32_t choices,
 }
 
 ExpertChooser::ExpertChooser(KernelBuilder &k, uint32_t experts, const Route &route)
-    : k(k), experts(experts), route(route), fours((experts + 3) / 4), staged(k.shared(Elem::F32, fours, 4)),
-      chosen(k.shared(Elem::U32, route.choices)), chosenLogits(k.shared(Elem::F32, route.choices)) {}
+    : k(k), experts(experts), route(route), fours((experts + 3) / 4) {}
+
+void ExpertChooser::take(Buffer logits, Buffer indices) {
+  takenLogits = logits;
+  takenIndices = indices;
+}
 
 void ExpertChooser::choose(Buffer logits, Val row) {
+  staged = k.shared(Elem::F32, fours, 4);
+  chosen = k.shared(Elem::U32, route.choices);
+  chosenLogits = k.shared(Elem::F32, route.choices);
   Val t = k.localIndex(), step = k.u32(k.invocations()), first = row * experts;
   k.forLoop(t, k.u32(fours), step, [&](Val four) {
     Vals values;
@@ -97,30 +104,43 @@ Val ExpertChooser::rankOf(Val own, Val expert) {
 
 Val ExpertChooser::expertAt(Val index) {
   // A NaN among the logits leaves places that nobody wrote.
-  return k.min(k.loadOne(chosen, index), k.u32(experts - 1));
+  return k.min(takenIndices ? k.load(*takenIndices, Elem::U32, index) : k.loadOne(chosen, index), k.u32(experts - 1));
 }
 
-void ExpertChooser::store(Buffer logits, Val row, Buffer weights, Buffer indices) {
-  Val t = k.localIndex(), largest = k.loadOne(chosenLogits, k.u32(0)), total = sum(logits, row, largest);
+Val ExpertChooser::logitAt(Val index) {
+  return takenLogits ? k.load(*takenLogits, Elem::F32, expertAt(index)) : k.loadOne(chosenLogits, index);
+}
+
+void ExpertChooser::storeExperts(Buffer indices) {
+  k.forLoop(k.localIndex(), k.u32(route.choices), k.u32(k.invocations()),
+            [&](Val choice) { k.store(indices, Elem::U32, choice, expertAt(choice)); });
+}
+
+void ExpertChooser::store(Buffer logits, Val row, Buffer weights, Buffer indices, Val factor) {
+  Val t = k.localIndex(), largest = logitAt(k.u32(0)), total = sum(logits, row, largest, factor);
   k.forLoop(t, k.u32(route.choices), k.u32(k.invocations()), [&](Val choice) {
     Val at = row * route.choices + choice;
-    k.store(weights, Elem::F32, at, k.exp(k.loadOne(chosenLogits, choice) - largest) / total);
+    k.store(weights, Elem::F32, at, exponential(logitAt(choice), largest, factor) / total);
     k.store(indices, Elem::U32, at, expertAt(choice));
   });
 }
 
+Val ExpertChooser::exponential(Val logit, Val largest, Val factor) {
+  return k.exp(factor ? (logit - largest) * factor : logit - largest);
+}
+
 /// Sum of exponentials of the chosen logits, or of all.
-Val ExpertChooser::sum(Buffer logits, Val row, Val largest) {
+Val ExpertChooser::sum(Buffer logits, Val row, Val largest, Val factor) {
   Val total = k.f32(0);
   if (route.normalize) {
     for (uint32_t i = 0; i < route.choices; ++i)
-      total = total + k.exp(k.loadOne(chosenLogits, k.u32(i)) - largest);
+      total = total + exponential(logitAt(k.u32(i)), largest, factor);
     return total;
   }
   Val part = k.forLoop(k.localIndex(), k.u32(experts), k.u32(k.invocations()), {total},
                        [&](Val expert, ArrayRef<Val> carried) -> Vals {
                          Val logit = k.load(logits, Elem::F32, row * experts + expert);
-                         return {carried[0] + k.exp(logit - largest)};
+                         return {carried[0] + exponential(logit, largest, factor)};
                        })[0];
   return k.workgroupAdd(part);
 }

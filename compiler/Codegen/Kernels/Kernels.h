@@ -127,6 +127,7 @@ struct Experts {
 struct Route {
   uint32_t choices = 0;
   bool normalize = false; ///< the chosen probabilities are divided by their sum
+  bool folded = false;    ///< of qwen.folded_router: the choice is made, the logits still times the norm's divisor
 };
 
 /// The input is [rows, bins, channels], of which a row of the product takes patches (qwen.tap_patches).
@@ -175,7 +176,7 @@ struct Linear {
 /// The operands of a Linear, declared in order.
 struct LinearOperands {
   Buffer x, taps, norm, state, y;
-  Buffer logits, experts, routeWeights, order, tiles;
+  Buffer logits, chosen, experts, routeWeights, order, tiles;
   llvm::SmallVector<Buffer> weights, extras;
 };
 LinearOperands declareOperands(KernelBuilder &k, const Linear &linear);
@@ -232,27 +233,59 @@ mlir::FailureOr<KernelPlan> matrixLinearKernel(const Linear &linear, const Targe
 /// row.
 KernelPlan routeKernel(const RowBound &rows, uint32_t experts, uint32_t choices, bool normalize,
                        const StateBlock &state, const TargetProfile &target);
-/// The choice of experts of one row by a workgroup. Declares workgroup memory.
+/// The choice of experts of one row by a workgroup.
 class ExpertChooser {
 public:
   ExpertChooser(KernelBuilder &k, uint32_t experts, const Route &route);
-  /// Chooses among \p logits [rows, experts] of a row. Contains barriers.
+  /// Chooses among \p logits [rows, experts] of a row. Declares workgroup memory; contains barriers.
   void choose(Buffer logits, Val row);
+  /// Takes a choice of one row that was made before.
+  void take(Buffer logits, Buffer indices);
   /// The expert of choice \p index.
   Val expertAt(Val index);
-  /// Leaves weights [rows, choices] and experts [rows, choices] of the row. Contains barriers.
-  void store(Buffer logits, Val row, Buffer weights, Buffer indices);
+  /// Leaves weights [rows, choices] and experts [rows, choices] of the row, of the logits times \p factor if there is
+  /// one. Contains barriers.
+  void store(Buffer logits, Val row, Buffer weights, Buffer indices, Val factor = {});
+  /// Leaves the chosen experts alone, of one row.
+  void storeExperts(Buffer indices);
 
 private:
   Val rankOf(Val own, Val expert);
-  Val sum(Buffer logits, Val row, Val largest);
+  /// The logit of choice \p index.
+  Val logitAt(Val index);
+  /// exp(logit - largest), both times the factor.
+  Val exponential(Val logit, Val largest, Val factor);
+  Val sum(Buffer logits, Val row, Val largest, Val factor);
 
   KernelBuilder &k;
   uint32_t experts;
   Route route;
   uint32_t fours;
   Shared staged, chosen, chosenLogits;
+  std::optional<Buffer> takenLogits, takenIndices;
 };
+
+//===------------------------------------------------------------------------------------------------------------===//
+// FoldedLinear.cpp: a product behind another and a residual, as one matrix (qwen.fold_linears)
+//===------------------------------------------------------------------------------------------------------------===//
+
+/// The matrix [outputs, input + residual] of f32.
+struct FoldedShape {
+  uint32_t outputs = 0, input = 0, residual = 0;
+  uint32_t width() const { return input + residual; }
+  uint64_t bytes() const { return uint64_t(outputs) * width() * 4; }
+  std::string suffix() const;
+};
+/// Operands: outer [outputs, residual], norm [residual], inner [residual, input] of \p inner, folded. Fails unless rows
+/// have whole fours.
+mlir::FailureOr<KernelPlan> foldLinearsKernel(const FoldedShape &shape, WeightFormat inner,
+                                              const TargetProfile &target);
+/// Operands: x [input] or partials, residual [residual], folded, state, logits [outputs], experts [choices]. A
+/// workgroup for each logit; who comes last chooses. Fails unless rows have whole fours and the target fixes the size
+/// of subgroups.
+mlir::FailureOr<KernelPlan> foldedRouterKernel(const FoldedShape &shape, const std::optional<struct SplitShape> &splits,
+                                               uint32_t choices, const StateBlock &state, const TargetProfile &target);
+
 /// Operands: experts [rows, choices], (state,) order [rows * choices], tiles [maxTiles, 4]. A counting sort.
 KernelPlan groupExpertsKernel(const RowBound &rows, uint32_t experts, uint32_t choices, uint32_t tile,
                               uint32_t maxTiles, const StateBlock &state, const TargetProfile &target);

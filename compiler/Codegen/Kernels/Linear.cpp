@@ -33,7 +33,8 @@ std::string Linear::suffix() const {
     name += "_experts" + std::to_string(experts->count) + (experts->sum ? "_sum" : "x") +
             std::to_string(experts->choices) + (experts->ownInput ? "" : "_shared");
   if (route)
-    name += "_route_top" + std::to_string(route->choices) + (route->normalize ? "_normalized" : "");
+    name += "_route_top" + std::to_string(route->choices) + (route->normalize ? "_normalized" : "") +
+            (route->folded ? "_folded" : "");
   if (std::string body = bodyName(*epilogue); !body.empty())
     name += "_" + body;
   for (const Extra &extra : extras)
@@ -62,7 +63,9 @@ LinearOperands declareOperands(KernelBuilder &k, const Linear &linear) {
     uint64_t choices = uint64_t(linear.rows.max) * linear.experts->choices;
     if (linear.route)
       ops.logits = k.operand("logits", Access::Read, uint64_t(linear.experts->count) * 4);
-    else
+    if (linear.route && linear.route->folded)
+      ops.chosen = k.operand("chosen", Access::Read, uint64_t(linear.route->choices) * 4);
+    if (!linear.route)
       ops.experts = k.operand("experts", Access::Read, choices * 4);
     if (linear.experts->sum)
       ops.routeWeights = k.operand("route_weights", Access::Read, choices * 4);

@@ -57,7 +57,7 @@ Schedule schedule(const Linear &linear, const TargetProfile &target) {
   }
   // Four subgroups: small workgroups leave and are replaced evenly. Eight where a workgroup first chooses experts and
   // reads little: what all of them repeat would cost more than what they read.
-  bool repeats = linear.route && linear.format != WeightFormat::BF16;
+  bool repeats = linear.route && !linear.route->folded && linear.format != WeightFormat::BF16;
   s.invocations =
       std::min<uint32_t>({256, target.maxWorkgroupInvocations, std::max<uint32_t>(size * (repeats ? 8 : 4), 64)});
   uint32_t subgroups = s.invocations / size;
@@ -102,8 +102,11 @@ public:
     if (choice)
       expertRows = expertAt(choice) * linear.n;
     // Unknown subgroup size: the subgroups share the workgroup's outputs in turn, after staging everything once.
-    return size ? emitOutputs(first + k.subgroupIndex() * s.outputsPerSubgroup, s.outputsPerSubgroup)
-                : emitDynamic(first);
+    LogicalResult result =
+        size ? emitOutputs(first + k.subgroupIndex() * s.outputsPerSubgroup, s.outputsPerSubgroup) : emitDynamic(first);
+    if (linear.route && linear.route->folded)
+      storeChoice(normFactor);
+    return result;
   }
 
 private:
@@ -125,9 +128,15 @@ private:
   }
   void chooseExperts() {
     chooser.emplace(k, linear.experts->count, *linear.route);
+    if (linear.route->folded)
+      return chooser->take(ops.logits, ops.chosen);
     chooser->choose(ops.logits, k.u32(0));
+    storeChoice({});
+  }
+  /// For the products behind; one workgroup does it.
+  void storeChoice(Val factor) {
     k.ifThen((k.workgroupId(0) == 0) & (k.workgroupId(1) == 0),
-             [&] { chooser->store(ops.logits, k.u32(0), ops.routeWeights, ops.experts); });
+             [&] { chooser->store(ops.logits, k.u32(0), ops.routeWeights, ops.experts, factor); });
   }
   Val routeWeightAt(Val index) { return k.load(ops.routeWeights, Elem::F32, index); }
 

@@ -74,6 +74,8 @@ struct LoadStatistics {
   uint64_t peakAnonymousBytes = 0;      ///< host memory without files, the largest of the samples during loading
   uint64_t neededBytes = 0;             ///< device memory that the plan takes
   uint64_t availableBytes = 0;          ///< device memory that was free before
+  uint64_t derivedBytes = 0;            ///< of weights that the device made of others, after loading
+  uint64_t deriveNs = 0;
 };
 
 /// A tensor on the host: row-major, packed, little endian.

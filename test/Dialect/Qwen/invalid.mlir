@@ -2014,3 +2014,140 @@ func.func @f(%x: tensor<3x8xf32>, %f: tensor<1xi32>, %b: tensor<4xbf16>, %w: ten
   %0 = qwen.conv_transpose1d %x, %w, %b stride 2 : (tensor<3x8xf32>, tensor<8x8xbf16>, tensor<4xbf16>) -> tensor<5x4xf32>
   return
 }
+
+// -----
+
+// (C2)
+// expected-error @+1 {{is derived and has type 'tensor<?x8xf32>', expected a static shape}}
+qwen.state @s : tensor<?x8xf32> derived
+
+// -----
+
+// (C26)
+func.func @f(%l: tensor<1x8xf32>, %c: tensor<1x4xi32>) {
+  // expected-error @+1 {{has a folded router and is joined to no product, expected one with a norm}}
+  %0, %1 = qwen.route %l folded(%c) : (tensor<1x8xf32>, tensor<1x4xi32>) -> (tensor<1x4xf32>, tensor<1x4xi32>)
+  return
+}
+
+// -----
+
+// (C26)
+func.func @f(%l: tensor<1x8xf32>, %c: tensor<1x3xi32>) {
+  // expected-error @+1 {{was given the choice 'tensor<1x3xi32>', expected 'tensor<1x4xi32>'}}
+  %0, %1 = qwen.route %l folded(%c) joined : (tensor<1x8xf32>, tensor<1x3xi32>) -> (tensor<1x4xf32>, tensor<1x4xi32>)
+  return
+}
+
+// -----
+
+// (C26)
+func.func @f(%l: tensor<1x8xf32>, %c: tensor<1x4xi32>, %x: tensor<1x16xf32>, %g: tensor<8x6x16xbf16>) {
+  // expected-error @+1 {{has a folded router and is joined to a product without norm, expected one with a norm}}
+  %0, %1 = qwen.route %l folded(%c) joined : (tensor<1x8xf32>, tensor<1x4xi32>) -> (tensor<1x4xf32>, tensor<1x4xi32>)
+  %2 = qwen.fused_experts %x experts(%1) weights(%g) {
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  } : (tensor<1x16xf32>, tensor<1x4xi32>, tensor<8x6x16xbf16>) -> tensor<1x4x6xf32>
+  return
+}
+
+// -----
+
+// (C51)
+qwen.state @s : tensor<4x24xf32> derived
+func.func @f(%r: tensor<4x8xbf16>, %w: tensor<8xbf16>, %o: tensor<6x16xbf16>) {
+  %s = qwen.read_state @s : tensor<4x24xf32>
+  // expected-error @+1 {{dimension 0 of inner weight is 6, expected 8}}
+  %0 = qwen.fold_linears %s, %r norm(%w) %o : (tensor<4x24xf32>, tensor<4x8xbf16>, tensor<8xbf16>, tensor<6x16xbf16>) -> tensor<4x24xf32>
+  return
+}
+
+// -----
+
+// (C51)
+qwen.state @s : tensor<4x24xf32> derived
+func.func @f(%r: tensor<4x8xbf16>, %w: tensor<6xbf16>, %o: tensor<8x16xbf16>) {
+  %s = qwen.read_state @s : tensor<4x24xf32>
+  // expected-error @+1 {{dimension 0 of norm weight is 6, expected 8}}
+  %0 = qwen.fold_linears %s, %r norm(%w) %o : (tensor<4x24xf32>, tensor<4x8xbf16>, tensor<6xbf16>, tensor<8x16xbf16>) -> tensor<4x24xf32>
+  return
+}
+
+// -----
+
+// (C51)
+qwen.state @s : tensor<4x20xf32> derived
+func.func @f(%r: tensor<4x8xbf16>, %w: tensor<8xbf16>, %o: tensor<8x16xbf16>) {
+  %s = qwen.read_state @s : tensor<4x20xf32>
+  // expected-error @+1 {{dimension 1 of state is 20, expected 24}}
+  %0 = qwen.fold_linears %s, %r norm(%w) %o : (tensor<4x20xf32>, tensor<4x8xbf16>, tensor<8xbf16>, tensor<8x16xbf16>) -> tensor<4x20xf32>
+  return
+}
+
+// -----
+
+// (C51)
+qwen.state @s : tensor<4x24xf16> derived
+func.func @f(%r: tensor<4x8xbf16>, %w: tensor<8xbf16>, %o: tensor<8x16xbf16>) {
+  %s = qwen.read_state @s : tensor<4x24xf16>
+  // expected-error @+1 {{writes 'tensor<4x24xf16>' as 'tensor<4x24xf16>', expected one type of f32}}
+  %0 = qwen.fold_linears %s, %r norm(%w) %o : (tensor<4x24xf16>, tensor<4x8xbf16>, tensor<8xbf16>, tensor<8x16xbf16>) -> tensor<4x24xf16>
+  return
+}
+
+// -----
+
+// (C51)
+qwen.state @s : tensor<4x24xf32> fixed
+func.func @f(%r: tensor<4x8xbf16>, %w: tensor<8xbf16>, %o: tensor<8x16xbf16>) {
+  %s = qwen.read_state @s : tensor<4x24xf32>
+  // expected-error @+1 {{writes what is no derived state, expected a qwen.read_state of one}}
+  %0 = qwen.fold_linears %s, %r norm(%w) %o : (tensor<4x24xf32>, tensor<4x8xbf16>, tensor<8xbf16>, tensor<8x16xbf16>) -> tensor<4x24xf32>
+  return
+}
+
+// -----
+
+// (C52)
+func.func @f(%a: tensor<2x16xf32>, %x: tensor<1x8xf32>, %s: tensor<4x24xf32>) {
+  // expected-error @+1 {{takes 'tensor<2x16xf32>', expected one row or a static [heads, splits, D + 2]}}
+  %0, %1 = qwen.folded_router %a, %x, %s : (tensor<2x16xf32>, tensor<1x8xf32>, tensor<4x24xf32>) -> (tensor<1x4xf32>, tensor<1x2xi32>)
+  return
+}
+
+// -----
+
+// (C52)
+func.func @f(%a: tensor<2x3x10xf32>, %x: tensor<1x8xf32>, %s: tensor<4x25xf32>) {
+  // expected-error @+1 {{dimension 1 of folded weight is 25, expected 24}}
+  %0, %1 = qwen.folded_router %a, %x, %s : (tensor<2x3x10xf32>, tensor<1x8xf32>, tensor<4x25xf32>) -> (tensor<1x4xf32>, tensor<1x2xi32>)
+  return
+}
+
+// -----
+
+// (C52)
+func.func @f(%a: tensor<1x16xf32>, %x: tensor<1x8xf32>, %s: tensor<4x24xf16>) {
+  // expected-error @+1 {{has weights 'tensor<4x24xf16>', expected f32 of a static shape}}
+  %0, %1 = qwen.folded_router %a, %x, %s : (tensor<1x16xf32>, tensor<1x8xf32>, tensor<4x24xf16>) -> (tensor<1x4xf32>, tensor<1x2xi32>)
+  return
+}
+
+// -----
+
+// (C52)
+func.func @f(%a: tensor<1x16xf32>, %x: tensor<1x8xf32>, %s: tensor<4x24xf32>) {
+  // expected-error @+1 {{dimension 1 of logits is 5, expected 4}}
+  %0, %1 = qwen.folded_router %a, %x, %s : (tensor<1x16xf32>, tensor<1x8xf32>, tensor<4x24xf32>) -> (tensor<1x5xf32>, tensor<1x2xi32>)
+  return
+}
+
+// -----
+
+// (C52)
+func.func @f(%a: tensor<1x16xf32>, %x: tensor<1x8xf32>, %s: tensor<4x24xf32>) {
+  // expected-error @+1 {{chooses from 'tensor<1x4xf32>' into 'tensor<1x5xi32>', expected 1 or more}}
+  %0, %1 = qwen.folded_router %a, %x, %s : (tensor<1x16xf32>, tensor<1x8xf32>, tensor<4x24xf32>) -> (tensor<1x4xf32>, tensor<1x5xi32>)
+  return
+}

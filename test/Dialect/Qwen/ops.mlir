@@ -304,3 +304,25 @@ func.func @fused_window(%qkv: tensor<4x24xf32, #qwen.rows<F>>, %first: tensor<1x
       : (tensor<4x24xf32, #qwen.rows<F>>, tensor<1xi32>, tensor<12x2x4xf32>, tensor<12x2x4xf32>) -> tensor<4x2x4xf32, #qwen.rows<F>>
   return
 }
+
+// CHECK: qwen.state @folded : tensor<4x24xf32> derived
+qwen.state @folded : tensor<4x24xf32> derived
+
+// CHECK-LABEL: @folded_router
+func.func @folded_router(%r: tensor<4x8xbf16>, %w: tensor<8xbf16>, %o: tensor<8x16xbf16>, %a: tensor<2x3x10xf32>, %x: tensor<1x8xf32>,
+                         %row: tensor<1x16xf32>, %g: tensor<4x6x8xbf16>) {
+  %s = qwen.read_state @folded : tensor<4x24xf32>
+  // CHECK: qwen.fold_linears %{{.*}}, %{{.*}} norm(%{{.*}}) %{{.*}} :
+  %f = qwen.fold_linears %s, %r norm(%w) %o : (tensor<4x24xf32>, tensor<4x8xbf16>, tensor<8xbf16>, tensor<8x16xbf16>) -> tensor<4x24xf32>
+  // CHECK: qwen.folded_router %{{.*}}, %{{.*}}, %{{.*}} : (tensor<1x16xf32>, tensor<1x8xf32>, tensor<4x24xf32>) -> (tensor<1x4xf32>, tensor<1x2xi32>)
+  %y, %b = qwen.folded_router %row, %x, %s : (tensor<1x16xf32>, tensor<1x8xf32>, tensor<4x24xf32>) -> (tensor<1x4xf32>, tensor<1x2xi32>)
+  // CHECK: qwen.folded_router %{{.*}}, %{{.*}}, %{{.*}} : (tensor<2x3x10xf32>, tensor<1x8xf32>, tensor<4x24xf32>) -> (tensor<1x4xf32>, tensor<1x2xi32>)
+  %l, %c = qwen.folded_router %a, %x, %s : (tensor<2x3x10xf32>, tensor<1x8xf32>, tensor<4x24xf32>) -> (tensor<1x4xf32>, tensor<1x2xi32>)
+  // CHECK: qwen.route %{{.*}} folded(%{{.*}}) normalize joined :
+  %p, %e = qwen.route %l folded(%c) normalize joined : (tensor<1x4xf32>, tensor<1x2xi32>) -> (tensor<1x2xf32>, tensor<1x2xi32>)
+  %h = qwen.fused_experts %x experts(%e) weights(%g) norm(%w eps 1.0e-6) {
+  ^bb0(%acc: f32):
+    qwen.yield %acc : f32
+  } : (tensor<1x8xf32>, tensor<1x2xi32>, tensor<4x6x8xbf16>, tensor<8xbf16>) -> tensor<1x2x6xf32>
+  return
+}
