@@ -631,6 +631,17 @@ LogicalResult FoldedRouterOp::verify() {
   return verifyDim(*this, "logits", logits, 1, folded.getDimSize(0));
 }
 
+FusedLinearOp FoldedRouterOp::getProjection() {
+  for (Operation *user : getInput().getUsers()) {
+    auto linear = dyn_cast<FusedLinearOp>(user);
+    if (linear && linear->getBlock() == (*this)->getBlock() && (*this)->isBeforeInBlock(linear) &&
+        linear.getInput() == getInput() && linear.getExtras().size() == 1 && linear.getExtras()[0] == getResidual() &&
+        linear.getPrologue() != Prologue::RmsNorm)
+      return linear;
+  }
+  return {};
+}
+
 FusedExpertsOp RouteOp::getChoosingProduct() {
   Operation *first = nullptr;
   for (Operation *user : (*this)->getUsers())

@@ -755,7 +755,7 @@ def Qwen_FoldedRouterOp : Qwen_Op<"folded_router", [Pure]> {
   let description = [{
     The input is a row `[1, K]` or what qwen.decode_attention leaves, `[heads, splits, D + 2]`, of which the combined row
     is taken. The logits are the router's times the root mean square of the row that the router would normalise, which
-    orders experts alike; the lower expert wins a tie.
+    orders experts alike; the lower expert wins a tie. The kernel of the projection behind it computes both.
 
     ```mlir
     %l, %e = qwen.folded_router %partials, %x, %f
@@ -765,6 +765,10 @@ def Qwen_FoldedRouterOp : Qwen_Op<"folded_router", [Pure]> {
   let arguments = (ins Activation:$input, Activation:$residual, StateTensor:$folded);
   let results = (outs Activation:$logits, IdTensor:$experts);
   let assemblyFormat = "$input `,` $residual `,` $folded attr-dict `:` functional-type(operands, results)";
+  let extraClassDeclaration = [{
+    /// The product of the same input and residual, in whose kernel the router runs; null if there is none.
+    FusedLinearOp getProjection();
+  }];
   let hasVerifier = 1;
 }
 

@@ -1,13 +1,12 @@
+#include "GraphExpectations.h"
 #include "TinyCheckpoint.h"
 
-#include "models/Graph/GraphReader.h"
-#include "models/Graph/GraphWriter.h"
 #include "models/Qwen3/AudioEncoder.h"
 
 using namespace qwenc;
 using namespace qwenc::graph;
 using nlohmann::json;
-using qwenc::test::TinyCheckpoint;
+using namespace qwenc::test;
 
 namespace {
 
@@ -38,10 +37,7 @@ protected:
       tiny.tensors.push_back({spec.name, StoredDType::BF16, spec.shape});
   }
 
-  void expectProblem(const std::string &part) {
-    std::string message = exported().status().message();
-    EXPECT_NE(message.find(part), std::string::npos) << "'" << message << "'\n  lacks: " << part;
-  }
+  void expectProblem(const std::string &part) { expectContains(exported().status().message(), part); }
 
   /// The message when audio_config has \p value for \p key.
   void expectProblem(const char *key, const json &value, const std::string &part) {
@@ -54,26 +50,6 @@ protected:
   TinyCheckpoint tiny;
 };
 
-const Op *findOutput(const Graph &graph, const std::string &name) {
-  for (const Op &op : graph.functions[0].ops)
-    if (op.outputs[0] == name)
-      return &op;
-  return nullptr;
-}
-
-std::string typeOf(const Graph &graph, const std::string &name) {
-  const Op *op = findOutput(graph, name);
-  return op ? toString(op->types[0]) : "none";
-}
-
-std::string inputsOf(const Graph &graph, const std::string &name) {
-  std::string text;
-  if (const Op *op = findOutput(graph, name))
-    for (const std::string &input : op->inputs)
-      text += (text.empty() ? "" : " ") + input;
-  return text;
-}
-
 } // namespace
 
 TEST_F(Audio, ExportsInputsAndOutputAsTheRuntimeKnowsThem) {
@@ -82,11 +58,9 @@ TEST_F(Audio, ExportsInputsAndOutputAsTheRuntimeKnowsThem) {
   ASSERT_EQ(graph->functions.size(), 1u);
   const Function &encoder = graph->functions[0];
   EXPECT_EQ(encoder.name, "audio.encoder");
-  std::string inputs;
-  for (const TypedName &input : encoder.inputs)
-    inputs += input.name + ": " + toString(input.type) + "; ";
-  EXPECT_EQ(inputs, "features: f32[A0,20]; taps_1: i32[A1,3]; taps_2: i32[A2,3]; taps_3: i32[A,3]; times: i32[A]; "
-                    "segments: i32[A,2]; ");
+  EXPECT_EQ(signatureOf(encoder),
+            "features: f32[A0,20]; taps_1: i32[A1,3]; taps_2: i32[A2,3]; taps_3: i32[A,3]; times: i32[A]; "
+            "segments: i32[A,2]; ");
   EXPECT_EQ(encoder.outputs, std::vector<std::string>{"rows"});
   EXPECT_EQ(typeOf(*graph, "rows"), "f32[A,6]");
   ASSERT_TRUE(graph->media && graph->media->audio);

@@ -1,12 +1,10 @@
+#include "GraphExpectations.h"
 #include "TinyCheckpoint.h"
-
-#include "models/Graph/GraphReader.h"
-#include "models/Graph/GraphWriter.h"
 
 using namespace qwenc;
 using namespace qwenc::graph;
 using nlohmann::json;
-using qwenc::test::TinyCheckpoint;
+using namespace qwenc::test;
 
 namespace {
 
@@ -20,10 +18,7 @@ protected:
     std::string message = graph.status().message();
     return message.substr(0, message.find('\n'));
   }
-  void expectProblem(const std::string &part) {
-    std::string message = refusal();
-    EXPECT_NE(message.find(part), std::string::npos) << "'" << message << "'\n  lacks: " << part;
-  }
+  void expectProblem(const std::string &part) { expectContains(refusal(), part); }
 };
 
 std::vector<std::string> weightNames(const Graph &graph) {
@@ -49,8 +44,7 @@ TEST_F(Exporter, ExportsATiedModel) {
   EXPECT_EQ(graph->states[1].shape, (std::vector<Dim>{"C", 1, 4}));
   EXPECT_FALSE(graph->tokenizer);
   EXPECT_FALSE(graph->chat);
-  Result<Graph> again = readGraph(writeGraph(*graph));
-  EXPECT_TRUE(again.isOk()) << again.status().message();
+  expectRoundTrip(*graph);
 }
 
 TEST_F(Exporter, ListsAsManyProblemsAsOneReads) {
@@ -169,13 +163,8 @@ TEST_F(Exporter, ReadsRopeInEveryForm) {
 }
 
 TEST_F(Exporter, RefusesConfigValues) {
-  struct Case {
-    const char *key;
-    json value;
-    const char *expected;
-  };
   const json original = tiny.config;
-  for (const Case &c : std::vector<Case>{
+  for (const RefusedValue &c : std::vector<RefusedValue>{
            {"hidden_size", 0, "hidden_size is 0, expected an integer in 1 .. 1048576"},
            {"hidden_size", -4, "hidden_size is -4, expected an integer"},
            {"hidden_size", "6", "hidden_size is \"6\", expected an integer"},

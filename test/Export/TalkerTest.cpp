@@ -1,12 +1,10 @@
+#include "GraphExpectations.h"
 #include "TinyCheckpoint.h"
-
-#include "models/Graph/GraphReader.h"
-#include "models/Graph/GraphWriter.h"
 
 using namespace qwenc;
 using namespace qwenc::graph;
 using nlohmann::json;
-using qwenc::test::TinyCheckpoint;
+using namespace qwenc::test;
 
 namespace {
 
@@ -74,10 +72,7 @@ protected:
   }
 
   json &talker() { return tiny.config["talker_config"]; }
-  void expectProblem(const std::string &part) {
-    std::string message = tiny.exported().status().message();
-    EXPECT_NE(message.find(part), std::string::npos) << "'" << message << "'\n  lacks: " << part;
-  }
+  void expectProblem(const std::string &part) { expectContains(tiny.exported().status().message(), part); }
 
   TinyCheckpoint tiny;
 };
@@ -123,9 +118,7 @@ TEST_F(Talker, ExportsBothDecodersAndWhatStandsAround) {
   EXPECT_EQ(info.maxFrames, 4096u);
   EXPECT_EQ(info.sampling.repetitionPenalty, 1.05);
   EXPECT_EQ(info.predictorSampling.topP, 0.8);
-  Result<Graph> again = readGraph(writeGraph(*graph));
-  ASSERT_TRUE(again.isOk()) << again.status().message();
-  EXPECT_EQ(writeGraph(*again), writeGraph(*graph));
+  expectRoundTrip(*graph);
 }
 
 TEST_F(Talker, IsChosenByNameOrByTheConfig) {

@@ -1,13 +1,12 @@
+#include "GraphExpectations.h"
 #include "TinyCheckpoint.h"
 
-#include "models/Graph/GraphReader.h"
-#include "models/Graph/GraphWriter.h"
 #include "models/Qwen3/VisionEncoder.h"
 
 using namespace qwenc;
 using namespace qwenc::graph;
 using nlohmann::json;
-using qwenc::test::TinyCheckpoint;
+using namespace qwenc::test;
 
 namespace {
 
@@ -48,10 +47,7 @@ protected:
     return tiny.exportFolder({"vision"});
   }
 
-  void expectProblem(const std::string &part) {
-    std::string message = exported().status().message();
-    EXPECT_NE(message.find(part), std::string::npos) << "'" << message << "'\n  lacks: " << part;
-  }
+  void expectProblem(const std::string &part) { expectContains(exported().status().message(), part); }
 
   /// The message when \p object has \p value for \p key.
   void expectProblem(json &object, const char *key, const json &value, const std::string &part) {
@@ -65,26 +61,6 @@ protected:
   json preprocessor;
 };
 
-const Op *findOutput(const Graph &graph, const std::string &name) {
-  for (const Op &op : graph.functions[0].ops)
-    if (op.outputs[0] == name)
-      return &op;
-  return nullptr;
-}
-
-std::string typeOf(const Graph &graph, const std::string &name) {
-  const Op *op = findOutput(graph, name);
-  return op ? toString(op->types[0]) : "none";
-}
-
-std::string inputsOf(const Graph &graph, const std::string &name) {
-  std::string text;
-  if (const Op *op = findOutput(graph, name))
-    for (const std::string &input : op->inputs)
-      text += (text.empty() ? "" : " ") + input;
-  return text;
-}
-
 const Weight &weightOf(const Graph &graph, const std::string &name) {
   return *std::find_if(graph.weights.begin(), graph.weights.end(), [&](const Weight &w) { return w.name == name; });
 }
@@ -97,11 +73,9 @@ TEST_F(Vision, ExportsInputsAndOutputsAsTheRuntimeKnowsThem) {
   ASSERT_EQ(graph->functions.size(), 1u);
   const Function &encoder = graph->functions[0];
   EXPECT_EQ(encoder.name, "vision.encoder");
-  std::string inputs;
-  for (const TypedName &input : encoder.inputs)
-    inputs += input.name + ": " + toString(input.type) + "; ";
-  EXPECT_EQ(inputs, "patches: f32[V*4,96]; cells: i32[V*4,4]; cell_weights: f32[V*4,4]; places: i32[V*4,2]; "
-                    "segments: i32[V*4,2]; ");
+  EXPECT_EQ(signatureOf(encoder),
+            "patches: f32[V*4,96]; cells: i32[V*4,4]; cell_weights: f32[V*4,4]; places: i32[V*4,2]; "
+            "segments: i32[V*4,2]; ");
   EXPECT_EQ(encoder.outputs, (std::vector<std::string>{"rows", "deepstack.0", "deepstack.1"}));
   for (const std::string &output : encoder.outputs)
     EXPECT_EQ(typeOf(*graph, output), "f32[V,6]") << output;
@@ -166,10 +140,7 @@ TEST_F(Vision, TokensFollowThePixelsOfAnImage) {
 TEST_F(Vision, RoundTripsThroughTheDocument) {
   Result<Graph> graph = exported();
   ASSERT_TRUE(graph.isOk()) << graph.status().message();
-  std::string text = writeGraph(*graph);
-  Result<Graph> again = readGraph(text);
-  ASSERT_TRUE(again.isOk()) << again.status().message();
-  EXPECT_EQ(writeGraph(*again), text);
+  expectRoundTrip(*graph);
 }
 
 TEST_F(Vision, PixelBoundsHavePublishedDefaultsAndTwoForms) {
@@ -238,5 +209,5 @@ TEST_F(Vision, ListsAllTensorsThatDoNotFit) {
   for (const char *part : {"tensor 'thinker.visual.pos_embed.weight' is missing, expected BF16 [25,16]",
                            "tensor 'thinker.visual.blocks.0.attn.qkv.weight' has shape [47,16], expected BF16 [48,16]",
                            "unknown tensor 'thinker.visual.blocks.0.attn.q.weight'"})
-    EXPECT_NE(message.find(part), std::string::npos) << "'" << message << "'\n  lacks: " << part;
+    expectContains(message, part);
 }

@@ -15,7 +15,6 @@ using plan::Access;
 
 namespace {
 
-constexpr double kLowest = -3.0e38;
 constexpr uint32_t kMostWrittenOut = 64; // fours of logits
 
 Buffer stateOperand(KernelBuilder &k, const RowBound &rows, const StateBlock &state) {
@@ -57,22 +56,22 @@ void ExpertChooser::take(Buffer logits, Buffer indices) {
 }
 
 void ExpertChooser::choose(Buffer logits, Val row) {
-  staged = k.shared(Elem::F32, fours, 4);
+  staged = k.shared(Elem::U32, fours, 4);
   chosen = k.shared(Elem::U32, route.choices);
   chosenLogits = k.shared(Elem::F32, route.choices);
   Val t = k.localIndex(), step = k.u32(k.invocations()), first = row * experts;
   k.forLoop(t, k.u32(fours), step, [&](Val four) {
-    Vals values;
+    Vals keys;
     for (uint32_t i = 0; i < 4; ++i) {
       Val expert = four * 4 + i, inside = expert < experts;
       Val logit = k.load(logits, Elem::F32, first + k.select(inside, expert, k.u32(0)));
-      values.push_back(k.select(inside, logit, k.f32(kLowest)));
+      keys.push_back(k.select(inside, orderKey(logit), k.u32(0)));
     }
-    k.store(staged, four, values);
+    k.store(staged, four, keys);
   });
   k.barrier();
   k.forLoop(t, k.u32(experts), step, [&](Val expert) {
-    Val own = k.load(logits, Elem::F32, first + expert), rank = rankOf(own, expert);
+    Val own = k.load(logits, Elem::F32, first + expert), rank = rankOf(orderKey(own), expert);
     k.ifThen(rank < route.choices, [&] {
       k.store(chosen, rank, {expert});
       k.store(chosenLogits, rank, {own});
@@ -81,29 +80,39 @@ void ExpertChooser::choose(Buffer logits, Val row) {
   k.barrier();
 }
 
-/// How many logits go before `own` of `expert`; the lower expert goes first on a tie.
+/// Integers above zero that order numbers as they are: one comparison for each pair, where floats need two for ties.
+Val ExpertChooser::orderKey(Val logit) {
+  Val bits = k.bitcastToU32(logit), negative = bits >= 0x80000000u;
+  // Both zeros are one number.
+  bits = k.select(bits == 0x80000000u, k.u32(0), bits);
+  return k.max(k.select(negative & (bits != 0), bits ^ k.u32(0xffffffff), bits | 0x80000000u), k.u32(1));
+}
+
+/// How many logits go before that of `expert`, whose key is `own`; the lower expert goes first on a tie.
 Val ExpertChooser::rankOf(Val own, Val expert) {
+  Val ownFour = expert / 4;
   auto countBefore = [&](Val four) {
-    Vals others = k.load(staged, four);
-    Val count = k.u32(0);
-    for (uint32_t i = 0; i < 4; ++i) {
-      Val isBefore = (others[i] > own) | ((others[i] == own) & (four * 4 + i < expert));
-      count = count + k.select(isBefore, k.u32(1), k.u32(0));
-    }
+    // Equal keys go before it where their experts do: in the fours before its own.
+    Val bound = k.select(four < ownFour, own - 1, own), count = k.u32(0);
+    for (Val other : k.load(staged, four))
+      count = count + k.select(other > bound, k.u32(1), k.u32(0));
     return count;
   };
+  Val rank = k.u32(0);
+  Vals neighbours = k.load(staged, ownFour);
+  for (uint32_t i = 0; i < 3; ++i)
+    rank = rank + k.select((neighbours[i] == own) & (expert % 4 > i), k.u32(1), k.u32(0));
   if (fours > kMostWrittenOut)
-    return k.forLoop(k.u32(0), k.u32(fours), k.u32(1), {k.u32(0)},
+    return k.forLoop(k.u32(0), k.u32(fours), k.u32(1), {rank},
                      [&](Val four, ArrayRef<Val> carried) -> Vals { return {carried[0] + countBefore(four)}; })[0];
   // Written out: a loop would wait for each access of workgroup memory.
-  Val rank = k.u32(0);
   for (uint32_t four = 0; four < fours; ++four)
     rank = rank + countBefore(k.u32(four));
   return rank;
 }
 
 Val ExpertChooser::expertAt(Val index) {
-  // A NaN among the logits leaves places that nobody wrote.
+  // What a buffer holds is not believed.
   return k.min(takenIndices ? k.load(*takenIndices, Elem::U32, index) : k.loadOne(chosen, index), k.u32(experts - 1));
 }
 

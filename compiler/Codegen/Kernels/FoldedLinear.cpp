@@ -26,10 +26,6 @@ uint32_t invocationsOn(const TargetProfile &target) { return std::min(kInvocatio
 
 } // namespace
 
-std::string FoldedShape::suffix() const {
-  return "_n" + std::to_string(outputs) + "_k" + std::to_string(input) + "x" + std::to_string(residual);
-}
-
 //===------------------------------------------------------------------------------------------------------------===//
 // Making the matrix
 //===------------------------------------------------------------------------------------------------------------===//
@@ -106,12 +102,11 @@ private:
 
 } // namespace
 
-FailureOr<KernelPlan> foldLinearsKernel(const FoldedShape &shape, WeightFormat inner, const TargetProfile &target) {
-  if (shape.input % 4 || shape.residual % 4)
-    return failure();
+KernelPlan foldLinearsKernel(const FoldedShape &shape, WeightFormat inner, const TargetProfile &target) {
   KernelPlan plan;
-  plan.name = "fold_linears" + shape.suffix() + WeightLayout{inner, shape.input}.suffix();
-  plan.workgroup = {invocationsOn(target), 1, 1};
+  plan.name = "fold_linears_n" + std::to_string(shape.outputs) + "_k" + std::to_string(shape.input) + "x" +
+              std::to_string(shape.residual) + WeightLayout{inner, shape.input}.suffix();
+  plan.workgroup = {std::min(kInvocations, target.maxWorkgroupInvocations), 1, 1};
   plan.groups = {llvm::divideCeil(shape.input / 4, plan.workgroup[0]), llvm::divideCeil(shape.outputs, kOutputsEach),
                  1};
   plan.emit = [=](KernelBuilder &k) {
@@ -127,54 +122,50 @@ FailureOr<KernelPlan> foldLinearsKernel(const FoldedShape &shape, WeightFormat i
 
 namespace {
 
-class FoldedRouter {
+class RouterRow {
 public:
-  FoldedRouter(KernelBuilder &k, const FoldedShape &shape, const std::optional<SplitShape> &splits, uint32_t choices,
-               const StateBlock &state)
-      : k(k), shape(shape), splits(splits), chooser(k, shape.outputs, Route{choices}) {
-    x = k.operand("x", Access::Read, splits ? splits->bytes() : uint64_t(shape.input) * 4);
-    residual = k.operand("residual", Access::Read, uint64_t(shape.residual) * 4);
-    folded = k.operand("folded", Access::Read, shape.bytes());
-    cells = k.operand("state", Access::ReadWrite, state.bytes());
-    counter = plan::layout::arrivals(state.maxContext) / 4;
-    // What the last workgroup reads of them was written in the same dispatch.
-    logits = k.operand("logits", Access::Write, uint64_t(shape.outputs) * 4).coherently();
-    experts = k.operand("experts", Access::Write, uint64_t(choices) * 4);
-    before = k.shared(Elem::U32, 1);
-  }
+  RouterRow(KernelBuilder &k, const Linear &linear, const LinearOperands &ops)
+      : k(k), linear(linear), shape(linear.router->shape), ops(ops),
+        chooser(k, shape.outputs, Route{linear.router->choices}),
+        counter(plan::layout::arrivals(linear.state.maxContext) / 4), before(k.shared(Elem::U32, 1)) {}
 
-  void emit() {
-    Val output = k.workgroupId(0), first = output * shape.width();
-    Val sum = addPart(k.f32(0), shape.input / 4, first, [&](Val element) {
-      return k.load(x, Elem::F32, splits ? splits->combined(element) : element, 4);
-    });
+  void emit(Val output) {
+    Val first = output * shape.width();
+    Val sum = addPart(k.f32(0), shape.input / 4, first,
+                      [&](Val element) { return k.load(ops.x, linear.input, inputPlace(element), 4); });
     sum = addPart(sum, shape.residual / 4, first + shape.input,
-                  [&](Val element) { return k.load(residual, Elem::F32, element, 4); });
+                  [&](Val element) { return k.load(ops.extras[0], linear.extras[0].elem, element, 4); });
     sum = k.workgroupAdd(sum);
     k.ifThen(k.localIndex() == 0, [&] { arrive(output, sum); });
     k.barrier();
     k.ifThen(k.loadOne(before, k.u32(0)) == shape.outputs - 1, [&] {
       k.deviceBarrier();
-      chooser.choose(logits, k.u32(0));
-      chooser.storeExperts(experts);
+      chooser.choose(ops.logits, k.u32(0));
+      chooser.storeExperts(ops.experts);
     });
   }
 
 private:
+  Val inputPlace(Val element) {
+    if (linear.prologue != LinearPrologue::CombineSplits)
+      return element;
+    return SplitShape{linear.combineHeads, linear.combineSplits, linear.k / linear.combineHeads}.combined(element);
+  }
+
   /// Leaves the logit and counts this workgroup; the counter is zero again behind the last one.
   void arrive(Val output, Val sum) {
-    k.store(logits, Elem::F32, output, sum);
+    k.store(ops.logits, Elem::F32, output, sum);
     k.deviceBarrier();
-    Val place = k.u32(counter), arrived = k.atomicAdd(cells, place, k.u32(1));
+    Val place = k.u32(counter), arrived = k.atomicAdd(ops.counters, place, k.u32(1));
     k.store(before, k.u32(0), {arrived});
-    k.ifThen(arrived == shape.outputs - 1, [&] { k.store(cells, Elem::U32, place, k.u32(0)); });
+    k.ifThen(arrived == shape.outputs - 1, [&] { k.store(ops.counters, Elem::U32, place, k.u32(0)); });
   }
 
   /// Adds this invocation's share of \p fours accesses of the input and of the row of weights that begins at \p first.
   Val addPart(Val sum, uint32_t fours, Val first, llvm::function_ref<Vals(Val element)> load) {
     const uint32_t step = k.invocations(), turns = llvm::divideCeil(fours, step);
     auto add = [&](Val four, Val sum) {
-      return k.dot(load(four * 4), k.load(folded, Elem::F32, first + four * 4, 4), sum);
+      return k.dot(load(four * 4), k.load(ops.folded, Elem::F32, first + four * 4, 4), sum);
     };
     if (turns > kMostTurns)
       return k.forLoop(k.localIndex(), k.u32(fours), k.u32(step), {sum},
@@ -191,30 +182,18 @@ private:
   }
 
   KernelBuilder &k;
+  const Linear &linear;
   const FoldedShape &shape;
-  const std::optional<SplitShape> &splits;
+  const LinearOperands &ops;
   ExpertChooser chooser;
-  Buffer x, residual, folded, cells, logits, experts;
-  Shared before; // workgroups that arrived earlier
-  uint32_t counter = 0;
+  uint32_t counter; // in words of the state block
+  Shared before;    // workgroups that arrived earlier
 };
 
 } // namespace
 
-FailureOr<KernelPlan> foldedRouterKernel(const FoldedShape &shape, const std::optional<SplitShape> &splits,
-                                         uint32_t choices, const StateBlock &state, const TargetProfile &target) {
-  if (shape.input % 4 || shape.residual % 4 || (splits && splits->dim % 4) || !target.subgroupSize)
-    return failure();
-  KernelPlan plan;
-  plan.name = "folded_router" + shape.suffix() + "_top" + std::to_string(choices) +
-              (splits ? "_combine" + std::to_string(splits->heads) + "x" + std::to_string(splits->splits) : "");
-  plan.workgroup = {invocationsOn(target), 1, 1};
-  plan.groups = {shape.outputs, 1, 1};
-  plan.emit = [=](KernelBuilder &k) {
-    FoldedRouter(k, shape, splits, choices, state).emit();
-    return success();
-  };
-  return plan;
+void emitFoldedRouter(KernelBuilder &k, const Linear &linear, const LinearOperands &ops, Val output) {
+  RouterRow(k, linear, ops).emit(output);
 }
 
 } // namespace qwenc

@@ -130,6 +130,20 @@ struct Route {
   bool folded = false;    ///< of qwen.folded_router: the choice is made, the logits still times the norm's divisor
 };
 
+/// The matrix [outputs, input + residual] of f32 that qwen.fold_linears makes.
+struct FoldedShape {
+  uint32_t outputs = 0, input = 0, residual = 0;
+  uint32_t width() const { return input + residual; }
+  uint64_t bytes() const { return uint64_t(outputs) * width() * 4; }
+  bool hasWholeFours() const { return input % 4 == 0 && residual % 4 == 0; }
+};
+
+/// A router that runs beside a product of the same input and residual (qwen.folded_router).
+struct FoldedRouter {
+  FoldedShape shape;
+  uint32_t choices = 0;
+};
+
 /// The input is [rows, bins, channels], of which a row of the product takes patches (qwen.tap_patches).
 struct TapInput {
   uint32_t rows = 0, bins = 0, channels = 0;
@@ -161,6 +175,8 @@ struct Linear {
   std::optional<TapInput> taps;
   /// One row: the experts are chosen here, from a router's logits, and left for products behind.
   std::optional<Route> route;
+  /// One row, a known size of subgroups: the first workgroups are this router's.
+  std::optional<FoldedRouter> router;
 
   bool needsState() const { return rows.cellOffset.has_value(); }
   uint64_t inputBytes() const;
@@ -178,6 +194,7 @@ struct LinearOperands {
   Buffer x, taps, norm, state, y;
   Buffer logits, chosen, experts, routeWeights, order, tiles;
   llvm::SmallVector<Buffer> weights, extras;
+  Buffer folded, counters; // of a router, with logits and experts
 };
 LinearOperands declareOperands(KernelBuilder &k, const Linear &linear);
 /// The extras at [row, column .. column + count - 1].
@@ -250,6 +267,7 @@ public:
   void storeExperts(Buffer indices);
 
 private:
+  Val orderKey(Val logit);
   Val rankOf(Val own, Val expert);
   /// The logit of choice \p index.
   Val logitAt(Val index);
@@ -265,33 +283,22 @@ private:
   std::optional<Buffer> takenLogits, takenIndices;
 };
 
-//===------------------------------------------------------------------------------------------------------------===//
-// FoldedLinear.cpp: a product behind another and a residual, as one matrix (qwen.fold_linears)
-//===------------------------------------------------------------------------------------------------------------===//
-
-/// The matrix [outputs, input + residual] of f32.
-struct FoldedShape {
-  uint32_t outputs = 0, input = 0, residual = 0;
-  uint32_t width() const { return input + residual; }
-  uint64_t bytes() const { return uint64_t(outputs) * width() * 4; }
-  std::string suffix() const;
-};
-/// Operands: outer [outputs, residual], norm [residual], inner [residual, input] of \p inner, folded. Fails unless rows
-/// have whole fours.
-mlir::FailureOr<KernelPlan> foldLinearsKernel(const FoldedShape &shape, WeightFormat inner,
-                                              const TargetProfile &target);
-/// Operands: x [input] or partials, residual [residual], folded, state, logits [outputs], experts [choices]. A
-/// workgroup for each logit; who comes last chooses. Fails unless rows have whole fours and the target fixes the size
-/// of subgroups.
-mlir::FailureOr<KernelPlan> foldedRouterKernel(const FoldedShape &shape, const std::optional<struct SplitShape> &splits,
-                                               uint32_t choices, const StateBlock &state, const TargetProfile &target);
-
 /// Operands: experts [rows, choices], (state,) order [rows * choices], tiles [maxTiles, 4]. A counting sort.
 KernelPlan groupExpertsKernel(const RowBound &rows, uint32_t experts, uint32_t choices, uint32_t tile,
                               uint32_t maxTiles, const StateBlock &state, const TargetProfile &target);
 /// Operands: x [rows, choices, n], weights [rows, choices], (state,) y [rows, n].
 KernelPlan weightedSumKernel(const RowBound &rows, uint32_t choices, uint32_t width, const StateBlock &state,
                              const TargetProfile &target);
+
+//===------------------------------------------------------------------------------------------------------------===//
+// FoldedLinear.cpp: a product behind another and a residual, as one matrix
+//===------------------------------------------------------------------------------------------------------------===//
+
+/// Operands: outer [outputs, residual], norm [residual], inner [residual, input] of format \p inner, folded. Rows have
+/// whole fours.
+KernelPlan foldLinearsKernel(const FoldedShape &shape, WeightFormat inner, const TargetProfile &target);
+/// The router of \p linear as the work of workgroup \p output, one for each logit. Who comes last chooses.
+void emitFoldedRouter(KernelBuilder &k, const Linear &linear, const LinearOperands &ops, Val output);
 
 //===------------------------------------------------------------------------------------------------------------===//
 // Attention

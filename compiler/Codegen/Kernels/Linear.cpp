@@ -35,6 +35,8 @@ std::string Linear::suffix() const {
   if (route)
     name += "_route_top" + std::to_string(route->choices) + (route->normalize ? "_normalized" : "") +
             (route->folded ? "_folded" : "");
+  if (router)
+    name += "_router" + std::to_string(router->shape.outputs) + "x" + std::to_string(router->choices);
   if (std::string body = bodyName(*epilogue); !body.empty())
     name += "_" + body;
   for (const Extra &extra : extras)
@@ -86,6 +88,13 @@ LinearOperands declareOperands(KernelBuilder &k, const Linear &linear) {
   if (linear.route) {
     ops.routeWeights = k.operand("route_weights", Access::Write, linear.route->choices * 4);
     ops.experts = k.operand("experts", Access::Write, linear.route->choices * 4);
+  }
+  if (linear.router) {
+    ops.folded = k.operand("folded", Access::Read, linear.router->shape.bytes());
+    ops.counters = k.operand("state", Access::ReadWrite, linear.state.bytes());
+    // What the last workgroup reads of them was written in the same dispatch.
+    ops.logits = k.operand("logits", Access::Write, uint64_t(linear.router->shape.outputs) * 4).coherently();
+    ops.experts = k.operand("experts", Access::Write, uint64_t(linear.router->choices) * 4);
   }
   return ops;
 }

@@ -87,11 +87,28 @@ public:
   }
 
   LogicalResult emit() {
+    group = k.workgroupId(0);
+    if (!linear.router)
+      return emitProduct();
+    // The router's chain is longer than the product's, so it begins first.
+    const uint32_t routers = linear.router->shape.outputs;
+    LogicalResult result = success();
+    Val isRouter = group < routers;
+    k.ifThen(isRouter, [&] { emitFoldedRouter(k, linear, ops, group); });
+    k.ifThen(k.logicalNot(isRouter), [&] {
+      group = group - routers;
+      result = emitProduct();
+    });
+    return result;
+  }
+
+private:
+  LogicalResult emitProduct() {
     uint32_t size = k.target().subgroupSize;
     // Staged length rounded up so that every lane may read its last vector; the rest is zero.
     stagedCount = size ? s.turns * size : s.stagedVectors;
     staged = k.shared(Elem::F32, stagedCount * s.pitch, 4);
-    Val first = k.workgroupId(0) * s.outputsPerWorkgroup;
+    Val first = group * s.outputsPerWorkgroup;
     if (linear.experts && !linear.experts->sum)
       choice = k.workgroupId(1);
     // The input does not wait for the expert.
@@ -109,7 +126,6 @@ public:
     return result;
   }
 
-private:
   /// Where vector \p v of an output's weights lies: a row of the weights and a 16-byte unit of it.
   struct Place {
     Val row, unit;
@@ -135,7 +151,7 @@ private:
   }
   /// For the products behind; one workgroup does it.
   void storeChoice(Val factor) {
-    k.ifThen((k.workgroupId(0) == 0) & (k.workgroupId(1) == 0),
+    k.ifThen((group == 0) & (k.workgroupId(1) == 0),
              [&] { chooser->store(ops.logits, k.u32(0), ops.routeWeights, ops.experts, factor); });
   }
   Val routeWeightAt(Val index) { return k.load(ops.routeWeights, Elem::F32, index); }
@@ -428,6 +444,7 @@ private:
   std::vector<StagedSlot> slots;
   std::optional<ExpertChooser> chooser;
   Vals slotExperts;
+  Val group;              // of the product's workgroups along the outputs
   Val choice, expertRows; // of the workgroup, when each expert has results of its own
 };
 
@@ -439,6 +456,8 @@ KernelPlan vectorLinearKernel(const Linear &linear, const TargetProfile &target)
   plan.name = "gemv" + linear.suffix();
   plan.workgroup = {s.invocations, 1, 1};
   plan.groups = {workgroups(linear, s), static_cast<int64_t>(linear.resultRows()), 1};
+  if (linear.router)
+    plan.groups[0] += linear.router->shape.outputs;
   plan.emit = [=](KernelBuilder &k) { return VectorLinear(k, linear, s).emit(); };
   return plan;
 }
