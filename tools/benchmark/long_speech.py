@@ -95,6 +95,7 @@ def measure(arguments):
     for name in arguments.plans:
         path = arguments.logits / f"{name}.logits.safetensors"
         said = speak(arguments, name, config, path)
+        print(name, "has spoken in", said["seconds"], file=sys.stderr, flush=True)
         begin = time.monotonic()
         row = reference.compare(prompt_of(config), said["ids"], SPEAKER, path, PENALTY)
         path.unlink()

@@ -3,16 +3,13 @@
 Teacher forced: the rows that the talker reads are made of the codes that qwenrt chose, and go through the reference in chunks, its own
 keys and values behind them. The code predictor sees all codes of a frame at once, behind the reference's own state of the talker.
 
-Where two experts are as good as equal, rounding decides which one is taken (a router flip), and the two runs are different models for one
-row of one layer. qwenrt's choice cannot be read, so it is inferred: a row whose logits differ by more than BOUND is computed again with the
-last chosen and the first unchosen expert exchanged, in the layers whose margin in the reference is below MARGIN, smallest first. An
-exchange that halves the error at least is kept, and counted; what follows then sees the same keys and values in both runs. A row that
-none of them explains stays as it is, is counted apart, and fails the comparison.
+Router flips are dealt with as router_flips.py says: the reference is made to choose as qwenrt did.
 """
 
 import json
 import pathlib
 
+import router_flips
 import torch
 import transformers
 from safetensors import safe_open
@@ -20,8 +17,6 @@ from transformers import DynamicCache
 from transformers.models.qwen3_omni_moe import configuration_qwen3_omni_moe as configurations
 from transformers.models.qwen3_omni_moe import modeling_qwen3_omni_moe as models
 
-BOUND = 1e-3  # relative L2 of the logits of a row
-MARGIN = 1e-4  # of the probabilities of two experts
 CHUNK = 512
 WINDOW = 64  # frames at the beginning and at the end
 DRIFT = 500  # frames that a line of the drift sums up
@@ -152,34 +147,37 @@ class Reference:
         return rows + text[torch.arange(len(codes), device=self.device).clamp(max=len(text) - 1)]
 
     def decode(self, rows, cache, first, exchanged):
-        """States and logits of a chunk of rows, of which the first stands at `first`; margins [layers, rows]."""
+        """States and logits of a chunk of rows, of which the first stands at `first`; margins, of each row those of
+        all layers."""
         for router in self.routers:
             router.exchange = [place - first for place in range(first, first + len(rows)) if (place, router.layer) in exchanged]
         states = self.talker.model(inputs_embeds=rows[None], past_key_values=cache, use_cache=True).last_hidden_state[0]
-        return states, self.talker.codec_head(states), torch.stack([router.margins for router in self.routers]).cpu()
+        return states, self.talker.codec_head(states), torch.stack([router.margins for router in self.routers], dim=1).tolist()
 
     def follow(self, rows, opening, ours):
         """The talker over all rows; frame t is chosen from row opening + t. Returns states and logits of the frames, and the flips."""
-        exchanged, states, logits, unexplained, runs = {}, [], [], [], 0
+        exchanged, states, logits, unexplained, beyond, runs = {}, [], [], [], 0, 0
         for first in range(0, len(rows), CHUNK):
-            part, search = rows[first : first + CHUNK], Search(exchanged)
+            part, search = rows[first : first + CHUNK], router_flips.Search(exchanged)
             while True:
-                if first:
-                    cache.crop(first)
-                else:
+                if not first:
                     cache = DynamicCache()
+                elif (more := cache.get_seq_length() - first) > 0:
+                    cache.crop(-more)
                 state, logit, margins = self.decode(part, cache, first, exchanged)
                 runs += 1
                 skipped = max(opening - first, 0)
                 frames = slice(first + skipped - opening, first + len(part) - opening)
                 errors = relative(logit[skipped:], ours[frames]).tolist() if frames.stop > 0 else []
-                if not search.step({first + skipped + i: error for i, error in enumerate(errors)}, margins, first):
+                places = range(first + skipped, first + len(part))
+                if not search.step(dict(zip(places, errors)), dict(zip(places, margins[skipped:]))):
                     break
+            beyond += search.beyond
             states.append(state[skipped:])
             logits.append(logit[skipped:])
             unexplained += [{"frame": place - opening, "error": error} for place, error in search.unexplained.items()]
         flips = [{"frame": place - opening, "layer": layer, "margin": margin} for (place, layer), margin in sorted(exchanged.items())]
-        return torch.cat(states), torch.cat(logits), flips, unexplained, runs
+        return torch.cat(states), torch.cat(logits), flips, unexplained, beyond, runs
 
     def predict(self, states, codes):
         """Logits of groups 1 and on, [frames, groups - 1, codes]."""
@@ -209,10 +207,11 @@ class Reference:
         codes = ours["codes"].long()
         prompt, text = self.prompt(ids, new_ids, speaker)
         rows = torch.cat([prompt, self.step_rows(codes, text)[:-1]])
-        states, talker, flips, unexplained, runs = self.follow(rows, len(prompt) - 1, ours["talker"])
+        states, talker, flips, unexplained, beyond, runs = self.follow(rows, len(prompt) - 1, ours["talker"])
         predictor = self.predict(states, codes)
         result = {"frames": len(codes), "prompt_rows": len(prompt), "end_tokens": int((codes[:, 0] == self.talker_config["codec_eos_token_id"]).sum()),
-                  "router_flips": len(flips), "unexplained": len(unexplained), "unexplained_rows": unexplained[:50], "passes": runs}
+                  "rows_beyond_bound": beyond, "router_flips": len(flips), "unexplained": len(unexplained), "unexplained_rows": unexplained[:50],
+                  "passes": runs}
         parts = {"talker": (ours["talker"][:, None], talker[:, None]), "predictor": (ours["predictor"], predictor)}
         whole = len(codes)
         for name, (got, want) in parts.items():
@@ -224,43 +223,9 @@ class Reference:
         result["not_best_of_own_logits"] = choices(own, codes, "own")["choices_that_differ"]
         result["drift"] = [{"frame": a, **{name: summary(got[a : a + DRIFT], want[a : a + DRIFT])["whole"] for name, (got, want) in parts.items()}}
                            for a in range(0, whole, DRIFT)]
-        result["flips"] = flips
-        result["different_first_codes"] = len(set(codes[:, 0].tolist()))
+        result["flips"] = flips[:200]
+        result["different_first_codes"] = {"all": len(set(codes[:, 0].tolist())), "end": len(set(codes[-WINDOW:, 0].tolist()))}
         return result
-
-
-class Search:
-    """Looks for the flips of the rows of a chunk: one exchange at a time in each row, all rows together."""
-
-    def __init__(self, exchanged):
-        self.exchanged, self.trial, self.refused, self.known, self.unexplained = exchanged, {}, {}, {}, {}
-
-    def step(self, errors, margins, first):
-        """Takes the errors of a pass; True if another one with other exchanges is needed."""
-        changed = False
-        for place, error in errors.items():
-            before, seen = self.known.get(place, (None, None))
-            trial = self.trial.pop(place, None)
-            if trial is not None and error > before / 2:
-                self.refused.setdefault(place, set()).add(trial)
-                del self.exchanged[place, trial]
-                changed = True
-                error = before
-            elif trial is not None:
-                self.refused.pop(place, None)
-            if trial is None or place not in self.refused:
-                seen = margins[:, place - first].tolist()
-            self.known[place] = (error, seen)
-            if error <= BOUND:
-                continue
-            candidates = [(margin, layer) for layer, margin in enumerate(seen)
-                          if margin < MARGIN and (place, layer) not in self.exchanged and layer not in self.refused.get(place, ())]
-            if candidates:
-                margin, layer = min(candidates)
-                self.exchanged[place, layer], self.trial[place] = margin, layer
-                changed = True
-        self.unexplained = {place: error for place, (error, _) in self.known.items() if error > BOUND}
-        return changed
 
 
 def summary(got, want):
