@@ -209,7 +209,8 @@ TEST(SpeechTables, LogitsAreRowsOfF32) {
   expectProblem(found({bad}), "has logits of another type");
   bad.dims = {{"", 2}, {"", 4}};
   expectProblem(found({bad}), "has logits of another type");
-  bad.dims = {{"", 1}, {"S", 2}};
+  bad.dims = {{"", 1}, {"S", 4}};
+  bad.sizeBytes = 16;
   expectProblem(found({bad}), "has logits of another type");
 }
 
