@@ -33,6 +33,13 @@ struct Speaker::State final : SessionListener {
     uint64_t value;
     uint32_t number;
   };
+  /// Where the entries of the answer leave logits, and those of the frame at hand.
+  struct Logits {
+    const fb::EntryTensor *prompt, *talker, *predictor;
+    std::vector<float> first;  ///< of its first code
+    std::vector<float> others; ///< of the rest
+    std::vector<float> next;   ///< of the first code of the frame behind it
+  };
 
   State(Session::State &session, SpeechTables tables) : session(session), tables(tables) {}
   ~State() override { session.listener = nullptr; }
@@ -50,6 +57,13 @@ struct Speaker::State final : SessionListener {
   Status writeSampling(const Sampling &sampling, uint32_t sequence);
   Status writePrompt(uint32_t rows, uint32_t kept);
   std::vector<SpokenPlace> promptPlaces() const;
+
+  // SpeechLogits.cpp
+  Status findLogits();
+  Status readLogits(const fb::EntryTensor &tensor, uint64_t value, std::vector<float> &rows);
+  /// Submits \p entries of a frame one by one and keeps what codes are chosen from.
+  Status submitFrame(std::span<const uint32_t> entries, uint64_t &value);
+  Status tellLogits(uint32_t frame, std::span<const int32_t> codes);
 
   // Speech.cpp
   Status answer(const SpeechOptions &options, const std::atomic<bool> *cancelFlag);
@@ -95,6 +109,7 @@ struct Speaker::State final : SessionListener {
   bool codePending = false;             ///< the prompt's code is under way
   std::deque<Frame> inFlight;
   std::optional<Vocoder> vocoder;
+  std::optional<Logits> logits; ///< if somebody hears them
   uint64_t startNs = 0, beginNs = 0;
   SpeechResult result;
 };

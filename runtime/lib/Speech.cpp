@@ -141,6 +141,9 @@ Status Speaker::State::answer(const SpeechOptions &wanted, const std::atomic<boo
   promptRows = saidRows = submitted = accepted = 0;
   nextCode = 0;
   vocoder.reset();
+  logits.reset();
+  if (options.onLogits)
+    QWENRT_RETURN_IF_ERROR(findLogits());
   if (options.samples) {
     QWENRT_ASSIGN_OR_RETURN(VocoderTables found, findVocoder(*session.plan));
     QWENRT_RETURN_IF_ERROR(checkEntry(session.plan->root(), session.entry(found.entry), session.device->info()));
@@ -221,7 +224,7 @@ uint32_t Speaker::State::framesWanted() const {
 /// Frames in flight. Until somebody hears something the first frame goes alone: what is queued behind it would stand
 /// before its samples.
 uint32_t Speaker::State::mostInFlight() const {
-  if (session.tracing)
+  if (session.tracing || logits)
     return 1;
   if (vocoder && !result.firstAudioNs)
     return codePending ? 2 : 1;
@@ -243,7 +246,7 @@ Status Speaker::State::submitFrames() {
   frame.push_back(options.sampling.greedy ? tables.decodeGreedy : tables.decodeSample);
   while (canSubmit()) {
     uint64_t value = 0;
-    QWENRT_RETURN_IF_ERROR(session.submit(frame, value));
+    QWENRT_RETURN_IF_ERROR(logits ? submitFrame(frame, value) : session.submit(frame, value));
     inFlight.push_back({value, submitted++});
   }
   return Status::ok();
@@ -302,6 +305,8 @@ Status Speaker::State::acceptFrame(uint32_t number) {
     if (!silent && (code < 0 || uint32_t(code) >= codebook))
       return {StatusCode::InvalidInput, text("the device sampled code ", code, ", expected 0 to ", codebook - 1,
                                              ", check the checkpoint for NaN and the plan's target")};
+  if (logits)
+    QWENRT_RETURN_IF_ERROR(tellLogits(number, codes));
   if (!silent) {
     if (!result.firstFrameNs)
       result.firstFrameNs = speechClockNs() - startNs;

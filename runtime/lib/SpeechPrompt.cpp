@@ -183,6 +183,8 @@ Status Speaker::State::begin() {
   for (uint32_t done = kept; done < promptRows; done += chunk)
     QWENRT_RETURN_IF_ERROR(session.submit(tables.prefill, 1, value));
   QWENRT_RETURN_IF_ERROR(session.submit(options.sampling.greedy ? tables.nextGreedy : tables.nextSample, 1, value));
+  if (logits)
+    QWENRT_RETURN_IF_ERROR(readLogits(*logits->prompt, value, logits->first));
   inFlight.push_back({value, UINT32_MAX});
   codePending = true;
   return Status::ok();

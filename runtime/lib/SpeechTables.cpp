@@ -161,6 +161,22 @@ Result<SpeechTables> qwenrt::findSpeech(const Plan &plan, uint32_t textPrefill) 
   return found;
 }
 
+Result<const fb::EntryTensor *> qwenrt::findSpeechLogits(const Plan &plan, uint32_t entry) {
+  const fb::Entry &found = *plan.root().entries()->Get(entry);
+  const std::string where = text("entry '", printable(found.name()->string_view()), "'");
+  for (const fb::EntryTensor *tensor : *found.outputs()) {
+    if (tensor->name()->string_view() != "logits")
+      continue;
+    const auto &dims = *tensor->dims();
+    const bool fits = tensor->dtype() == fb::DType::F32 && dims.size() == 2 && symbolOf(*dims.Get(0)).empty() &&
+                      dims.Get(0)->size() == 1 && symbolOf(*dims.Get(1)).empty() && dims.Get(1)->size() > 0;
+    return fits ? Result<const fb::EntryTensor *>(tensor)
+                : badPlan(text(where, " has logits of another type"), "f32[1, codes]");
+  }
+  return Status(StatusCode::Unsupported,
+                text(where, " has no output 'logits', expected one for the logits of speech, compile the plan again"));
+}
+
 Result<VocoderTables> qwenrt::findVocoder(const Plan &plan) {
   const fb::Speech *speech = plan.root().speech();
   if (!speech || !speech->vocoder())

@@ -27,6 +27,9 @@ constexpr uint32_t kTalkerSequence = 1, kPredictorSequence = 2;
 /// Fails if \p plan lacks something of it. \p textPrefill is the ordinal of the prefill of text that runs.
 Result<SpeechTables> findSpeech(const Plan &plan, uint32_t textPrefill);
 
+/// The output "logits" of entry \p entry, f32 [1, codes]. Unsupported if the plan has none there.
+Result<const fb::EntryTensor *> findSpeechLogits(const Plan &plan, uint32_t entry);
+
 /// The vocoder's entry and tensors.
 struct VocoderTables {
   const fb::Vocoder *vocoder = nullptr;

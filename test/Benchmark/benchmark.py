@@ -5,6 +5,7 @@ Usage: benchmark.py BIN_DIR WORK_DIR SUITE       with SUITE one of the functions
 The exit status is the number of failures.
 """
 
+import argparse
 import json
 import pathlib
 import shutil
@@ -205,7 +206,52 @@ def check_plot(suite, svg):
         suite.check(0 <= x <= width and 0 <= y <= height, f"label '{element.text}' lies at {x}, {y}")
 
 
-SUITES = {suite.__name__: suite for suite in (table, failures, report)}
+def long_speech(suite):
+    """Plans, and what they say with and without logits, up to where the reference begins, which needs PyTorch."""
+    sys.path.insert(0, str(SCRIPTS))
+    sys.dont_write_bytecode = True
+    import long_speech as script
+
+    tiny, folder, weights = HERE.parent / "Integration" / "golden" / "tiny-qwen3-omni" / "config.json", suite.work / "plans", suite.work / "weights"
+    suite.script("long_speech.py", "prepare", suite.bin, folder, "--config", tiny, "--max-context", 256, "--plans", "f32")
+    suite.equal(sorted(path.name for path in folder.iterdir()), ["config.json", "f32.fb", "model.json"], "files of prepare")
+    config = json.loads((folder / "config.json").read_text())
+    script.run(suite.bin / "qwen-synth", "--config", tiny, "-o", weights)
+    arguments = argparse.Namespace(bin=suite.bin, folder=folder, weights=weights, allow_cpu=True, frames=6, text_tokens=7)
+    said = script.speak(arguments, "f32", config, suite.work / "logits.safetensors")
+    suite.equal((len(said["ids"]), [len(frame) for frame in said["codes"]]), (7, 6 * [4]), "size of the answer")
+    suite.check((suite.work / "logits.safetensors").stat().st_size > 6 * 4 * (1088 + 3 * 64), "logits are missing")
+
+
+def router_flips(suite):
+    """Flips are found one by one, wrong guesses taken back, and rows that no flip explains told."""
+    sys.path.insert(0, str(SCRIPTS))
+    sys.dont_write_bytecode = True
+    import router_flips as flips
+
+    # The other run has chosen otherwise in these layers, each worth an error of its own.
+    truth = {3: {1: 0.1}, 4: {0: 0.2, 2: 0.05}, 5: {1: 0.3}, 6: {}}
+    margins = {3: [2e-5, 3e-5, 1.0], 4: [1e-6, 1.0, 9e-5], 5: [1e-5, 2e-4, 1.0], 6: [1e-9, 1e-9, 1e-9]}
+    exchanged = {}
+    search = flips.Search(exchanged)
+
+    def error(place):
+        mine = {layer for row, layer in exchanged if row == place}
+        return 1e-6 + sum(worth for layer, worth in truth[place].items() if layer not in mine) + 0.4 * len(mine - set(truth[place]))
+
+    while search.step({place: error(place) for place in truth}, margins):
+        suite.check(search.passes < 20, "the search does not end")
+    suite.equal(exchanged, {(3, 1): 3e-5, (4, 0): 1e-6, (4, 2): 9e-5}, "flips")
+    suite.equal((search.beyond, search.unexplained), (3, {5: 1e-6 + 0.3}), "rows beyond the bound and those unexplained")
+    # A search that is given up takes back what was on trial.
+    exchanged.clear()
+    search = flips.Search(exchanged)
+    while search.step({0: 1.0}, {0: 50 * [1e-5]}):
+        suite.check(search.passes < 50, "the search does not end")
+    suite.equal((exchanged, search.unexplained, search.passes), ({}, {0: 1.0}, flips.PASSES + 1), "a row without an answer")
+
+
+SUITES = {suite.__name__: suite for suite in (table, failures, report, long_speech, router_flips)}
 
 
 def main():

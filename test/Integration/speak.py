@@ -8,6 +8,7 @@ As golden.py: the exit status is the number of failures.
 import array
 import ctypes
 import json
+import math
 import pathlib
 import signal
 import struct
@@ -171,6 +172,39 @@ def converse(suite, plan, mark, *files):
     compare_wave(suite, "chat", read_wave(path), samples)
 
 
+def logits(suite):
+    """Those that the codes were chosen from, of every frame, and nothing else changes by it."""
+    plan, path = text_plan(suite), suite.work / "logits.safetensors"
+    speak(suite, plan, "text", "--speech-logits", path)
+    compare_logits(suite, path, "text")
+    end = json.loads((OMNI / "config.json").read_text())["talker_config"]["codec_eos_token_id"]
+    words = [*words_of(CASES["codec_eos"]), "--speech-logits", path]
+    suite.command(suite.bin / "qwenrt", plan, "--allow-cpu", *words)
+    compare_logits(suite, path, "codec_eos")
+    result = suite.command(suite.bin / "qwenrt", plan, "--allow-cpu", *words, "--speech-ignore-eos", "--upload", "staging")
+    compare_logits(suite, path, "codec_eos")
+    (frames, groups), codes = safetensors.read(path)["codes"]
+    rows = [list(codes[i * groups : (i + 1) * groups]) for i in range(frames)]
+    suite.check(frames == 20 and any(row[0] == end for row in rows), f"frames behind the end token: {rows}")
+    printed = json.loads(result.stdout.splitlines()[-1])
+    suite.check(printed == [row for row in rows if row[0] != end], f"codes {rows} were chosen, {printed} printed")
+    result = suite.command(suite.bin / "qwenrt", plan, "--allow-cpu", *words[:-1], suite.work / "missing" / "a", status=1)
+    suite.check("missing" in result.stderr, f"a folder that is not there ended with {result.stderr!r}")
+
+
+def compare_logits(suite, path, name):
+    want, got = safetensors.read(OMNI / "golden" / f"speech_{name}.safetensors"), safetensors.read(path)
+    codes = wanted(name)[1]
+    for tensor, golden_name in (("talker", "talker_logits"), ("predictor", "code_predictor_logits")):
+        (_, *shape), values = want[golden_name]
+        count = len(codes) * math.prod(shape)
+        suite.check(got[tensor][0][1:] == shape, f"{name}: {tensor} has rows of {got[tensor][0]}, expected {shape}")
+        error = safetensors.relative_l2(got[tensor][1][:count], values[:count])
+        suite.check(error <= golden.BOUND, f"{name}: logits of {tensor} differ by {error:.2e}")
+    flat = [code for frame in codes for code in frame]
+    suite.check(list(got["codes"][1])[: len(flat)] == flat, f"{name}: codes beside the logits are others")
+
+
 def sampled(suite):
     """Draws follow the seed; the end token ends the answer unless it is ignored."""
     plan = text_plan(suite)
@@ -283,7 +317,7 @@ def library(suite):
         getattr(lib, f"qwenrt_{name}_release")(handle)
 
 
-SUITES = {suite.__name__: suite for suite in (goldens, chunks, streams, chats, media_chats, sampled, interrupted, refusals, library)}
+SUITES = {suite.__name__: suite for suite in (goldens, chunks, streams, chats, media_chats, logits, sampled, interrupted, refusals, library)}
 
 
 def main():

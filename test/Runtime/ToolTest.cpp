@@ -53,6 +53,9 @@ TEST_F(ToolTest, OptionsThatDoNothingAreRefused) {
 
 TEST_F(ToolTest, SpeechOptionsThatMakeNoSense) {
   EXPECT_FAILS(run("--prompt a --speech ''"), 2, "--speech names no file");
+  EXPECT_FAILS(run("--prompt a --print-codes --speech-logits ''"), 2, "--speech-logits names no file");
+  EXPECT_FAILS(run("--prompt a --speech-logits b"), 2, "--speech-logits given without --speech");
+  EXPECT_FAILS(run("--interactive --speech a --speech-logits b"), 2, "--speech-logits given without --prompt or");
   EXPECT_FAILS(run("--prompt a --speaker b"), 2, "--speaker given without --speech");
   EXPECT_FAILS(run("--prompt a --print-codes --vocoder-chunk 1"), 2, "--vocoder-chunk given without --speech");
   EXPECT_FAILS(run("--prompt a --speech b --vocoder-chunk 0"), 2, "--vocoder-chunk is 0");
@@ -75,7 +78,7 @@ TEST_F(ToolTest, ComponentsThatThePlanDoesNotHave) {
                  missing("vision encoder", option));
   for (const char *option : {"--speaker a", "--speech-temperature 1", "--speech-top-k 1", "--speech-top-p 1",
                              "--speech-repetition-penalty 1", "--speech-max-frames 1", "--speech-greedy",
-                             "--speech-ignore-eos", "--print-codes"})
+                             "--speech-ignore-eos", "--print-codes", "--speech-logits a"})
     EXPECT_FAILS(run(std::string("--prompt a --print-codes ") + option), 1,
                  missing("talker", std::string(option, strcspn(option, " ")).c_str()));
   EXPECT_FAILS(run("--prompt a --speech a.wav --vocoder-chunk 2 --vocoder-context 1"), 1,

@@ -51,6 +51,8 @@ constexpr MediaOption kSpeechOut[] = {
     {"--speech-ignore-eos", kTalker, Value::Flag, "", "Go on behind the codec's stop token (default: off)"},
     {"--vocoder-chunk", kVocoder, Value::Count, "N", "Decode N codec frames at a time (default: streamed)"},
     {"--vocoder-context", kVocoder, Value::Count, "N", "Codec frames before each chunk (default: streamed)"},
+    {"--speech-logits", kTalker, Value::Text, "FILE.safetensors",
+     "Write f32 logits of each frame, 'talker' and 'predictor', and the 'codes' chosen of them (default: none)"},
     {"--print-codes", kTalker, Value::Flag, "", "Print the codec frames as a JSON array of arrays (default: off)"},
 };
 
@@ -133,6 +135,7 @@ Status tool::takeSpeechOptions(const CLI::App &app, Options &options) {
   SpeechSettings &speech = options.speech;
   speech.path = words("--speech");
   speech.speaker = words("--speaker");
+  speech.logitsPath = words("--speech-logits");
   speech.greedy = given("--speech-greedy");
   speech.ignoreEos = given("--speech-ignore-eos");
   speech.printCodes = given("--print-codes");
@@ -146,6 +149,8 @@ Status tool::takeSpeechOptions(const CLI::App &app, Options &options) {
   auto wrong = [](auto... parts) { return Status(StatusCode::InvalidUsage, text(parts...)); };
   if (given("--speech") && speech.path.empty())
     return wrong("--speech names no file, expected a path or - for standard output, add it");
+  if (given("--speech-logits") && speech.logitsPath.empty())
+    return wrong("--speech-logits names no file, expected a path, add it");
   for (const MediaOption &option : kSpeechOut)
     if (given(option.name) && !given("--speech") && (option.component == kVocoder || !speech.printCodes))
       return wrong(option.name, " given without --speech, expected both, add it or leave it out");

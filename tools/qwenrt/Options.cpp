@@ -213,7 +213,7 @@ int checkModes(const CLI::App &app, const Options &options) {
     std::vector<Mode> modes;
     std::vector<std::string> options;
   } rules[] = {
-      {{Mode::Generate}, {"--logits", "--force-ids", "--print-ids", "--print-codes"}},
+      {{Mode::Generate}, {"--logits", "--force-ids", "--print-ids", "--print-codes", "--speech-logits"}},
       {{Mode::Generate, Mode::Bench}, {"--repeat"}},
       {{Mode::Generate, Mode::Cases}, {"--raw"}},
       {{Mode::Generate, Mode::Interactive}, options.media},

@@ -21,6 +21,7 @@ struct SpeechSettings {
   std::string path; ///< of the WAV file, "-" for standard output; empty: no sound
   std::string speaker;
   bool greedy = false, ignoreEos = false, printCodes = false;
+  std::string logitsPath;
   std::optional<float> temperature, topP, repetitionPenalty;
   std::optional<uint32_t> topK, maxFrames, chunkFrames, contextFrames;
 };

@@ -3,6 +3,7 @@
 
 #include "Terminal.h"
 #include "Tokens.h"
+#include "models/Checkpoint/SafetensorsWriter.h"
 #include "runtime/lib/Text.h"
 
 using namespace qwenrt;
@@ -48,6 +49,7 @@ Result<std::optional<SpeechOutput>> SpeechOutput::open(const Options &options, c
   QWENRT_ASSIGN_OR_RETURN(output.speaker_, Speaker::create(*runtime.session));
   const fb::Speech &tables = *runtime.plan->root().speech();
   output.options_ = std::move(*speech);
+  output.logitsPath_ = options.speech.logitsPath;
   output.groups_ = tables.talker()->groups();
   output.sampleRate_ = Speaker::sampleRate(*runtime.plan);
   if (tables.vocoder())
@@ -66,10 +68,36 @@ Result<GenerateResult> SpeechOutput::generate(const GenerateOptions &options, co
       written = wav_->add(samples);
       return written.isOk();
     };
+  Logits logits;
+  if (!logitsPath_.empty())
+    options_.onLogits = [&logits](const SpeechLogits &frame) { return logits.add(frame); };
   Result<GenerateResult> generated = speaker_->generate(options, options_, onToken, result_);
   if (!written.isOk() && !wav_->closed())
     return written;
+  if (generated.isOk() && !logitsPath_.empty() && result_.finish != SpeechFinish::Cancelled)
+    QWENRT_RETURN_IF_ERROR(logits.write(logitsPath_, groups_));
   return generated;
+}
+
+Status SpeechOutput::Logits::add(const SpeechLogits &frame) {
+  talker.insert(talker.end(), frame.talker.begin(), frame.talker.end());
+  predictor.insert(predictor.end(), frame.predictor.begin(), frame.predictor.end());
+  codes.insert(codes.end(), frame.codes.begin(), frame.codes.end());
+  return Status::ok();
+}
+
+Status SpeechOutput::Logits::write(const std::string &path, uint64_t groups) const {
+  const uint64_t frames = codes.size() / groups;
+  if (frames == 0)
+    return qwenc::writeSafetensors(path, {});
+  using qwenc::StoredDType;
+  const std::vector<uint64_t> talkerShape = {frames, talker.size() / frames},
+                              predictorShape = {frames, groups - 1, predictor.size() / frames / (groups - 1)};
+  const qwenc::TensorData tensors[] = {
+      {{"talker", StoredDType::F32, talkerShape}, std::as_bytes(std::span(talker))},
+      {{"predictor", StoredDType::F32, predictorShape}, std::as_bytes(std::span(predictor))},
+      {{"codes", StoredDType::I32, {frames, groups}}, std::as_bytes(std::span(codes))}};
+  return qwenc::writeSafetensors(path, tensors);
 }
 
 std::string SpeechOutput::codes() const {

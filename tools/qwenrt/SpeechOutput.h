@@ -31,9 +31,19 @@ public:
   void report(bool stats) const;
 
 private:
+  /// Of one answer, in memory until their number is known.
+  struct Logits {
+    std::vector<float> talker, predictor;
+    std::vector<int32_t> codes;
+
+    Status add(const SpeechLogits &frame);
+    Status write(const std::string &path, uint64_t groups) const;
+  };
+
   std::unique_ptr<Speaker> speaker_;
   SpeechOptions options_;
   std::optional<WavFile> wav_;
+  std::string logitsPath_; ///< empty: nobody wants them
   uint32_t groups_ = 1, sampleRate_ = 0;
   double frameSeconds_ = 0; ///< 0: the plan has no vocoder
   SpeechResult result_;

@@ -19,6 +19,14 @@
 
 namespace qwenrt {
 
+/// What the codes of one frame were chosen from, before penalty and suppression.
+struct SpeechLogits {
+  uint32_t frame;                   ///< of the answer; those that the end token leaves out count too
+  std::span<const float> talker;    ///< of the first code
+  std::span<const float> predictor; ///< of the others, [groups - 1, codes], row-major
+  std::span<const int32_t> codes;   ///< chosen, one of each group
+};
+
 struct SpeechOptions {
   std::string speaker;        ///< name of the voice in any case; empty: the plan's first
   Sampling sampling;          ///< of the first code of a frame
@@ -32,6 +40,8 @@ struct SpeechOptions {
   std::function<bool(std::span<const int32_t> codes)> onFrame;
   /// Hears samples in -1 .. 1 at Speaker::sampleRate as they come; false ends the answer.
   std::function<bool(std::span<const float> samples)> onSamples;
+  /// If set, hears the logits of each frame; an error ends the answer with it. Slower: each code waits for the host.
+  std::function<Status(const SpeechLogits &)> onLogits;
 };
 
 /// What the checkpoint says, for a plan with a talker.
