@@ -52,7 +52,7 @@ WeightOp onlyWeight(FusedLinearOp linear, size_t extras) {
 /// The chain in front of \p route, or one without route if there is something else.
 RouterChain chainOf(RouteOp route) {
   RouterChain chain;
-  FusedExpertsOp product = route.getJoined() && !route.getChosen() ? route.getChoosingProduct() : FusedExpertsOp();
+  FusedExpertsOp product = route.getJoined() && !route.getFolded() ? route.getChoosingProduct() : FusedExpertsOp();
   chain.router = route.getLogits().getDefiningOp<FusedLinearOp>();
   chain.outer = onlyWeight(chain.router, 0);
   if (!product || !chain.outer || !route.getLogits().hasOneUse() || chain.router.getPrologue() != Prologue::RmsNorm)
@@ -95,11 +95,10 @@ private:
     OpBuilder builder(chain.projection);
     Location loc = chain.router.getLoc();
     Value folded = ReadStateOp::create(builder, loc, state.getType(), state.getSymName());
-    auto router =
-        FoldedRouterOp::create(builder, loc, chain.router.getResult().getType(), chain.route.getExperts().getType(),
-                               chain.projection.getInput(), chain.residual(), folded);
-    chain.route.getLogitsMutable().assign(router.getLogits());
-    chain.route.getChosenMutable().assign(router.getExperts());
+    Value logits = FoldedRouterOp::create(builder, loc, chain.router.getResult().getType(),
+                                          chain.projection.getInput(), chain.residual(), folded);
+    chain.route.getLogitsMutable().assign(logits);
+    chain.route.setFolded(true);
     chain.router.erase();
     ++foldedCount;
   }

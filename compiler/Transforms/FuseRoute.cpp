@@ -33,7 +33,7 @@ public:
     if (!normalized.empty() && !all)
       return rewriter.notifyMatchFailure(op, "is read both with and without normalisation");
     auto route = RouteOp::create(rewriter, op.getLoc(), op.getValues().getType(), op.getIndices().getType(),
-                                 softmax.getInput(), /*chosen=*/Value(), all ? rewriter.getUnitAttr() : UnitAttr());
+                                 softmax.getInput(), all ? rewriter.getUnitAttr() : UnitAttr());
     for (SumNormalizeOp normalize : normalized)
       rewriter.replaceOp(normalize, route.getWeights());
     rewriter.replaceOp(op, route.getResults());

@@ -406,8 +406,8 @@ def FoldRoutersPass : Pass<"qwen-fold-routers", "::mlir::ModuleOp"> {
   let description = [{
     A router reads the norm of what a projection adds to the residual, and is a step of its own between two large ones. Its
     product and the projection fold into one matrix of the projection's input and the residual, up to the norm's factor,
-    which orders no experts and is known where the weights of the choice are computed. So it runs beside the projection, and
-    has time to choose the experts too. The entry `prepare` folds the weights in f32 when they are loaded.
+    which orders no experts and is known where the weights of the choice are computed. So it runs beside the projection. The
+    entry `prepare` folds the weights in f32 when they are loaded.
 
     It costs the bytes of a wider matrix, and is done where these take less time than a step.
 
@@ -421,9 +421,9 @@ def FoldRoutersPass : Pass<"qwen-fold-routers", "::mlir::ModuleOp"> {
     qwen.state @folded.router : tensor<128x6144xf32> derived
     ...
     %f = qwen.read_state @folded.router : tensor<128x6144xf32>
-    %l, %c = qwen.folded_router %a, %x, %f : ... -> (tensor<1x128xf32>, tensor<1x8xi32>)
+    %l = qwen.folded_router %a, %x, %f : ... -> tensor<1x128xf32>
     %h = qwen.fused_linear combine_splits concat %a weights(%o) extras(%x) { a sum } : ... -> tensor<1x2048xf32>
-    %p, %e = qwen.route %l folded(%c) normalize joined : ... -> (tensor<1x8xf32>, tensor<1x8xi32>)
+    %p, %e = qwen.route %l folded normalize joined : (tensor<1x128xf32>) -> (tensor<1x8xf32>, tensor<1x8xi32>)
     ```
   }];
   let options = [Option<"readBytesPerNs", "read-bytes-per-ns", "double", "10", "speed of device memory, in GB/s">,

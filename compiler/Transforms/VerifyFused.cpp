@@ -16,11 +16,12 @@ namespace {
 
 bool isCodegenInput(Operation &op) {
   return isa<FusedLinearOp, ElementwiseOp, RopeAppendOp, DecodeAttentionOp, CombineSplitsOp, EmbeddingOp, RmsNormOp,
-             AttentionOp, RouteOp, FoldLinearsOp, FoldedRouterOp, GroupExpertsOp, FusedExpertsOp, WeightedSumOp, LayerNormOp, SegmentAttentionOp,
-             AxialRopeOp, SliceOp, ReplaceRowsOp, AddRowsOp, TapPatchesOp, SinusoidOp, SwapAxesOp, GatherSumOp,
-             ExposeOp, ReshapeOp, WeightOp, WeightStackOp, ReadStateOp, BeginChunkOp, AdvanceOp, LastRowOp, HeadRowsOp,
-             NextTokenOp, InputRowsOp, BeginFrameOp, CodeRowOp, FrameRowOp, CodebookMeanOp, RopeWindowAttentionOp,
-             SnakeBetaOp, ClearLeadOp, CausalConv1dOp, ConvTranspose1dOp, func::ReturnOp>(op);
+             AttentionOp, RouteOp, FoldLinearsOp, FoldedRouterOp, GroupExpertsOp, FusedExpertsOp, WeightedSumOp,
+             LayerNormOp, SegmentAttentionOp, AxialRopeOp, SliceOp, ReplaceRowsOp, AddRowsOp, TapPatchesOp, SinusoidOp,
+             SwapAxesOp, GatherSumOp, ExposeOp, ReshapeOp, WeightOp, WeightStackOp, ReadStateOp, BeginChunkOp,
+             AdvanceOp, LastRowOp, HeadRowsOp, NextTokenOp, InputRowsOp, BeginFrameOp, CodeRowOp, FrameRowOp,
+             CodebookMeanOp, RopeWindowAttentionOp, SnakeBetaOp, ClearLeadOp, CausalConv1dOp, ConvTranspose1dOp,
+             func::ReturnOp>(op);
 }
 
 /// The pass that removes operations like \p op, empty if there is none.

@@ -567,10 +567,8 @@ LogicalResult CombineSplitsOp::verify() { // (C20)
 LogicalResult RouteOp::verify() { // (C26)
   if (failed(verifyChoice(*this, typeOf(getLogits()), typeOf(getWeights()), typeOf(getExperts()))))
     return failure();
-  if (getChosen() && !getJoined())
-    return emitOpError() << "has a folded router and is joined to no product, expected one with a norm";
-  if (getChosen() && getChosen().getType() != getExperts().getType())
-    return emitOpError() << "was given the choice " << getChosen().getType() << ", expected " << getExperts().getType();
+  if (getFolded() && !getJoined())
+    return emitOpError() << "has logits of a folded router and is joined to no product, expected one with a norm";
   if (!getJoined())
     return success();
   if (failed(verifyDim(*this, "logits", typeOf(getLogits()), 0, 1)))
@@ -579,8 +577,8 @@ LogicalResult RouteOp::verify() { // (C26)
   if (!product)
     return emitOpError()
            << "is joined to no product, expected that a qwen.fused_experts of [R, K] is the first to read it";
-  if (getChosen() && !product.getNormWeight())
-    return emitOpError() << "has a folded router and is joined to a product without norm, expected one with a norm";
+  if (getFolded() && !product.getNormWeight())
+    return emitOpError() << "has logits of a folded router and is joined to a product without norm, expected a norm";
   return success();
 }
 
@@ -611,13 +609,13 @@ LogicalResult FoldLinearsOp::verify() {
 /// (C52)
 LogicalResult FoldedRouterOp::verify() {
   RankedTensorType input = typeOf(getInput()), residual = typeOf(getResidual()), folded = typeOf(getFolded());
-  RankedTensorType logits = getLogits().getType(), experts = getExperts().getType();
+  RankedTensorType logits = getLogits().getType();
   bool isRow = input.getRank() == 2 && input.getDimSize(0) == 1;
   if (!input.hasStaticShape() || !(isRow || (input.getRank() == 3 && input.getDimSize(2) > 2)))
     return emitOpError() << "takes " << input << ", expected one row or a static [heads, splits, D + 2]";
   if (failed(verifyRank(*this, "residual", residual, 2)) || failed(verifyDim(*this, "residual", residual, 0, 1)) ||
       failed(verifyRank(*this, "folded weight", folded, 2)) || failed(verifyRank(*this, "logits", logits, 2)) ||
-      failed(verifyDim(*this, "logits", logits, 0, 1)) || failed(verifyChoice(*this, logits, experts, experts)))
+      failed(verifyDim(*this, "logits", logits, 0, 1)))
     return failure();
   if (!folded.hasStaticShape() || !folded.getElementType().isF32())
     return emitOpError() << "has weights " << folded << ", expected f32 of a static shape";

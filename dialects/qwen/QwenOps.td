@@ -712,14 +712,13 @@ def Qwen_RouteOp : Qwen_Op<"route", [Pure]> {
     With `joined` nothing is left to compute here: the first product that takes the choice makes it, for those behind it
     too.
 
-    With `folded` the experts are already chosen, by qwen.folded_router, and the logits are still multiplied by the root
-    mean square of the row that this product normalises (sqrt(mean(x^2) + eps)). The product computes the weights of the
-    quotient.
+    With `folded` the logits are those of qwen.folded_router, still multiplied by the root mean square of the row that this
+    product normalises (sqrt(mean(x^2) + eps)). That orders experts alike; the product computes the weights of the quotient.
   }];
-  let arguments = (ins Activation:$logits, Optional<IdTensor>:$chosen, UnitAttr:$normalize, UnitAttr:$joined);
+  let arguments = (ins Activation:$logits, UnitAttr:$normalize, UnitAttr:$joined, UnitAttr:$folded);
   let results = (outs Activation:$weights, IdTensor:$experts);
   let assemblyFormat = [{
-    $logits (`folded` `(` $chosen^ `)`)? (`normalize` $normalize^)? (`joined` $joined^)? attr-dict `:`
+    $logits (`folded` $folded^)? (`normalize` $normalize^)? (`joined` $joined^)? attr-dict `:`
     functional-type(operands, results)
   }];
   let extraClassDeclaration = [{
@@ -751,19 +750,19 @@ def Qwen_FoldLinearsOp : Qwen_Op<"fold_linears", [MemoryEffects<[MemWrite]>]> {
 }
 
 def Qwen_FoldedRouterOp : Qwen_Op<"folded_router", [Pure]> {
-  let summary = "the row [input | residual] times a matrix that qwen.fold_linears made, and the experts of its best elements";
+  let summary = "the row [input | residual] times a matrix that qwen.fold_linears made";
   let description = [{
     The input is a row `[1, K]` or what qwen.decode_attention leaves, `[heads, splits, D + 2]`, of which the combined row
-    is taken. The logits are the router's times the root mean square of the row that the router would normalise, which
-    orders experts alike; the lower expert wins a tie. The kernel of the projection behind it computes both.
+    is taken. The logits are the router's times the root mean square of the row that the router would normalise. The kernel
+    of the projection behind it computes them.
 
     ```mlir
-    %l, %e = qwen.folded_router %partials, %x, %f
-       : (tensor<32x16x130xf32>, tensor<1x2048xf32>, tensor<128x6144xf32>) -> (tensor<1x128xf32>, tensor<1x8xi32>)
+    %l = qwen.folded_router %partials, %x, %f
+       : (tensor<32x16x130xf32>, tensor<1x2048xf32>, tensor<128x6144xf32>) -> tensor<1x128xf32>
     ```
   }];
   let arguments = (ins Activation:$input, Activation:$residual, StateTensor:$folded);
-  let results = (outs Activation:$logits, IdTensor:$experts);
+  let results = (outs Activation:$logits);
   let assemblyFormat = "$input `,` $residual `,` $folded attr-dict `:` functional-type(operands, results)";
   let extraClassDeclaration = [{
     /// The product of the same input and residual, in whose kernel the router runs; null if there is none.

@@ -36,8 +36,8 @@ module attributes {qwen.max_context = 96 : i64} {
   // CHECK-LABEL: plan.entry @step
   // CHECK: %[[S:.*]] = plan.ref @cache.f
   // The first nine workgroups are the router's.
-  // CHECK: plan.dispatch @gemv_n8_k32_q8_router9x2_addf_ef32 groups [10, 1, 1](%{{[0-9]*}}, %{{[0-9]*}}, %{{[0-9]*}}, %{{[0-9]*}}, %[[S]], %{{[0-9]*}}, %[[L:[0-9]*]], %[[C:[0-9]*]])
-  // CHECK: plan.dispatch @gemv_n6_k8_rms_norm_{{.*}}_experts9x2_shared_route_top2_normalized_folded groups [{{.*}}](%{{[0-9]*}}, %{{[0-9]*}}, %[[L]], %[[C]],
+  // CHECK: plan.dispatch @gemv_n8_k32_q8_router9_addf_ef32 groups [10, 1, 1](%{{[0-9]*}}, %{{[0-9]*}}, %{{[0-9]*}}, %{{[0-9]*}}, %[[S]], %[[L:[0-9]*]])
+  // CHECK: plan.dispatch @gemv_n6_k8_rms_norm_{{.*}}_experts9x2_shared_route_top2_normalized_folded groups [{{.*}}](%{{[0-9]*}}, %{{[0-9]*}}, %[[L]],
   func.func @step(%x: tensor<1x8xf32> {qwen.binding = "hidden"})
       -> (tensor<1x2x6xf32> {qwen.name = "y"}) attributes {qwen.role = "decode_greedy", qwen.rows = 1 : i64} {
     %s = qwen.read_state @f : tensor<9x40xf32>
@@ -48,14 +48,14 @@ module attributes {qwen.max_context = 96 : i64} {
       qwen.yield %acc : f32
     } : (tensor<1x8xf32>, tensor<32x8xbf16>) -> tensor<1x32xf32>
     %g = qwen.weight_stack [@g.0, @g.1, @g.2, @g.3, @g.4, @g.5, @g.6, @g.7, @g.8] : tensor<9x6x8xbf16>
-    %l, %c = qwen.folded_router %a, %x, %s : (tensor<1x32xf32>, tensor<1x8xf32>, tensor<9x40xf32>) -> (tensor<1x9xf32>, tensor<1x2xi32>)
+    %l = qwen.folded_router %a, %x, %s : (tensor<1x32xf32>, tensor<1x8xf32>, tensor<9x40xf32>) -> tensor<1x9xf32>
     %o = qwen.weight @o : tensor<8x32xbf16, #qwen.packed<q8>>
     %h = qwen.fused_linear none concat %a weights(%o) extras(%x) {
     ^bb0(%acc: f32, %r: f32):
       %sum = arith.addf %acc, %r : f32
       qwen.yield %sum : f32
     } : (tensor<1x32xf32>, tensor<8x32xbf16, #qwen.packed<q8>>, tensor<1x8xf32>) -> tensor<1x8xf32>
-    %p, %e = qwen.route %l folded(%c) normalize joined : (tensor<1x9xf32>, tensor<1x2xi32>) -> (tensor<1x2xf32>, tensor<1x2xi32>)
+    %p, %e = qwen.route %l folded normalize joined : (tensor<1x9xf32>) -> (tensor<1x2xf32>, tensor<1x2xi32>)
     %y = qwen.fused_experts %h experts(%e) weights(%g) norm(%w eps 1.0e-6) {
     ^bb0(%acc: f32):
       qwen.yield %acc : f32
@@ -96,7 +96,7 @@ module attributes {qwen.max_context = 96 : i64} {
       qwen.yield %acc : f32
     } : (tensor<1x8xf32>, tensor<6x8xbf16>) -> tensor<1x6xf32>
     // expected-error @+1 {{has 6 and 8 elements in a row, expected multiples of 4 and a target with a known size of subgroups}}
-    %l, %c = qwen.folded_router %a, %x, %s : (tensor<1x6xf32>, tensor<1x8xf32>, tensor<3x14xf32>) -> (tensor<1x3xf32>, tensor<1x2xi32>)
+    %l = qwen.folded_router %a, %x, %s : (tensor<1x6xf32>, tensor<1x8xf32>, tensor<3x14xf32>) -> tensor<1x3xf32>
     return %l : tensor<1x3xf32>
   }
 }
@@ -109,7 +109,7 @@ module attributes {qwen.max_context = 96 : i64} {
       attributes {qwen.role = "decode_greedy", qwen.rows = 1 : i64} {
     %s = qwen.read_state @f : tensor<3x16xf32>
     // expected-error @+1 {{stands beside no product, expected a qwen.fused_linear of its input and residual behind it}}
-    %l, %c = qwen.folded_router %x, %x, %s : (tensor<1x8xf32>, tensor<1x8xf32>, tensor<3x16xf32>) -> (tensor<1x3xf32>, tensor<1x2xi32>)
+    %l = qwen.folded_router %x, %x, %s : (tensor<1x8xf32>, tensor<1x8xf32>, tensor<3x16xf32>) -> tensor<1x3xf32>
     return %l : tensor<1x3xf32>
   }
 }

@@ -8,10 +8,10 @@
 // CHECK: qwen.state @"folded(r,w,o)" : tensor<4x24xf32> derived
 // CHECK-LABEL: @greedy
 // CHECK: %[[F:.*]] = qwen.read_state @"folded(r,w,o)"
-// CHECK: %[[L:.*]], %[[C:.*]] = qwen.folded_router %arg0, %arg1, %[[F]]
+// CHECK: %[[L:.*]] = qwen.folded_router %arg0, %arg1, %[[F]]
 // CHECK: %[[H:.*]] = qwen.fused_linear combine_splits
 // CHECK-NOT: qwen.fused_linear
-// CHECK: qwen.route %[[L]] folded(%[[C]]) normalize joined
+// CHECK: qwen.route %[[L]] folded normalize joined
 // CHECK: qwen.fused_experts %[[H]]
 // CHECK-LABEL: @sample
 // CHECK: qwen.folded_router

@@ -91,8 +91,7 @@ FailureOr<Linear> describe(qwen::FusedLinearOp op, const RowBound &rows, const S
   for (Value extra : op.getExtras())
     linear.extras.push_back(describeExtra(extra, linear.n));
   if (qwen::FoldedRouterOp router = routerBeside(op))
-    linear.router =
-        FoldedRouter{foldedShape(router.getFolded(), router.getResidual()), widthOf(router.getExperts().getType())};
+    linear.router = foldedShape(router.getFolded(), router.getResidual());
   return linear;
 }
 
@@ -121,7 +120,7 @@ Linear describe(qwen::FusedExpertsOp op, const RowBound &rows, const StateBlock 
   experts.ownInput = cast<RankedTensorType>(op.getInput().getType()).getRank() == 3;
   experts.sum = op.getRouteWeights() != nullptr;
   if (qwen::RouteOp route = joinedRoute(op))
-    linear.route = Route{experts.choices, route.getNormalize(), route.getChosen() != nullptr};
+    linear.route = Route{experts.choices, route.getNormalize(), route.getFolded()};
   if (op.getTiles()) {
     experts.tiles = dimOf(op.getTiles(), 0);
     experts.tile = op.getTiles().getDefiningOp<qwen::GroupExpertsOp>().getTile();
@@ -133,7 +132,7 @@ Work workOf(const Linear &linear) {
   int64_t choices = linear.experts ? int64_t(linear.rows.max) * linear.experts->choices : 1;
   int64_t read = linear.experts ? std::min<int64_t>(choices, linear.experts->count) : 1;
   int64_t products = int64_t(linear.accumulators) * linear.n * linear.k;
-  int64_t besideBytes = linear.router ? int64_t(linear.router->shape.bytes()) : 0;
+  int64_t besideBytes = linear.router ? int64_t(linear.router->bytes()) : 0;
   return {.readBytes = int64_t(read * linear.accumulators * linear.weights().bytes(linear.n)) + besideBytes,
           .flops = 2 * products * (linear.experts ? choices : linear.rows.max)};
 }
@@ -176,8 +175,7 @@ LogicalResult PlanConverter::lower(qwen::FusedLinearOp op) {
   }
   operands.push_back(destination(op.getResult()));
   if (qwen::FoldedRouterOp router = routerBeside(op))
-    operands.append(
-        {range(router.getFolded()), stateRef(loc), destination(router.getLogits()), destination(router.getExperts())});
+    operands.append({range(router.getFolded()), destination(router.getLogits())});
   return dispatch(loc, linearKernel(*linear, target), operands, workOf(*linear));
 }
 
@@ -235,8 +233,6 @@ LogicalResult PlanConverter::lower(qwen::FoldLinearsOp op) {
 
 /// The projection's kernel computes it.
 LogicalResult PlanConverter::lower(qwen::FoldedRouterOp op) {
-  if (failed(checkMixture(op, widthOf(op.getLogits().getType()), widthOf(op.getExperts().getType()))))
-    return failure();
   FoldedShape shape = foldedShape(op.getFolded(), op.getResidual());
   if (!shape.hasWholeFours() || !target.subgroupSize)
     return op.emitError("has ") << shape.input << " and " << shape.residual << " elements in a row"
@@ -284,8 +280,6 @@ LogicalResult PlanConverter::lower(qwen::FusedExpertsOp op) {
     operands.push_back(stateRef(loc));
   qwen::RouteOp route = joinedRoute(op);
   operands.push_back(range(route ? route.getLogits() : op.getExperts()));
-  if (route && route.getChosen())
-    operands.push_back(range(route.getChosen()));
   if (op.getRouteWeights())
     operands.push_back(range(op.getRouteWeights()));
   if (op.getTiles())

@@ -50,16 +50,15 @@ KernelPlan routeKernel(const RowBound &rows, uint32_t experts, uint32_t choices,
 ExpertChooser::ExpertChooser(KernelBuilder &k, uint32_t experts, const Route &route)
     : k(k), experts(experts), route(route), fours((experts + 3) / 4) {}
 
-void ExpertChooser::take(Buffer logits, Buffer indices) {
-  takenLogits = logits;
-  takenIndices = indices;
-}
-
 void ExpertChooser::choose(Buffer logits, Val row) {
   staged = k.shared(Elem::U32, fours, 4);
   chosen = k.shared(Elem::U32, route.choices);
   chosenLogits = k.shared(Elem::F32, route.choices);
   Val t = k.localIndex(), step = k.u32(k.invocations()), first = row * experts;
+  // The logits that an invocation ranks are on their way together with those it stages.
+  Vals own;
+  for (uint32_t at = 0; at < experts; at += k.invocations())
+    own.push_back(k.load(logits, Elem::F32, first + k.min(t + at, k.u32(experts - 1))));
   k.forLoop(t, k.u32(fours), step, [&](Val four) {
     Vals keys;
     for (uint32_t i = 0; i < 4; ++i) {
@@ -70,13 +69,14 @@ void ExpertChooser::choose(Buffer logits, Val row) {
     k.store(staged, four, keys);
   });
   k.barrier();
-  k.forLoop(t, k.u32(experts), step, [&](Val expert) {
-    Val own = k.load(logits, Elem::F32, first + expert), rank = rankOf(orderKey(own), expert);
-    k.ifThen(rank < route.choices, [&] {
+  for (auto [turn, logit] : llvm::enumerate(own)) {
+    Val expert = t + uint32_t(turn * k.invocations());
+    Val rank = rankOf(orderKey(logit), k.min(expert, k.u32(experts - 1)));
+    k.ifThen((rank < route.choices) & (expert < experts), [&, &logit = logit] {
       k.store(chosen, rank, {expert});
-      k.store(chosenLogits, rank, {own});
+      k.store(chosenLogits, rank, {logit});
     });
-  });
+  }
   k.barrier();
 }
 
@@ -111,25 +111,13 @@ Val ExpertChooser::rankOf(Val own, Val expert) {
   return rank;
 }
 
-Val ExpertChooser::expertAt(Val index) {
-  // What a buffer holds is not believed.
-  return k.min(takenIndices ? k.load(*takenIndices, Elem::U32, index) : k.loadOne(chosen, index), k.u32(experts - 1));
-}
-
-Val ExpertChooser::logitAt(Val index) {
-  return takenLogits ? k.load(*takenLogits, Elem::F32, expertAt(index)) : k.loadOne(chosenLogits, index);
-}
-
-void ExpertChooser::storeExperts(Buffer indices) {
-  k.forLoop(k.localIndex(), k.u32(route.choices), k.u32(k.invocations()),
-            [&](Val choice) { k.store(indices, Elem::U32, choice, expertAt(choice)); });
-}
+Val ExpertChooser::expertAt(Val index) { return k.loadOne(chosen, index); }
 
 void ExpertChooser::store(Buffer logits, Val row, Buffer weights, Buffer indices, Val factor) {
-  Val t = k.localIndex(), largest = logitAt(k.u32(0)), total = sum(logits, row, largest, factor);
+  Val t = k.localIndex(), largest = k.loadOne(chosenLogits, k.u32(0)), total = sum(logits, row, largest, factor);
   k.forLoop(t, k.u32(route.choices), k.u32(k.invocations()), [&](Val choice) {
     Val at = row * route.choices + choice;
-    k.store(weights, Elem::F32, at, exponential(logitAt(choice), largest, factor) / total);
+    k.store(weights, Elem::F32, at, exponential(k.loadOne(chosenLogits, choice), largest, factor) / total);
     k.store(indices, Elem::U32, at, expertAt(choice));
   });
 }
@@ -143,7 +131,7 @@ Val ExpertChooser::sum(Buffer logits, Val row, Val largest, Val factor) {
   Val total = k.f32(0);
   if (route.normalize) {
     for (uint32_t i = 0; i < route.choices; ++i)
-      total = total + exponential(logitAt(k.u32(i)), largest, factor);
+      total = total + exponential(k.loadOne(chosenLogits, k.u32(i)), largest, factor);
     return total;
   }
   Val part = k.forLoop(k.localIndex(), k.u32(experts), k.u32(k.invocations()), {total},

@@ -1,14 +1,12 @@
 //===- FoldedLinear.cpp - A product behind another and a residual, as one matrix ---------------------------------===//
 //
 // For h = x + a W_inner^T and y = norm(h) W_outer^T the matrix [W_outer diag(w) W_inner | W_outer diag(w)] takes the
-// row [a | x] to y times the root mean square of h. One kernel makes the matrix when the weights are loaded; the other
-// multiplies one row by it and does not wait for h.
+// row [a | x] to y times the root mean square of h. A kernel makes the matrix when the weights are loaded; a router
+// that multiplies one row by it does not wait for h.
 //
 //===------------------------------------------------------------------------------------------------------------===//
 
 #include "compiler/Codegen/Kernels/Kernels.h"
-
-#include "dialects/plan/StateLayout.h"
 
 using namespace mlir;
 
@@ -125,9 +123,7 @@ namespace {
 class RouterRow {
 public:
   RouterRow(KernelBuilder &k, const Linear &linear, const LinearOperands &ops)
-      : k(k), linear(linear), shape(linear.router->shape), ops(ops),
-        chooser(k, shape.outputs, Route{linear.router->choices}),
-        counter(plan::layout::arrivals(linear.state.maxContext) / 4), before(k.shared(Elem::U32, 1)) {}
+      : k(k), linear(linear), shape(*linear.router), ops(ops) {}
 
   void emit(Val output) {
     Val first = output * shape.width();
@@ -136,13 +132,7 @@ public:
     sum = addPart(sum, shape.residual / 4, first + shape.input,
                   [&](Val element) { return k.load(ops.extras[0], linear.extras[0].elem, element, 4); });
     sum = k.workgroupAdd(sum);
-    k.ifThen(k.localIndex() == 0, [&] { arrive(output, sum); });
-    k.barrier();
-    k.ifThen(k.loadOne(before, k.u32(0)) == shape.outputs - 1, [&] {
-      k.deviceBarrier();
-      chooser.choose(ops.logits, k.u32(0));
-      chooser.storeExperts(ops.experts);
-    });
+    k.ifThen(k.localIndex() == 0, [&] { k.store(ops.logits, Elem::F32, output, sum); });
   }
 
 private:
@@ -150,15 +140,6 @@ private:
     if (linear.prologue != LinearPrologue::CombineSplits)
       return element;
     return SplitShape{linear.combineHeads, linear.combineSplits, linear.k / linear.combineHeads}.combined(element);
-  }
-
-  /// Leaves the logit and counts this workgroup; the counter is zero again behind the last one.
-  void arrive(Val output, Val sum) {
-    k.store(ops.logits, Elem::F32, output, sum);
-    k.deviceBarrier();
-    Val place = k.u32(counter), arrived = k.atomicAdd(ops.counters, place, k.u32(1));
-    k.store(before, k.u32(0), {arrived});
-    k.ifThen(arrived == shape.outputs - 1, [&] { k.store(ops.counters, Elem::U32, place, k.u32(0)); });
   }
 
   /// Adds this invocation's share of \p fours accesses of the input and of the row of weights that begins at \p first.
@@ -185,9 +166,6 @@ private:
   const Linear &linear;
   const FoldedShape &shape;
   const LinearOperands &ops;
-  ExpertChooser chooser;
-  uint32_t counter; // in words of the state block
-  Shared before;    // workgroups that arrived earlier
 };
 
 } // namespace

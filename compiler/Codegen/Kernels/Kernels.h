@@ -127,7 +127,7 @@ struct Experts {
 struct Route {
   uint32_t choices = 0;
   bool normalize = false; ///< the chosen probabilities are divided by their sum
-  bool folded = false;    ///< of qwen.folded_router: the choice is made, the logits still times the norm's divisor
+  bool folded = false;    ///< of qwen.folded_router: the logits are still multiplied by what the norm divides by
 };
 
 /// The matrix [outputs, input + residual] of f32 that qwen.fold_linears makes.
@@ -136,12 +136,6 @@ struct FoldedShape {
   uint32_t width() const { return input + residual; }
   uint64_t bytes() const { return uint64_t(outputs) * width() * 4; }
   bool hasWholeFours() const { return input % 4 == 0 && residual % 4 == 0; }
-};
-
-/// A router that runs beside a product of the same input and residual (qwen.folded_router).
-struct FoldedRouter {
-  FoldedShape shape;
-  uint32_t choices = 0;
 };
 
 /// The input is [rows, bins, channels], of which a row of the product takes patches (qwen.tap_patches).
@@ -175,8 +169,9 @@ struct Linear {
   std::optional<TapInput> taps;
   /// One row: the experts are chosen here, from a router's logits, and left for products behind.
   std::optional<Route> route;
-  /// One row, a known size of subgroups: the first workgroups are this router's.
-  std::optional<FoldedRouter> router;
+  /// One row, a known size of subgroups: the first workgroups are those of a router that runs beside the product and
+  /// reads the same input and residual (qwen.folded_router).
+  std::optional<FoldedShape> router;
 
   bool needsState() const { return rows.cellOffset.has_value(); }
   uint64_t inputBytes() const;
@@ -192,9 +187,9 @@ struct Linear {
 /// The operands of a Linear, declared in order.
 struct LinearOperands {
   Buffer x, taps, norm, state, y;
-  Buffer logits, chosen, experts, routeWeights, order, tiles;
+  Buffer logits, experts, routeWeights, order, tiles;
   llvm::SmallVector<Buffer> weights, extras;
-  Buffer folded, counters; // of a router, with logits and experts
+  Buffer folded; // of a router, with logits
 };
 LinearOperands declareOperands(KernelBuilder &k, const Linear &linear);
 /// The extras at [row, column .. column + count - 1].
@@ -256,21 +251,15 @@ public:
   ExpertChooser(KernelBuilder &k, uint32_t experts, const Route &route);
   /// Chooses among \p logits [rows, experts] of a row. Declares workgroup memory; contains barriers.
   void choose(Buffer logits, Val row);
-  /// Takes a choice of one row that was made before.
-  void take(Buffer logits, Buffer indices);
   /// The expert of choice \p index.
   Val expertAt(Val index);
   /// Leaves weights [rows, choices] and experts [rows, choices] of the row, of the logits times \p factor if there is
   /// one. Contains barriers.
   void store(Buffer logits, Val row, Buffer weights, Buffer indices, Val factor = {});
-  /// Leaves the chosen experts alone, of one row.
-  void storeExperts(Buffer indices);
 
 private:
   Val orderKey(Val logit);
   Val rankOf(Val own, Val expert);
-  /// The logit of choice \p index.
-  Val logitAt(Val index);
   /// exp(logit - largest), both times the factor.
   Val exponential(Val logit, Val largest, Val factor);
   Val sum(Buffer logits, Val row, Val largest, Val factor);
@@ -280,7 +269,6 @@ private:
   Route route;
   uint32_t fours;
   Shared staged, chosen, chosenLogits;
-  std::optional<Buffer> takenLogits, takenIndices;
 };
 
 /// Operands: experts [rows, choices], (state,) order [rows * choices], tiles [maxTiles, 4]. A counting sort.
@@ -297,7 +285,7 @@ KernelPlan weightedSumKernel(const RowBound &rows, uint32_t choices, uint32_t wi
 /// Operands: outer [outputs, residual], norm [residual], inner [residual, input] of format \p inner, folded. Rows have
 /// whole fours.
 KernelPlan foldLinearsKernel(const FoldedShape &shape, WeightFormat inner, const TargetProfile &target);
-/// The router of \p linear as the work of workgroup \p output, one for each logit. Who comes last chooses.
+/// The router of \p linear as the work of workgroup \p output, one for each logit.
 void emitFoldedRouter(KernelBuilder &k, const Linear &linear, const LinearOperands &ops, Val output);
 
 //===------------------------------------------------------------------------------------------------------------===//

@@ -36,7 +36,7 @@ std::string Linear::suffix() const {
     name += "_route_top" + std::to_string(route->choices) + (route->normalize ? "_normalized" : "") +
             (route->folded ? "_folded" : "");
   if (router)
-    name += "_router" + std::to_string(router->shape.outputs) + "x" + std::to_string(router->choices);
+    name += "_router" + std::to_string(router->outputs);
   if (std::string body = bodyName(*epilogue); !body.empty())
     name += "_" + body;
   for (const Extra &extra : extras)
@@ -65,9 +65,7 @@ LinearOperands declareOperands(KernelBuilder &k, const Linear &linear) {
     uint64_t choices = uint64_t(linear.rows.max) * linear.experts->choices;
     if (linear.route)
       ops.logits = k.operand("logits", Access::Read, uint64_t(linear.experts->count) * 4);
-    if (linear.route && linear.route->folded)
-      ops.chosen = k.operand("chosen", Access::Read, uint64_t(linear.route->choices) * 4);
-    if (!linear.route)
+    else
       ops.experts = k.operand("experts", Access::Read, choices * 4);
     if (linear.experts->sum)
       ops.routeWeights = k.operand("route_weights", Access::Read, choices * 4);
@@ -90,11 +88,8 @@ LinearOperands declareOperands(KernelBuilder &k, const Linear &linear) {
     ops.experts = k.operand("experts", Access::Write, linear.route->choices * 4);
   }
   if (linear.router) {
-    ops.folded = k.operand("folded", Access::Read, linear.router->shape.bytes());
-    ops.counters = k.operand("state", Access::ReadWrite, linear.state.bytes());
-    // What the last workgroup reads of them was written in the same dispatch.
-    ops.logits = k.operand("logits", Access::Write, uint64_t(linear.router->shape.outputs) * 4).coherently();
-    ops.experts = k.operand("experts", Access::Write, uint64_t(linear.router->choices) * 4);
+    ops.folded = k.operand("folded", Access::Read, linear.router->bytes());
+    ops.logits = k.operand("logits", Access::Write, uint64_t(linear.router->outputs) * 4);
   }
   return ops;
 }

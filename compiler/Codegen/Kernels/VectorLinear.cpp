@@ -57,7 +57,7 @@ Schedule schedule(const Linear &linear, const TargetProfile &target) {
   }
   // Four subgroups: small workgroups leave and are replaced evenly. Eight where a workgroup first chooses experts and
   // reads little: what all of them repeat would cost more than what they read.
-  bool repeats = linear.route && !linear.route->folded && linear.format != WeightFormat::BF16;
+  bool repeats = linear.route && linear.format != WeightFormat::BF16;
   s.invocations =
       std::min<uint32_t>({256, target.maxWorkgroupInvocations, std::max<uint32_t>(size * (repeats ? 8 : 4), 64)});
   uint32_t subgroups = s.invocations / size;
@@ -90,8 +90,7 @@ public:
     group = k.workgroupId(0);
     if (!linear.router)
       return emitProduct();
-    // The router's chain is longer than the product's, so it begins first.
-    const uint32_t routers = linear.router->shape.outputs;
+    const uint32_t routers = linear.router->outputs;
     LogicalResult result = success();
     Val isRouter = group < routers;
     k.ifThen(isRouter, [&] { emitFoldedRouter(k, linear, ops, group); });
@@ -144,10 +143,9 @@ private:
   }
   void chooseExperts() {
     chooser.emplace(k, linear.experts->count, *linear.route);
-    if (linear.route->folded)
-      return chooser->take(ops.logits, ops.chosen);
     chooser->choose(ops.logits, k.u32(0));
-    storeChoice({});
+    if (!linear.route->folded)
+      storeChoice({});
   }
   /// For the products behind; one workgroup does it.
   void storeChoice(Val factor) {
@@ -457,7 +455,7 @@ KernelPlan vectorLinearKernel(const Linear &linear, const TargetProfile &target)
   plan.workgroup = {s.invocations, 1, 1};
   plan.groups = {workgroups(linear, s), static_cast<int64_t>(linear.resultRows()), 1};
   if (linear.router)
-    plan.groups[0] += linear.router->shape.outputs;
+    plan.groups[0] += linear.router->outputs;
   plan.emit = [=](KernelBuilder &k) { return VectorLinear(k, linear, s).emit(); };
   return plan;
 }

@@ -314,12 +314,12 @@ func.func @folded_router(%r: tensor<4x8xbf16>, %w: tensor<8xbf16>, %o: tensor<8x
   %s = qwen.read_state @folded : tensor<4x24xf32>
   // CHECK: qwen.fold_linears %{{.*}}, %{{.*}} norm(%{{.*}}) %{{.*}} :
   %f = qwen.fold_linears %s, %r norm(%w) %o : (tensor<4x24xf32>, tensor<4x8xbf16>, tensor<8xbf16>, tensor<8x16xbf16>) -> tensor<4x24xf32>
-  // CHECK: qwen.folded_router %{{.*}}, %{{.*}}, %{{.*}} : (tensor<1x16xf32>, tensor<1x8xf32>, tensor<4x24xf32>) -> (tensor<1x4xf32>, tensor<1x2xi32>)
-  %y, %b = qwen.folded_router %row, %x, %s : (tensor<1x16xf32>, tensor<1x8xf32>, tensor<4x24xf32>) -> (tensor<1x4xf32>, tensor<1x2xi32>)
-  // CHECK: qwen.folded_router %{{.*}}, %{{.*}}, %{{.*}} : (tensor<2x3x10xf32>, tensor<1x8xf32>, tensor<4x24xf32>) -> (tensor<1x4xf32>, tensor<1x2xi32>)
-  %l, %c = qwen.folded_router %a, %x, %s : (tensor<2x3x10xf32>, tensor<1x8xf32>, tensor<4x24xf32>) -> (tensor<1x4xf32>, tensor<1x2xi32>)
-  // CHECK: qwen.route %{{.*}} folded(%{{.*}}) normalize joined :
-  %p, %e = qwen.route %l folded(%c) normalize joined : (tensor<1x4xf32>, tensor<1x2xi32>) -> (tensor<1x2xf32>, tensor<1x2xi32>)
+  // CHECK: qwen.folded_router %{{.*}}, %{{.*}}, %{{.*}} : (tensor<1x16xf32>, tensor<1x8xf32>, tensor<4x24xf32>) -> tensor<1x4xf32>
+  %y = qwen.folded_router %row, %x, %s : (tensor<1x16xf32>, tensor<1x8xf32>, tensor<4x24xf32>) -> tensor<1x4xf32>
+  // CHECK: qwen.folded_router %{{.*}}, %{{.*}}, %{{.*}} : (tensor<2x3x10xf32>, tensor<1x8xf32>, tensor<4x24xf32>) -> tensor<1x4xf32>
+  %l = qwen.folded_router %a, %x, %s : (tensor<2x3x10xf32>, tensor<1x8xf32>, tensor<4x24xf32>) -> tensor<1x4xf32>
+  // CHECK: qwen.route %{{.*}} folded normalize joined :
+  %p, %e = qwen.route %l folded normalize joined : (tensor<1x4xf32>) -> (tensor<1x2xf32>, tensor<1x2xi32>)
   %h = qwen.fused_experts %x experts(%e) weights(%g) norm(%w eps 1.0e-6) {
   ^bb0(%acc: f32):
     qwen.yield %acc : f32
