@@ -14,8 +14,8 @@ import json
 import math
 import pathlib
 
+import answers
 import sound
-import trace
 
 WIDTH, LEFT, RIGHT = 960, 124, 76
 RATE = 24000  # of a trace's samples
@@ -151,7 +151,7 @@ def lanes(answer, axis, y, totals):
         if totals:
             parts.append(text(WIDTH - RIGHT + 10, y + 14, amount(sum(length for _, length in runs)), "quiet small value"))
         y += LANE + GAP
-    spans = trace.played(answer.pieces)
+    spans = answers.played(answer.pieces)
     parts.append(f'<rect class="track" x="{LEFT}" y="{y}" width="{WIDTH - LEFT - RIGHT}" height="{LANE}" rx="2"/>')
     parts += boxes(spans, axis, y, LANE, f"plays {kind('sound out')}") + [text(LEFT - 14, y + 14, "sound out", "", "end")]
     edge = axis.length - 2 * pixel
@@ -212,10 +212,10 @@ def main():
     parser.add_argument("--short", type=pathlib.Path, help="write the drawn part of the trace in its short form")
     options = parser.parse_args()
     rate, samples = sound.read(options.sound)
-    short = trace.last_answer(trace.reduced(options.trace))
+    short = answers.last_answer(answers.reduced(options.trace))
     if options.short:
         options.short.write_text(json.dumps(short, separators=(",", ":")) + "\n")
-    options.output.write_text(draw(rate, samples, trace.answer(short, RATE), options))
+    options.output.write_text(draw(rate, samples, answers.answer(short, RATE), options))
 
 
 if __name__ == "__main__":
