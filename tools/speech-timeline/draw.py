@@ -94,7 +94,7 @@ def utterance(rate, samples, words, y):
     duration = f"{length:.2f} s" if length >= 1 else f"{1e3 * length:.0f} ms"
     parts = [text(LEFT, y, words, "title"), text(WIDTH - RIGHT, y, f"{duration} at {rate / 1e3:g} kHz", "quiet value", "end")]
     top = y + 20
-    size = 512 if len(samples) > 24000 else 256
+    size = 512 if len(samples) > 24000 else 128
     shape, loudest = waveform(samples, axis, rate, top)
     parts += [f'<path class="grid" d="M{LEFT} {top + WAVE / 2}H{WIDTH - RIGHT}"/>', *shape]
     parts += [text(LEFT - 14, top + WAVE / 2 + 4, "amplitude", "quiet small", "end"),
@@ -177,7 +177,7 @@ def timeline(answer, words, zoom, y):
     seconds = sum(length for _, length in answer.pieces)
     whole = Axis(end)
     facts = f"{len(answer.tokens)} tokens and {amount(seconds)} of sound in {amount(end)}"
-    parts = [text(LEFT, y, words, "title"), text(WIDTH - RIGHT, y, facts, "quiet value", "end"), text(WIDTH - RIGHT + 10, y + 16, "GPU time", "quiet small")]
+    parts = [text(LEFT, y, words, "title"), text(WIDTH - RIGHT, y, facts, "quiet value", "end"), text(WIDTH - RIGHT + 10, y + 16, "busy", "quiet small")]
     top = y + 26
     zoom = zoom or (answer.pieces[min(2, len(answer.pieces) - 1)][0] * 1.08)
     part = Axis(zoom) if zoom < 0.6 * end else None
