@@ -6,7 +6,7 @@ using detail::DeviceState;
 
 namespace {
 
-constexpr uint32_t kPoolStamps = 1024;
+constexpr uint32_t kPoolStamps = 256;
 
 } // namespace
 

@@ -287,7 +287,8 @@ TEST_P(SessionTest, TracesRunsThatGoAheadInBatches) {
   for (size_t i = 1; i < trace.size(); ++i)
     EXPECT_GE(trace[i].startNs, trace[i - 1].startNs + trace[i - 1].durationNs - 1000) << i; // whole ticks
   EXPECT_EQ(known[0], 3u);
-  EXPECT_EQ(known[18], known[19]) << "the last steps are one batch";
+  for (size_t i = 0; i < known.size(); ++i)
+    EXPECT_GE(known[i], 3 + i) << "what a token came from is in the trace before it";
   const std::vector<TraceMark> marks = session->traceMarks();
   ASSERT_EQ(marks.size(), tokens.size());
   for (size_t i = 0; i < marks.size(); ++i) {
@@ -300,12 +301,12 @@ TEST_P(SessionTest, TracesRunsThatGoAheadInBatches) {
 TEST_P(SessionTest, TracesManyRuns) {
   ASSERT_NO_FATAL_FAILURE(open());
   ASSERT_TRUE(session->enableTrace(TraceDetail::Runs).isOk());
-  for (size_t i = 0; i < 100; ++i) {
+  for (size_t i = 0; i < 12; ++i) {
     ASSERT_TRUE(session->reset().isOk());
     append(prompt);
     generate({.maxNewTokens = 25});
   }
-  ASSERT_EQ(session->trace().size(), 100u * 27);
+  ASSERT_EQ(session->trace().size(), 12u * 27);
   EXPECT_GT(session->trace().back().startNs, session->trace().front().startNs);
 }
 
