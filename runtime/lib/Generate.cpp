@@ -257,6 +257,7 @@ Status Generator::acceptToken(int32_t token, const TokenCallback &onToken) {
       QWENRT_RETURN_IF_ERROR(state_.writeTokens(state_.length + index, {&token, 1}));
   }
   result_.tokens.push_back(token);
+  state_.mark(TraceMark::Kind::Token, uint64_t(token));
   bool stop = !forced && std::find(options_.stopIds.begin(), options_.stopIds.end(), token) != options_.stopIds.end();
   bool goOn = !onToken || onToken(token);
   done_ = stop || !goOn || result_.tokens.size() >= target_;

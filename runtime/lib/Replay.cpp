@@ -3,7 +3,9 @@
 
 #include "Text.h"
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 
 using namespace qwenrt;
 using detail::DeviceState;
@@ -172,16 +174,28 @@ Status Replay::needRecorded(uint32_t entry) {
 
 Status Replay::submit(uint32_t entry, uint32_t times, uint64_t &value) {
   QWENRT_RETURN_IF_ERROR(needRecorded(entry));
-  return submitSegments(recorded_[entry], times, value);
+  return stamps_ ? submit(std::vector<uint32_t>(times, entry), value) : submitSegments(recorded_[entry], times, value);
 }
 
 Status Replay::submit(std::span<const uint32_t> entries, uint64_t &value) {
   std::vector<Segment> segments;
+  auto stamp = [&]() -> Status {
+    if (!stamps_)
+      return Status::ok();
+    QWENRT_ASSIGN_OR_RETURN(VkCommandBuffer commands, stamps_->stamp());
+    segments.push_back({commands, 0});
+    return Status::ok();
+  };
+  QWENRT_RETURN_IF_ERROR(stamp());
   for (uint32_t entry : entries) {
     QWENRT_RETURN_IF_ERROR(needRecorded(entry));
     segments.insert(segments.end(), recorded_[entry].begin(), recorded_[entry].end());
+    QWENRT_RETURN_IF_ERROR(stamp());
   }
-  return submitSegments(segments, 1, value);
+  QWENRT_RETURN_IF_ERROR(submitSegments(segments, 1, value));
+  if (stamps_)
+    stamps_->submitted(entries, value);
+  return Status::ok();
 }
 
 Status Replay::submitSegments(std::span<const Segment> segments, uint32_t times, uint64_t &value) {
@@ -229,6 +243,9 @@ Result<bool> Replay::wait(uint64_t value, uint64_t timeoutNs) {
   if (result == VK_TIMEOUT)
     return false;
   QWENRT_RETURN_IF_VK_ERROR(result, "finish an entry");
+  if (stamps_ && trace_)
+    QWENRT_RETURN_IF_ERROR(
+        stamps_->collect(value, [this](uint32_t entry, uint64_t begin, uint64_t end) { addRun(entry, begin, end); }));
   return true;
 }
 
@@ -241,10 +258,43 @@ Status Replay::waitAll() {
 // Trace
 //===----------------------------------------------------------------------===//
 
-Status Replay::runTraced(uint32_t entry, std::vector<TraceEvent> &events) {
+uint64_t Replay::clockNs() {
+  return uint64_t(std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count());
+}
+
+uint64_t Replay::ticksNs(uint64_t begin, uint64_t end) const {
+  const uint64_t mask = device_.timestampBits >= 64 ? UINT64_MAX : (uint64_t(1) << device_.timestampBits) - 1;
+  return uint64_t(double((end - begin) & mask) * double(device_.properties.limits.timestampPeriod));
+}
+
+Status Replay::startTrace(TraceDetail detail, std::vector<TraceEvent> &events) {
   if (device_.timestampBits == 0)
     return {StatusCode::Unsupported, text("device '", printable(device_.info.name),
                                           "' has no timestamps, expected them for --profile, choose another device")};
+  QWENRT_ASSIGN_OR_RETURN(stamps_, Timeline::create(device_));
+  uint64_t value = 0;
+  QWENRT_RETURN_IF_ERROR(submit(std::span<const uint32_t>(), value));
+  QWENRT_RETURN_IF_ERROR(wait(value, UINT64_MAX).status());
+  QWENRT_ASSIGN_OR_RETURN(traceOriginTicks_, stamps_->read(0));
+  traceOriginNs_ = clockNs();
+  if (detail == TraceDetail::Dispatches)
+    stamps_.reset();
+  trace_ = &events;
+  return Status::ok();
+}
+
+/// A run that ended at \p ended ticks has been waited for: the host's clock cannot be behind it.
+void Replay::alignClocks(uint64_t ended) {
+  traceOriginNs_ = std::min(traceOriginNs_, clockNs() - ticksNs(traceOriginTicks_, ended));
+}
+
+void Replay::addRun(uint32_t entry, uint64_t begin, uint64_t end) {
+  alignClocks(end);
+  const std::string name = plan_.root().entries()->Get(entry)->name()->str();
+  trace_->push_back({name, name, "", ticksNs(traceOriginTicks_, begin), ticksNs(begin, end), readBytes(entry, 0), {}});
+}
+
+Status Replay::runTraced(uint32_t entry) {
   QWENRT_RETURN_IF_ERROR(buildPipelines({entry}, {}));
   VkQueryPoolCreateInfo info = {VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO};
   info.queryType = VK_QUERY_TYPE_TIMESTAMP;
@@ -261,7 +311,7 @@ Status Replay::runTraced(uint32_t entry, std::vector<TraceEvent> &events) {
     if (status.isOk())
       status = wait(value, UINT64_MAX).status();
     if (status.isOk())
-      status = collectTrace(entry, queries, events);
+      status = collectTrace(entry, queries);
     for (const Segment &segment : *segments)
       device_.vk.vkFreeCommandBuffers(device_.device, pool_, 1, &segment.commands);
   } else {
@@ -271,7 +321,7 @@ Status Replay::runTraced(uint32_t entry, std::vector<TraceEvent> &events) {
   return status;
 }
 
-Status Replay::collectTrace(uint32_t entry, VkQueryPool queries, std::vector<TraceEvent> &events) {
+Status Replay::collectTrace(uint32_t entry, VkQueryPool queries) {
   const fb::Entry &source = *plan_.root().entries()->Get(entry);
   uint32_t count = source.dispatches()->size();
   std::vector<uint64_t> ticks(count + 1);
@@ -279,25 +329,21 @@ Status Replay::collectTrace(uint32_t entry, VkQueryPool queries, std::vector<Tra
                                                              ticks.data(), 8,
                                                              VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
                             "read timestamps");
-  uint64_t mask = device_.timestampBits >= 64 ? UINT64_MAX : (uint64_t(1) << device_.timestampBits) - 1;
-  double period = device_.properties.limits.timestampPeriod;
-  if (!hasTraceOrigin_)
-    traceOriginTicks_ = ticks[0];
-  hasTraceOrigin_ = true;
+  alignClocks(ticks[count]);
   for (uint32_t i = 0; i < count; ++i) {
     const fb::Dispatch &dispatch = *source.dispatches()->Get(i);
     TraceEvent event;
     event.entry = source.name()->str();
     event.kernel = plan_.root().kernels()->Get(dispatch.kernel())->name()->str();
     event.label = dispatch.label() ? dispatch.label()->str() : "";
-    event.startNs = uint64_t(double((ticks[i] - traceOriginTicks_) & mask) * period);
-    event.durationNs = uint64_t(double((ticks[i + 1] - ticks[i]) & mask) * period);
+    event.startNs = ticksNs(traceOriginTicks_, ticks[i]);
+    event.durationNs = ticksNs(ticks[i], ticks[i + 1]);
     event.readBytes = dispatch.read_bytes();
     const VkDispatchIndirectCommand &groups = (*rowGroups_[entry])[i];
     event.groups[0] = groups.x;
     event.groups[1] = groups.y;
     event.groups[2] = groups.z;
-    events.push_back(std::move(event));
+    trace_->push_back(std::move(event));
   }
   return Status::ok();
 }

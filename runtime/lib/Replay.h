@@ -10,6 +10,7 @@
 
 #include "ComputePipelines.h"
 #include "RowGroups.h"
+#include "Timeline.h"
 #include "Transfer.h"
 #include "qwenrt/Plan.h"
 #include "qwenrt/Session.h"
@@ -44,8 +45,14 @@ public:
   uint64_t lastValue() const { return lastValue_; }
   /// Waits for everything submitted.
   Status waitAll();
-  /// Runs \p entry once with a timestamp after each dispatch and appends the events.
-  Status runTraced(uint32_t entry, std::vector<TraceEvent> &events);
+  /// From now on \p events, which stays as long as anything runs, gets an event for each dispatch of runTraced or, with
+  /// TraceDetail::Runs, for each run that was submitted and waited for.
+  Status startTrace(TraceDetail detail, std::vector<TraceEvent> &events);
+  /// Runs \p entry once with a timestamp after each dispatch.
+  Status runTraced(uint32_t entry);
+  static uint64_t clockNs();
+  /// Where the trace begins on that clock of the host.
+  uint64_t traceOriginNs() const { return traceOriginNs_; }
 
   std::span<const DeviceBuffer> buffers() const { return buffers_; }
   const DeviceBuffer &buffer(uint32_t ordinal) const { return buffers_[ordinal]; }
@@ -82,7 +89,10 @@ private:
   void recordDispatch(VkCommandBuffer commands, uint32_t entry, uint32_t ordinal, VkPipeline &bound) const;
   Status needRowGroups(uint32_t entry);
   Status submitSegments(std::span<const Segment> segments, uint32_t times, uint64_t &value);
-  Status collectTrace(uint32_t entry, VkQueryPool queries, std::vector<TraceEvent> &events);
+  Status collectTrace(uint32_t entry, VkQueryPool queries);
+  void addRun(uint32_t entry, uint64_t begin, uint64_t end);
+  uint64_t ticksNs(uint64_t begin, uint64_t end) const;
+  void alignClocks(uint64_t ended);
 
   detail::DeviceState &device_;
   const Plan &plan_;
@@ -97,8 +107,9 @@ private:
   uint64_t available_ = 0, needs_ = 0;
   std::vector<std::vector<Segment>> recorded_;      // per entry; empty: not yet
   std::vector<std::optional<RowGroups>> rowGroups_; // per entry; made when it is first needed
-  uint64_t traceOriginTicks_ = 0;
-  bool hasTraceOrigin_ = false;
+  std::vector<TraceEvent> *trace_ = nullptr;
+  std::unique_ptr<Timeline> stamps_;                  // while whole runs are traced
+  uint64_t traceOriginTicks_ = 0, traceOriginNs_ = 0; // the same moment of the device's and of the host's clock
 };
 
 } // namespace qwenrt

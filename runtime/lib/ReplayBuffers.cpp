@@ -36,6 +36,7 @@ Status Replay::createObjects(const SessionOptions &options) {
 }
 
 Replay::~Replay() {
+  trace_ = nullptr; // who owns it may be gone
   if (timeline_ && lastValue_)
     (void)wait(lastValue_, UINT64_MAX).isOk(); // nothing may be destroyed while it runs
   device_.vk.vkDestroySemaphore(device_.device, timeline_, nullptr);

@@ -240,16 +240,16 @@ Status Session::State::writeProgress() {
 }
 
 Status Session::State::submit(uint32_t entry, uint32_t times, uint64_t &value) {
-  if (!tracing)
+  if (!tracesDispatches())
     return replay->submit(entry, times, value);
   for (uint32_t i = 0; i < times; ++i)
-    QWENRT_RETURN_IF_ERROR(replay->runTraced(entry, trace));
+    QWENRT_RETURN_IF_ERROR(replay->runTraced(entry));
   value = replay->lastValue();
   return Status::ok();
 }
 
 Status Session::State::submit(std::span<const uint32_t> entries, uint64_t &value) {
-  if (!tracing)
+  if (!tracesDispatches())
     return replay->submit(entries, value);
   for (uint32_t entry : entries)
     QWENRT_RETURN_IF_ERROR(submit(entry, 1, value));
@@ -344,8 +344,20 @@ Result<uint64_t> Session::prefill() {
   return generator.takeResult().prefillNs;
 }
 
-void Session::enableTrace() { state_->tracing = true; }
+Status Session::enableTrace(TraceDetail detail) {
+  if (detail == TraceDetail::None || state_->tracing != TraceDetail::None)
+    return Status::ok();
+  QWENRT_RETURN_IF_ERROR(state_->replay->startTrace(detail, state_->trace));
+  state_->tracing = detail;
+  return Status::ok();
+}
 const std::vector<TraceEvent> &Session::trace() const { return state_->trace; }
+std::vector<TraceMark> Session::traceMarks() const {
+  std::vector<TraceMark> marks = state_->marks;
+  for (TraceMark &mark : marks)
+    mark.timeNs -= state_->replay->traceOriginNs();
+  return marks;
+}
 
 uint64_t Session::prefillReadBytes(uint32_t tokens) const {
   std::optional<uint32_t> entry = state_->role(fb::Role::Prefill);

@@ -50,8 +50,9 @@ struct Session::State {
   std::vector<SpokenPlace> places;
   SessionListener *listener = nullptr;
 
-  bool tracing = false;
+  TraceDetail tracing = TraceDetail::None;
   std::vector<TraceEvent> trace;
+  std::vector<TraceMark> marks; ///< with times of the host's clock
 
   const fb::Entry &entry(uint32_t ordinal) const { return *plan->root().entries()->Get(ordinal); }
   std::optional<uint32_t> role(fb::Role role) const { return roles[size_t(role)]; }
@@ -87,8 +88,14 @@ struct Session::State {
   /// Writes Length, Position and Step to their cells.
   Status writeProgress();
 
+  bool tracesDispatches() const { return tracing == TraceDetail::Dispatches; }
+  void mark(TraceMark::Kind kind, uint64_t value) {
+    if (tracing != TraceDetail::None)
+      marks.push_back({kind, Replay::clockNs(), value});
+  }
+
   Status submit(uint32_t entry, uint32_t times, uint64_t &value);
-  /// Runs \p entries one after another, in one submission where nothing is traced.
+  /// Runs \p entries one after another, in one submission unless each dispatch is traced.
   Status submit(std::span<const uint32_t> entries, uint64_t &value);
   /// Waits in slices; true early if \p cancel became true.
   Status wait(uint64_t value, const std::atomic<bool> *cancel, bool &cancelled);
@@ -121,7 +128,7 @@ private:
   Status acceptToken(int32_t token, const TokenCallback &onToken);
   Status readLogits(uint32_t entry, uint32_t rows, bool step, uint32_t firstRow);
   bool cancelRequested() const { return options_.cancel && options_.cancel->load(); }
-  bool stepByStep() const { return options_.onLogits || !options_.forceIds.empty() || state_.tracing; }
+  bool stepByStep() const { return options_.onLogits || !options_.forceIds.empty() || state_.tracesDispatches(); }
 
   Session::State &state_;
   const GenerateOptions &options_;

@@ -202,6 +202,7 @@ Status Speaker::State::finish() {
     QWENRT_RETURN_IF_ERROR(vocode(/*last=*/true));
   if (begun)
     result.speechNs = speechClockNs() - beginNs;
+  result.answerNs = speechClockNs() - startNs;
   return Status::ok();
 }
 
@@ -224,7 +225,7 @@ uint32_t Speaker::State::framesWanted() const {
 /// Frames in flight. Until somebody hears something the first frame goes alone: what is queued behind it would stand
 /// before its samples.
 uint32_t Speaker::State::mostInFlight() const {
-  if (session.tracing || logits)
+  if (session.tracesDispatches() || logits)
     return 1;
   if (vocoder && !result.firstAudioNs)
     return codePending ? 2 : 1;
@@ -337,6 +338,7 @@ Status Speaker::State::vocode(bool last) {
       result.firstAudioNs = now;
     else if (const auto due = result.firstAudioNs + uint64_t(heard) + result.lateNs; now > due)
       result.lateNs += now - due; // who plays has paused that long
+    session.mark(TraceMark::Kind::Audio, samples.size());
     result.samples += samples.size();
     if (options.onSamples && !options.onSamples(samples)) {
       end(SpeechFinish::Cancelled);

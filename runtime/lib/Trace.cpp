@@ -9,16 +9,23 @@
 
 using namespace qwenrt;
 
-std::string qwenrt::chromeTrace(std::span<const TraceEvent> events) {
+std::string qwenrt::chromeTrace(std::span<const TraceEvent> events, std::span<const TraceMark> marks) {
   std::string json = "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n";
   for (size_t i = 0; i < events.size(); ++i) {
     const TraceEvent &event = events[i];
+    json += text("{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"cat\":", jsonString(event.entry),
+                 ",\"name\":", jsonString(event.kernel), ",\"ts\":", formatFixed(double(event.startNs) / 1e3, 3),
+                 ",\"dur\":", formatFixed(double(event.durationNs) / 1e3, 3),
+                 ",\"args\":{\"label\":", jsonString(event.label), ",\"groups\":[", event.groups[0], ",",
+                 event.groups[1], ",", event.groups[2], "],\"read_bytes\":", event.readBytes, "}}",
+                 i + 1 < events.size() || !marks.empty() ? ",\n" : "\n");
+  }
+  for (size_t i = 0; i < marks.size(); ++i) {
+    const bool audio = marks[i].kind == TraceMark::Kind::Audio;
     json +=
-        text("{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"cat\":", jsonString(event.entry),
-             ",\"name\":", jsonString(event.kernel), ",\"ts\":", formatFixed(double(event.startNs) / 1e3, 3),
-             ",\"dur\":", formatFixed(double(event.durationNs) / 1e3, 3),
-             ",\"args\":{\"label\":", jsonString(event.label), ",\"groups\":[", event.groups[0], ",", event.groups[1],
-             ",", event.groups[2], "],\"read_bytes\":", event.readBytes, "}}", i + 1 < events.size() ? ",\n" : "\n");
+        text("{\"ph\":\"i\",\"s\":\"t\",\"pid\":1,\"tid\":2,\"cat\":\"host\",\"name\":\"", audio ? "audio" : "token",
+             "\",\"ts\":", formatFixed(double(marks[i].timeNs) / 1e3, 3), ",\"args\":{\"", audio ? "samples" : "id",
+             "\":", marks[i].value, "}}", i + 1 < marks.size() ? ",\n" : "\n");
   }
   return json + "]}\n";
 }

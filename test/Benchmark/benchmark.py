@@ -151,6 +151,31 @@ def check_keep(suite, programs, plans, memory, output):
     suite.check("leave out --merge" in merged.stderr, f"no word about a wrong --merge: {merged.stderr}")
 
 
+def omni(suite):
+    """Spoken answers: the whole against the sum of its parts, with programs that only print."""
+    programs, folder, output = (suite.work / name for name in ("bin", "folder", "results.json"))
+    for path in (programs, folder):
+        path.mkdir()
+    for name in ("qwenrt", "qwen-synth"):
+        shutil.copy(HERE / "fake-omni.py", programs / name)
+        (programs / name).chmod(0o755)
+    words = ("measure", programs, folder, suite.work / "weights", "-o", output)
+    said = suite.script("omni.py", *words).stdout
+    results = json.loads(output.read_text())
+    # Text alone 20 + 1 + 89, the talker 1 + 9, the predictor 5 + 45, the vocoder 15 + 15: 200; the encoder belongs to none of them.
+    suite.equal(results["whole"], {"text_ms": 110.0, "talker_gpu_ms": 10.0, "predictor_gpu_ms": 50.0, "vocoder_gpu_ms": 30.0, "sum_ms": 200.0,
+                                   "thinker_gpu_ms": 121.0, "answer_ms": 210.0, "traced_answer_ms": 230.0, "over_percent": 5.0}, "whole answer")
+    suite.check("the whole: 210.0 ms, +5.0 % over 200.0 ms, which text alone (110.0)" in said, f"no word about the whole in {said[-500:]}")
+    suite.equal(results["prompts"]["text"], {"tokens": 5, "encoder_ms": 1.5, "prefill_ms": 2.5}, "prompt of text")
+    suite.equal([record["name"] for record in results["speech"]], ["text", "text", "speech", "speech"], "runs")
+    short = json.loads(output.with_suffix(".trace.json").read_text())
+    suite.equal((short["runs"]["code2wav.decode"], short["audio"]), ([8000, 15000, 9000, 15000], [[11000, 1920]]), "short trace")
+    for name, message in (("silent", "--stats says nothing about answer_ms"), ("talkative", "64 further tokens with speech and 63 without")):
+        (programs / name).touch()
+        suite.check(message in suite.script("omni.py", *words, status=1).stderr, f"{name}: no '{message}'")
+        (programs / name).unlink()
+
+
 ROWS = (
     "| Qwen3-0.6B | bf16 | 1,050 (31 %) | 800 (32 %) | 250 (30 %) | 670 / 609, greedy 676 | 590 / 477, greedy 508 | 790 / 659 | 307 / 236 |",
     "| Qwen3-0.6B | q8 | 1,200 (19 %) | 900 (25 %) | - | 755 / 664, greedy 550 (Q8_0) | 601 / 463, greedy 466 (Q8_0) | - | - |",
@@ -251,7 +276,7 @@ def router_flips(suite):
     suite.equal((exchanged, search.unexplained, search.passes), ({}, {0: 1.0}, flips.PASSES + 1), "a row without an answer")
 
 
-SUITES = {suite.__name__: suite for suite in (table, failures, report, long_speech, router_flips)}
+SUITES = {suite.__name__: suite for suite in (table, failures, omni, report, long_speech, router_flips)}
 
 
 def main():

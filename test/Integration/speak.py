@@ -138,7 +138,7 @@ def streams(suite):
     lines = result.stderr.decode().splitlines()
     suite.check(json.dumps(wanted("text")[1], separators=(",", ":")) in lines, "codes are not on standard error")
     speech = next((line for line in lines if line.startswith("speech: 20 frames")), "")
-    for part in ("first audio", "real-time factor", "talker's prompt"):
+    for part in ("first audio", "whole answer", "real-time factor", "talker's prompt"):
         suite.check(part in speech, f"--stats says {speech!r}, expected {part}")
 
 

@@ -1,5 +1,5 @@
 """Compiles plans of Qwen3-0.6B's exact shape, of one layer of Qwen3-Omni's thinker with its experts, and of its encoder of
-sound, for the Radeon 8060S with RADV, on its null device.
+sound, for the Radeon 8060S with RADV, on its null device, and predicts a frame of Qwen3-Omni's speech.
 
 Usage: gfx1151.py BIN_DIR TOOLS_DIR WORK_DIR
 
@@ -95,6 +95,16 @@ def check_matrices(kernels, isa):
             sys.exit(f"{name} has no matrix instruction, expected v_wmma_f32_16x16x16_f16, see {isa / name}.s")
 
 
+def predict_speech(tools, scripts, work, environment):
+    """A frame of speech at the published size; fails where one of its dispatches is estimated at half a second."""
+    run(sys.executable, "-B", scripts / "benchmark/omni.py", "prepare", tools, work, "--target", "amd-gfx1151")
+    text = run(scripts / "qwen-kernel-stats/predict.py", tools, work / "plan.fb", "--speech", "16", env=environment)
+    print(text)
+    for part in ("`talker.decode_greedy` | 1 |", "`predictor.begin` | 1 |", "`predictor.decode_greedy` | 15 |", "`code2wav.decode` | 1/16 |"):
+        if part not in text:
+            sys.exit(f"found no {part} in the prediction, expected the parts of a frame")
+
+
 def main():
     tools, scripts, work = (pathlib.Path(path).resolve() for path in sys.argv[1:4])
     run(scripts / "fetch-radv", work / "radv")
@@ -117,6 +127,7 @@ def main():
             print(run(scripts / "qwen-kernel-stats/predict.py", tools, plan, "--entry", entry, env=environment))
         if target == MATRICES.stem:
             check_matrices(kernels, isa)
+    predict_speech(tools, scripts, work / "omni", environment)
 
 
 if __name__ == "__main__":

@@ -257,7 +257,7 @@ TEST_P(SessionTest, LongStepsAreSubmittedApart) {
 
 TEST_P(SessionTest, TracesEveryDispatch) {
   ASSERT_NO_FATAL_FAILURE(open());
-  session->enableTrace();
+  ASSERT_TRUE(session->enableTrace().isOk());
   append(prompt);
   EXPECT_EQ(generate({.maxNewTokens = 3}).tokens, expectTokens(prompt, 3));
   const std::vector<TraceEvent> &trace = session->trace();
@@ -266,6 +266,48 @@ TEST_P(SessionTest, TracesEveryDispatch) {
   EXPECT_EQ(trace[2].entry, "next_greedy");
   for (size_t i = 1; i < trace.size(); ++i)
     EXPECT_GE(trace[i].startNs, trace[i - 1].startNs);
+}
+
+TEST_P(SessionTest, TracesRunsThatGoAheadInBatches) {
+  ASSERT_NO_FATAL_FAILURE(open());
+  ASSERT_TRUE(session->enableTrace(TraceDetail::Runs).isOk());
+  append(prompt);
+  std::vector<size_t> known; // runs in the trace when each token comes
+  std::vector<int32_t> tokens = generate({.maxNewTokens = 20}, [&](int32_t) {
+                                  known.push_back(session->trace().size());
+                                  return true;
+                                }).tokens;
+  EXPECT_EQ(tokens, expectTokens(prompt, 20));
+  const std::vector<TraceEvent> &trace = session->trace();
+  ASSERT_EQ(trace.size(), 2u + 20); // two chunks, a run for each token
+  EXPECT_EQ(trace[1].entry, "prefill");
+  EXPECT_EQ(trace[2].entry, "next_greedy");
+  EXPECT_EQ(trace[2].kernel, "next_greedy");
+  EXPECT_EQ(trace[21].entry, "decode_greedy");
+  for (size_t i = 1; i < trace.size(); ++i)
+    EXPECT_GE(trace[i].startNs, trace[i - 1].startNs + trace[i - 1].durationNs - 1000) << i; // whole ticks
+  EXPECT_EQ(known[0], 3u);
+  for (size_t i = 0; i < known.size(); ++i)
+    EXPECT_GE(known[i], 3 + i) << "what a token came from is in the trace before it";
+  const std::vector<TraceMark> marks = session->traceMarks();
+  ASSERT_EQ(marks.size(), tokens.size());
+  for (size_t i = 0; i < marks.size(); ++i) {
+    EXPECT_EQ(marks[i].value, uint64_t(tokens[i]));
+    EXPECT_GE(marks[i].timeNs + 1000, trace[2 + i].startNs + trace[2 + i].durationNs) << i;
+  }
+}
+
+/// More stamps than a pool has queries, each command buffer used over and over.
+TEST_P(SessionTest, TracesManyRuns) {
+  ASSERT_NO_FATAL_FAILURE(open());
+  ASSERT_TRUE(session->enableTrace(TraceDetail::Runs).isOk());
+  for (size_t i = 0; i < 12; ++i) {
+    ASSERT_TRUE(session->reset().isOk());
+    append(prompt);
+    generate({.maxNewTokens = 25});
+  }
+  ASSERT_EQ(session->trace().size(), 12u * 27);
+  EXPECT_GT(session->trace().back().startNs, session->trace().front().startNs);
 }
 
 TEST_P(SessionTest, MeasuresReading) {
@@ -422,7 +464,7 @@ TEST_P(SessionTest, OnlyGroupsWhoseRowsAreThereRun) {
   EXPECT_EQ(runScale(*session, 8, 2), Pair(5, 0));
   EXPECT_EQ(runScale(*session, 16, 3), Pair(10, 10));
   EXPECT_EQ(runScale(*session, 8, 4), Pair(17, 10));
-  session->enableTrace();
+  ASSERT_TRUE(session->enableTrace().isOk());
   EXPECT_EQ(runScale(*session, 8, 5), Pair(26, 10));
   ASSERT_EQ(session->trace().size(), 1u);
   EXPECT_EQ(session->trace()[0].groups[0], 1u);
@@ -546,7 +588,8 @@ TEST(Validation, HasNothingToSay) {
     ASSERT_TRUE((*session)->load("").isOk());
     for (bool traced : {false, true}) {
       if (traced)
-        (*session)->enableTrace();
+        ASSERT_TRUE(
+            (*session)->enableTrace(upload == UploadPath::Auto ? TraceDetail::Runs : TraceDetail::Dispatches).isOk());
       ASSERT_TRUE((*session)->reset().isOk());
       ASSERT_TRUE((*session)->append(std::vector<int32_t>{1, 2, 3, 4, 5}).isOk());
       Result<GenerateResult> result =

@@ -24,6 +24,7 @@ TEST_F(ToolTest, WrongUsageIsExitStatusTwo) {
   EXPECT_FAILS(run("--prompt a --top-p 2"), 2, "expected a command line");
   EXPECT_FAILS(run("--entry scale"), 2, "--entry given without --inputs and --outputs");
   EXPECT_FAILS(run("--prompt a --inputs x"), 2, "--inputs given without --entry NAME");
+  EXPECT_FAILS(run("--prompt a --profile-runs"), 2, "--profile-runs given without --profile, expected both, add it");
   EXPECT_FAILS(run("--interactive --logits x"), 2, "--logits given without --prompt or --input-ids");
   EXPECT_FAILS(run("--prompt a --raw --system b"), 2, "--system given beside --raw");
   EXPECT_FAILS(run("--input-ids 1 --system b"), 2, "--system given beside --input-ids");
@@ -315,7 +316,7 @@ TEST_F(ToolDeviceTest, ProfilesAndPrintsStatistics) {
   EXPECT_EQ(outcome.out, idsText({5, 6}, 3));
   json trace = json::parse(folder.read("t.json"), nullptr, false);
   ASSERT_TRUE(trace.is_object());
-  EXPECT_EQ(trace["traceEvents"].size(), 6u);
+  EXPECT_EQ(trace["traceEvents"].size(), 6u + 3); // dispatches and tokens
   for (const char *part :
        {"device memory: Weights 48 B, Arena 64 B, Cache 128 B, State 196 B, Output 416 B, Mailbox 64 B; 852 B of ",
         " free\n", "load: ", "weights: 32 B in", "), 1 threads: ", " reading, ", " copying, ", " waiting",
@@ -324,6 +325,18 @@ TEST_F(ToolDeviceTest, ProfilesAndPrintsStatistics) {
     EXPECT_NE(outcome.err.find(part), std::string::npos) << part << "\n" << outcome.err;
   // Notes never come before an error.
   EXPECT_FAILS(run("--input-ids 258 --stats"), 1, "token id 258 is unknown");
+}
+
+TEST_F(ToolDeviceTest, ProfilesWholeRuns) {
+  Outcome outcome = run("--input-ids 5,6 --max-new-tokens 3 --print-ids --profile t.json --profile-runs");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  json trace = json::parse(folder.read("t.json"), nullptr, false);
+  ASSERT_TRUE(trace.is_object());
+  std::vector<std::string> names;
+  for (const json &event : trace["traceEvents"])
+    names.push_back(event["name"]);
+  EXPECT_EQ(names, (std::vector<std::string>{"prefill", "next_greedy", "decode_greedy", "decode_greedy", "token",
+                                             "token", "token"}));
 }
 
 TEST_F(ToolDeviceTest, EachUploadPathIsNamedInTheStatistics) {

@@ -26,6 +26,20 @@ TEST(Trace, IsChromeJson) {
   EXPECT_TRUE(nlohmann::json::parse(chromeTrace({}), nullptr, false).is_object());
 }
 
+TEST(Trace, ShowsWhatTheHostHandsOut) {
+  const TraceMark marks[] = {{TraceMark::Kind::Token, 2500, 7}, {TraceMark::Kind::Audio, 4000, 1920}};
+  nlohmann::json json = nlohmann::json::parse(chromeTrace(events(), marks), nullptr, false);
+  ASSERT_TRUE(json.is_object());
+  ASSERT_EQ(json["traceEvents"].size(), 5u);
+  const nlohmann::json &token = json["traceEvents"][3], &audio = json["traceEvents"][4];
+  EXPECT_EQ(token["name"], "token");
+  EXPECT_EQ(token["ph"], "i");
+  EXPECT_EQ(token["ts"], 2.5);
+  EXPECT_EQ(token["args"]["id"], 7);
+  EXPECT_EQ(audio["name"], "audio");
+  EXPECT_EQ(audio["args"]["samples"], 1920);
+}
+
 TEST(Trace, TableIsSortedByTime) {
   std::string table = kernelTable(events(), 1);
   EXPECT_NE(table.find("85.7%      0.003        2       1.50      2.0  gemv"), std::string::npos) << table;

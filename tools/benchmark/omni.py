@@ -22,6 +22,10 @@ import wave
 import zlib
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent / "speech-timeline"))
+import answers  # noqa: E402
+import output  # noqa: E402
+
 TINY = HERE.parent.parent / "test" / "Integration" / "golden" / "tiny-qwen3-omni"
 TOKENIZER = ["tokenizer.json", "tokenizer_config.json", "preprocessor_config.json"]
 PRESETS = ["qwen3-omni-thinker", "qwen3-omni-audio", "qwen3-omni-vision", "qwen3-omni-speech", "qwen3-omni-code2wav"]
@@ -90,12 +94,14 @@ def write_image(path, width, height, seed):
 
 
 def media(folder):
-    for seconds in (10, 30):
-        write_sound(folder / f"{seconds}s.wav", seconds)
-    write_image(folder / "image.png", 1280, 720, 1)
-    (folder / "video").mkdir(exist_ok=True)
-    for frame in range(16):
-        write_image(folder / "video" / f"{frame:02}.png", 640, 360, frame)
+    if not (folder / "video").exists():  # the last to be written
+        for seconds in (10, 30):
+            write_sound(folder / f"{seconds}s.wav", seconds)
+        write_image(folder / "image.png", 1280, 720, 1)
+        (folder / "frames").mkdir(exist_ok=True)
+        for frame in range(16):
+            write_image(folder / "frames" / f"{frame:02}.png", 640, 360, frame)
+        (folder / "frames").rename(folder / "video")
     text = (TEXT * 4)[:190]
     return {"text": (text, []), "10 s of sound, a spoken question": (".", [{"audio": str(folder / "10s.wav")}]),
             "30 s of sound": (text, [{"audio": str(folder / "30s.wav")}]),
@@ -123,15 +129,43 @@ def measure(arguments):
     for row in results["prompts"].values():  # the first of each compiles kernels
         for part in ("encoder_ms", "prefill_ms"):
             row[part] = sorted(row[part][1:])[(REPEATS - 1) // 2]
-    question = ["--audio", folder / "10s.wav", "--prompt", ".", "--ignore-eos"]
-    for name, words in {"text": ["--max-new-tokens", "64"],
-                        "speech": ["--max-new-tokens", "64", "--speech", folder / "answer.wav", "--speech-greedy", "--speech-ignore-eos",
-                                   "--speech-max-frames", "256"]}.items():
-        for _ in range(2):
-            _, err = run(arguments.bin / "qwenrt", plan, "--weights", weights, *question, *words, "--stats")
-            results["speech"].append({"name": name, "stats": err.splitlines()})
+    measure_speech(arguments, results)
     arguments.output.write_text(json.dumps(results, indent=1) + "\n")
     print(json.dumps(results, indent=1))
+
+
+def measure_speech(arguments, results):
+    """A spoken question answered in text, in text and speech, and the latter with a trace of its runs; the first of two compiles kernels."""
+    folder = arguments.folder
+    question = [arguments.bin / "qwenrt", folder / "plan.fb", "--weights", arguments.weights, "--audio", folder / "10s.wav", "--prompt", ".", "--ignore-eos",
+                "--max-new-tokens", "64", "--stats"]
+    speech = ["--speech", folder / "answer.wav", "--speech-greedy", "--speech-ignore-eos", "--speech-max-frames", "256"]
+    for name, words in {"text": [], "speech": speech}.items():
+        for _ in range(2):
+            results["speech"].append({"name": name, "stats": run(*question, *words)[1].splitlines()})
+    traced = run(*question, *speech, "--profile", folder / "trace.json", "--profile-runs")[1]
+    short = answers.reduced(folder / "trace.json")
+    arguments.output.with_suffix(".trace.json").write_text(json.dumps(short, separators=(",", ":")) + "\n")
+    stats = [output.statistics("\n".join(record["stats"])) for record in results["speech"][1::2]]
+    results["whole"] = whole(*stats, output.statistics(traced), short)
+    print("the whole: {answer_ms:.1f} ms, {over_percent:+.1f} % over {sum_ms:.1f} ms, which text alone ({text_ms:.1f}) and the GPU time of talker "
+          "({talker_gpu_ms:.1f}), code predictor ({predictor_gpu_ms:.1f}) and vocoder ({vocoder_gpu_ms:.1f}) are".format(**results["whole"]))
+
+
+def whole(text, speech, traced, short):
+    """How much longer a spoken answer takes than its text alone and the GPU time of what speaks, in milliseconds."""
+    if missing := [key for stats, keys in ((text, ("prompt_ms", "choose_ms", "generation_ms")), (speech, ("answer_ms", "generated_tokens")),
+                                           (traced, ("answer_ms",))) for key in keys if key not in stats]:
+        sys.exit(f"--stats says nothing about {missing[0]}, expected it of a spoken answer, use the qwenrt of this revision")
+    if text["generated_tokens"] != speech["generated_tokens"]:
+        sys.exit(f"the answer has {speech['generated_tokens']} further tokens with speech and {text['generated_tokens']} without, expected the same")
+    times = {lane: sum(sum(runs[1::2]) for entry, runs in short["runs"].items() if answers.lane_of(entry) == lane) / 1e3 for lane in answers.ORDER}
+    result = {"text_ms": text["prompt_ms"] + text["choose_ms"] + text["generation_ms"], "talker_gpu_ms": times["talker"],
+              "predictor_gpu_ms": times["code predictor"], "vocoder_gpu_ms": times["vocoder"]}
+    result["sum_ms"] = sum(result.values())
+    result |= {"thinker_gpu_ms": times["thinker"], "answer_ms": speech["answer_ms"], "traced_answer_ms": traced["answer_ms"]}
+    result["over_percent"] = 100 * (result["answer_ms"] / result["sum_ms"] - 1)
+    return {key: round(value, 3) for key, value in result.items()}
 
 
 def main():

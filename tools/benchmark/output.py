@@ -26,7 +26,10 @@ STATISTICS = (
     (rf"^pipelines: ([0-9]+) in {NUMBER} ms, cache ([a-z]+)", ("pipelines", "pipeline_ms", "pipeline_cache")),
     (rf"^prompt: ([0-9]+) tokens in {NUMBER} ms", ("prompt_tokens", "prompt_ms")),
     (rf"^time to first token: {NUMBER} ms", ("first_token_ms",)),
+    (rf"^time to first token: .*, first token {NUMBER} ms\)", ("choose_ms",)),
     (rf"^generation: ([0-9]+) further tokens in {NUMBER} ms", ("generated_tokens", "generation_ms")),
+    (rf"^speech: ([0-9]+) frames \({NUMBER} s\) in {NUMBER} ms, talker's prompt {NUMBER} ms, first frame {NUMBER} ms, first audio {NUMBER} ms, "
+     rf"whole answer {NUMBER} ms", ("frames", "speech_s", "speech_ms", "talker_prompt_ms", "first_frame_ms", "first_audio_ms", "answer_ms")),
     (rf"^host memory: peak {SIZE}, anonymous while loading {SIZE}", ("host_peak_bytes", "host_anonymous_bytes")),
 )
 

@@ -57,6 +57,8 @@ void addDeviceOptions(CLI::App &app, Options &options, std::string &upload, std:
                    "Write a trace of every dispatch, in microseconds, and print the top kernels to standard error "
                    "(default: none)")
       ->type_name("TRACE.json");
+  group->add_flag("--profile-runs", options.profileRuns,
+                  "The trace has one event for each run of an entry, and the runs keep their schedule (default: off)");
   group->add_flag("--quiet", options.quiet, "No progress bars (default: off)");
 }
 
@@ -220,7 +222,8 @@ int checkModes(const CLI::App &app, const Options &options) {
       {{Mode::Generate, Mode::Interactive, Mode::Cases},
        {"--system", "--thinking", "--max-new-tokens", "--ignore-eos", "--stop-ids", "--sampling", "--temperature",
         "--top-k", "--top-p", "--repetition-penalty", "--seed"}},
-      {{Mode::Generate, Mode::Interactive, Mode::Cases, Mode::Entry, Mode::Bench}, {"--profile", "--stats"}},
+      {{Mode::Generate, Mode::Interactive, Mode::Cases, Mode::Entry, Mode::Bench},
+       {"--profile", "--profile-runs", "--stats"}},
   };
   for (const auto &rule : rules)
     for (const std::string &option : rule.options)
@@ -240,6 +243,8 @@ int checkCombinations(const CLI::App &app, const Options &options) {
   for (const char *option : {"--inputs", "--outputs"})
     if (given(option) && !runsEntry)
       return usageError(text(option, " given without --entry NAME, expected both, add it"));
+  if (options.profileRuns && !given("--profile"))
+    return usageError("--profile-runs given without --profile, expected both, add it");
   for (const char *option : {"--system", "--thinking"})
     for (const char *without : {"--raw", "--input-ids"})
       if (given(option) && given(without))

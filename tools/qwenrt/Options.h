@@ -39,6 +39,7 @@ struct Options {
   SessionOptions session;
   bool quiet = false, stats = false;
   std::string profilePath;
+  bool profileRuns = false;
 
   // Text
   std::optional<std::string> prompt, inputIds;

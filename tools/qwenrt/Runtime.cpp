@@ -75,7 +75,7 @@ void printRuntimeStats(const Runtime &runtime) {
 
 Status writeTrace(const Options &options, const Runtime &runtime) {
   QWENRT_ASSIGN_OR_RETURN(qwenc::AtomicFile file, qwenc::AtomicFile::create(options.profilePath));
-  QWENRT_RETURN_IF_ERROR(file.write(chromeTrace(runtime.session->trace())));
+  QWENRT_RETURN_IF_ERROR(file.write(chromeTrace(runtime.session->trace(), runtime.session->traceMarks())));
   QWENRT_RETURN_IF_ERROR(file.commit());
   constexpr size_t kRows = 15;
   printNote(kernelTable(runtime.session->trace(), kRows));
@@ -104,7 +104,8 @@ Result<Runtime> tool::openRuntime(const Options &options, std::shared_ptr<const 
   runtime.openNs = opened - start;
   runtime.loadNs = nowNs() - opened;
   if (!options.profilePath.empty())
-    runtime.session->enableTrace();
+    QWENRT_RETURN_IF_ERROR(
+        runtime.session->enableTrace(options.profileRuns ? TraceDetail::Runs : TraceDetail::Dispatches));
   return runtime;
 }
 

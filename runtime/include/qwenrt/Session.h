@@ -196,9 +196,11 @@ public:
   uint32_t position() const;
   uint32_t maxContext() const;
 
-  /// From now on every run is traced, dispatch by dispatch (and slower).
-  void enableTrace();
+  /// From now on every run is traced; once. Unsupported if the device has no timestamps. Runs appear in the trace when
+  /// they have been waited for, which generate and runEntry do.
+  Status enableTrace(TraceDetail detail = TraceDetail::Dispatches);
   const std::vector<TraceEvent> &trace() const;
+  std::vector<TraceMark> traceMarks() const;
 
   /// Bytes that processing \p tokens tokens of an empty history, or one decode step with \p positions in the caches,
   /// reads from device memory by the plan's estimate.
