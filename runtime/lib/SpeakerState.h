@@ -96,6 +96,7 @@ struct Speaker::State final : SessionListener {
   std::deque<Frame> inFlight;
   std::optional<Vocoder> vocoder;
   uint64_t startNs = 0, beginNs = 0;
+  uint64_t idleSinceNs = 0; ///< since when the next frame waits for its text; 0: it does not
   SpeechResult result;
 };
 

@@ -139,6 +139,7 @@ Status Speaker::State::answer(const SpeechOptions &wanted, const std::atomic<boo
   spoken.assign(session.tokens.begin() + *answerStart(session.tokens, *tables.talker), session.tokens.end());
   textEnded = begun = ended = saidEnd = codePending = false;
   promptRows = saidRows = submitted = accepted = 0;
+  idleSinceNs = 0;
   nextCode = 0;
   vocoder.reset();
   if (options.samples) {
@@ -179,6 +180,8 @@ Status Speaker::State::advance(bool wait) {
   QWENRT_RETURN_IF_ERROR(makeSaid());
   QWENRT_RETURN_IF_ERROR(submitFrames());
   QWENRT_RETURN_IF_ERROR(collect(wait));
+  if (!ended && inFlight.empty() && submitted >= saidRows && !saidEnd && !idleSinceNs)
+    idleSinceNs = speechClockNs();
   if (result.firstAudioNs)
     QWENRT_RETURN_IF_ERROR(submitFrames()); // the device goes on while samples are heard
   return vocode(/*last=*/false);
@@ -242,6 +245,9 @@ Status Speaker::State::submitFrames() {
                options.predictor.greedy ? tables.codeGreedy : tables.codeSample);
   frame.push_back(options.sampling.greedy ? tables.decodeGreedy : tables.decodeSample);
   while (canSubmit()) {
+    if (idleSinceNs)
+      result.waitNs += speechClockNs() - idleSinceNs;
+    idleSinceNs = 0;
     uint64_t value = 0;
     QWENRT_RETURN_IF_ERROR(session.submit(frame, value));
     inFlight.push_back({value, submitted++});

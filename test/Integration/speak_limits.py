@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import pathlib
+import re
 import resource
 import signal
 import struct
@@ -215,7 +216,9 @@ def pushes(suite):
         result = suite.command(
             suite.bin / "qwenrt", plan, "--allow-cpu", "--entry", "code2wav.decode", "--inputs", source, "--outputs", target, status=0 if fits else 1
         )
-        suite.check(fits or f"input 'codes' is I32[{count},{groups}], expected I32[F<=32,{groups}]" in result.stderr, f"{count} frames: {result.stderr!r}")
+        # What cannot fit is refused by its size, before it is read.
+        part = f"input 'codes' has {4 * count * groups} bytes, expected i32[F<=32,{groups}]" if count else f"input 'codes' is I32[0,{groups}], expected I32[F<=32,{groups}]"
+        suite.check(fits or part in result.stderr, f"{count} frames: {result.stderr!r}")
         suite.check(target.exists() == fits, f"{count} frames: output {'is missing' if fits else 'was written'}")
         if fits and target.exists():
             made[count] = safetensors.read(target)["samples"]
@@ -225,7 +228,80 @@ def pushes(suite):
         suite.check(error <= 1e-4, f"{count} frames: samples differ by {error:.2e} from those of 32")
 
 
-SUITES = {suite.__name__: suite for suite in (failures, full_places, readers, lengths, nothing, pushes)}
+# Cases and statistics --------------------------------------------------------------------------------------------------
+
+
+def cases(suite):
+    """Cases of one process are spoken into files of their own, as they are one by one; what a case cannot have is said in its line."""
+    plan, case = text_plan(suite), CASES["text"]
+    ids, codes, samples = wanted("text")
+    good = {"prompt": case["text"], "raw": True, "max_new_tokens": case["thinker_max_new_tokens"], "stop_ids": [case["thinker_eos_token_id"]]}
+    good |= {"speaker": case["speaker"], "speech_greedy": True, "speech_repetition_penalty": case["repetition_penalty"]}
+    first, second, path = (suite.work / name for name in ("first.wav", "second.wav", "cases.json"))
+    limit = {"speech_max_frames": case["talker_max_new_tokens"] - 1}
+    refused = (
+        ({"speech": "-"}, "wrong 'speech', expected the path of a file"),
+        ({"speech": 1}, "wrong 'speech', expected a string"),
+        ({"speech": str(first), "speech_max_frames": 0}, "wrong 'speech_max_frames', expected 1 or more"),
+        ({"speech": str(first), "vocoder_chunk": 0}, "wrong 'vocoder_chunk', expected 1 or more"),
+        ({"speech": str(first), "vocoder_context": 1}, "wrong 'vocoder_context', expected 'vocoder_chunk' beside it"),
+        ({"speech": str(first), "speech_top_k": 1}, "wrong 'speech_greedy', expected no settings of sampling beside it"),
+        ({"speech": str(suite.work / "missing" / "a.wav")}, "cannot open"),
+        ({"speaker": "nobody", "print_codes": True}, "expected one of aiden, chelsie, ethan"),
+        ({}, "wrong 'speaker', expected 'speech' or 'print_codes' beside it"),
+    )
+    silent = {key: value for key, value in good.items() if "speech" not in key and key != "speaker"}
+    spoken = [{**good, **limit, "speech": str(first), "print_codes": True}, silent, {**good, "print_codes": True, "speech_max_frames": 3}]
+    spoken += [{**good, "speech": str(second), "speech_max_frames": 2}] + [{**good, **keys} for keys, _ in refused]
+    path.write_text(json.dumps(spoken))
+    result = suite.command(suite.bin / "qwenrt", plan, "--allow-cpu", "--cases", path, status=1)
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    suite.check(len(lines) == len(spoken), f"{len(lines)} lines of {len(spoken)} cases: {result.stderr[:300]}")
+    if len(lines) != len(spoken):
+        return
+    whole, quiet, some, short = lines[:4]
+    suite.check(whole.get("ids") == ids and whole.get("codes") == codes, f"first case: {whole}")
+    suite.check((whole.get("speech_finish"), whole.get("speech_frames"), whole.get("speech_samples")) == ("length", len(codes), len(samples)), f"first case: {whole}")
+    suite.check(whole.get("first_audio_ms") and 0 < whole["first_audio_ms"] and 0 < whole["speech_ms"] and 0 <= whole["late_ms"], f"first case: {whole}")
+    suite.check(quiet.get("ids") == ids and not any("speech" in key or key == "codes" for key in quiet), f"case without speech: {quiet}")
+    suite.check(some.get("codes") == codes[:3] and some.get("speech_samples") == 0 and some.get("first_audio_ms", 0) is None, f"case of codes: {some}")
+    suite.check("codes" not in short and short.get("speech_frames") == 2, f"case of two frames: {short}")
+    for name, count in ((first, len(codes)), (second, 2)):
+        sound_of(suite, name.name, name)
+        speak.compare_wave(suite, name.name, speak.read_wave(name), samples[: count * FRAME - LOST])
+    for line, (keys, part) in zip(lines[4:], refused):
+        suite.check(part in line.get("error", ""), f"case with {keys}: {line}, expected {part}")
+
+
+def statistics(suite):
+    """What speaking took; speech that falls behind who listens is said, and not said where one push is all there is."""
+    plan, path = text_plan(suite), suite.work / "answer.wav"
+
+    def said(fault, frames, *options):
+        result = faulty(suite, plan, fault, "--speech-max-frames", frames, "--speech", path, *options)
+        suite.check(result.returncode == 0, f"{fault}: ended with {result.returncode}: {result.stderr[:300]}")
+        return result.stderr.splitlines()
+
+    began = time.monotonic()
+    lines = said("slow:1:20", 12, "--stats")  # a frame lasts 8 ms
+    took = (time.monotonic() - began) * 1000
+    number = r"([0-9.]+)"
+    late = re.search(rf"note: speech fell behind real time by {number} ms in {number} s", "\n".join(lines))
+    pattern = rf"speech: 12 frames \({number} s\) in {number} ms, talker's prompt {number} ms, first frame {number} ms, first audio {number} ms, "
+    stats = re.search(pattern + rf"waited for text {number} ms, late {number} ms, real-time factor {number}", "\n".join(lines))
+    suite.check(late and stats, f"slow speech says {lines}")
+    if not (late and stats):
+        return
+    length, all_ms, prompt, frame, audio, waited, behind, factor = map(float, stats.groups())
+    suite.check(late.group(1) == stats.group(7) and behind >= 12 * 12, f"12 frames of 20 ms at least are late by {behind} ms")
+    suite.check(abs(length - 12 * FRAME / speak.RATE) < 0.01, f"12 frames last {length} s")
+    suite.check(0 < prompt < all_ms and 0 < frame < audio < took and 0 <= waited < all_ms < took, f"times are {stats.groups()} of {took} ms")
+    exact = 12 * FRAME / speak.RATE
+    suite.check(abs(factor - all_ms / 1000 / exact) < 0.01 * factor, f"real-time factor is {factor}, expected {all_ms / 1000 / exact}")
+    suite.check(not any("behind real time" in line for line in said("slow:1:20", 1)), "one frame is late")
+
+
+SUITES = {suite.__name__: suite for suite in (failures, full_places, readers, lengths, nothing, pushes, cases, statistics)}
 
 
 def main():
