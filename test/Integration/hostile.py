@@ -177,10 +177,10 @@ class Environment:
         self.omni_model, self.omni_plan = self.make(OMNI, "omni", "--max-image-pixels", "65536", "--max-audio-seconds", "4")
         # Compiling the kernels costs more than any case: it fills the pipeline cache once, outside the limits.
         data = hostile_media.DATA
-        speech = ["--speech", "/dev/null", "--speech-max-frames", "1"] if arguments.device else []
+        speech = ["--speech", "/dev/null", "--speech-max-frames", "2"] if arguments.device else []
         for words in ([self.plan, "--input-ids", "1"],
                       [self.omni_plan, "--prompt", "a", "--image", data / "noise_40x30.png", "--audio", data / "burst_7001.wav", *speech]):
-            command = [self.bin / "qwenrt", *words, "--allow-cpu", "--max-new-tokens", "1", "--print-ids"]
+            command = [self.bin / "qwenrt", *words, "--allow-cpu", "--max-new-tokens", "4", "--ignore-eos", "--print-ids"]
             subprocess.run(command, check=True, env=self.environment, stdout=subprocess.DEVNULL, timeout=TIME_LIMIT_S)
 
     def make(self, checkpoint, name, *options):
