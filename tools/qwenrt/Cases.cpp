@@ -7,7 +7,9 @@
 // "min_pixels", "max_pixels" and "use_audio_in_video". "speech" (a WAV file to write) or "print_codes" lets a case be
 // spoken, as "speaker", "speech_greedy", "speech_temperature", "speech_top_k", "speech_top_p",
 // "speech_repetition_penalty", "speech_max_frames", "speech_ignore_eos", "vocoder_chunk" and "vocoder_context" say.
-// Standard output gets one JSON line per case, in order.
+// Standard output gets one JSON line per case, in order; of a spoken one it says "codes" (with "print_codes"), how
+// speech finished ("stop", "length", "context" or "nothing"), its frames and samples, and milliseconds: "speech_ms"
+// from the talker's start to the last sample, "first_audio_ms" and "late_ms", by which who plays had to wait.
 //
 //===------------------------------------------------------------------------------------------------------------===//
 #include "Terminal.h"
