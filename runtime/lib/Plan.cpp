@@ -3,6 +3,7 @@
 
 #include "File.h"
 #include "Text.h"
+#include "VerifyPlan.h"
 
 #include <cstring>
 
@@ -53,18 +54,24 @@ Result<std::shared_ptr<const Plan>> Plan::fromBytes(std::span<const std::byte> f
   return std::shared_ptr<const Plan>(std::move(plan));
 }
 
-std::optional<uint32_t> Plan::findEntry(std::string_view name) const {
-  for (uint32_t i = 0; i < root().entries()->size(); ++i)
-    if (root().entries()->Get(i)->name()->string_view() == name)
+std::optional<uint32_t> qwenrt::findEntry(const fb::Plan &plan, std::string_view name) {
+  for (uint32_t i = 0; i < plan.entries()->size(); ++i)
+    if (plan.entries()->Get(i)->name()->string_view() == name)
       return i;
   return std::nullopt;
 }
 
-const fb::Cell *Plan::findCell(fb::CellKind kind, uint32_t sequence) const {
-  for (const fb::Cell *cell : *root().cells())
+const fb::Cell *qwenrt::findCell(const fb::Plan &plan, fb::CellKind kind, uint32_t sequence) {
+  for (const fb::Cell *cell : *plan.cells())
     if (cell->kind() == kind && cell->sequence() == sequence)
       return cell;
   return nullptr;
+}
+
+std::optional<uint32_t> Plan::findEntry(std::string_view name) const { return qwenrt::findEntry(root(), name); }
+
+const fb::Cell *Plan::findCell(fb::CellKind kind, uint32_t sequence) const {
+  return qwenrt::findCell(root(), kind, sequence);
 }
 
 uint64_t Plan::purposeBytes(fb::BufferPurpose purpose) const {

@@ -111,6 +111,7 @@ struct Speaker::State final : SessionListener {
   std::optional<Vocoder> vocoder;
   std::optional<Logits> logits; ///< if somebody hears them
   uint64_t startNs = 0, beginNs = 0;
+  uint64_t idleSinceNs = 0; ///< since when the next frame waits for its text; 0: it does not
   SpeechResult result;
 };
 

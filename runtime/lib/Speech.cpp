@@ -26,8 +26,8 @@ Sampling samplingOf(const fb::Generation *source) {
   Sampling sampling;
   if (!source)
     return sampling;
-  sampling.greedy = !source->do_sample();
-  sampling.temperature = source->temperature();
+  sampling.greedy = !source->do_sample() || source->temperature() == 0;
+  sampling.temperature = sampling.greedy ? 1 : source->temperature();
   sampling.topK = source->top_k();
   sampling.topP = source->top_p();
   sampling.repetitionPenalty = source->repetition_penalty();
@@ -75,11 +75,11 @@ uint32_t Speaker::sampleRate(const Plan &plan) {
 Status Speaker::check(const Plan &plan, const SpeechOptions &speech) {
   const fb::Talker *talker = talkerOf(plan);
   if (!talker)
-    return findSpeech(plan, 0).status();
+    return findSpeech(plan.root(), 0).status();
   QWENRT_RETURN_IF_ERROR(findSpeaker(*talker, speech.speaker).status());
   QWENRT_RETURN_IF_ERROR(checkSampling(speech.sampling));
   QWENRT_RETURN_IF_ERROR(checkSampling(speech.predictor));
-  return speech.samples ? findVocoder(plan).status() : Status::ok();
+  return speech.samples ? findVocoder(plan.root()).status() : Status::ok();
 }
 
 Speaker::Speaker(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -88,7 +88,7 @@ Speaker::~Speaker() = default;
 Result<std::unique_ptr<Speaker>> Speaker::create(Session &session) {
   Session::State &state = *session.state_;
   QWENRT_RETURN_IF_ERROR(state.requireText());
-  QWENRT_ASSIGN_OR_RETURN(SpeechTables tables, findSpeech(*state.plan, *state.role(fb::Role::Prefill)));
+  QWENRT_ASSIGN_OR_RETURN(SpeechTables tables, findSpeech(state.plan->root(), *state.role(fb::Role::Prefill)));
   for (uint32_t entry : {tables.prefill, tables.nextGreedy, tables.nextSample, tables.decodeGreedy, tables.decodeSample,
                          tables.begin, tables.codeGreedy, tables.codeSample, tables.text, tables.media})
     QWENRT_RETURN_IF_ERROR(checkEntry(state.plan->root(), state.entry(entry), state.device->info()));
@@ -139,13 +139,14 @@ Status Speaker::State::answer(const SpeechOptions &wanted, const std::atomic<boo
   spoken.assign(session.tokens.begin() + *answerStart(session.tokens, *tables.talker), session.tokens.end());
   textEnded = begun = ended = saidEnd = codePending = false;
   promptRows = saidRows = submitted = accepted = 0;
+  idleSinceNs = 0;
   nextCode = 0;
   vocoder.reset();
   logits.reset();
   if (options.onLogits)
     QWENRT_RETURN_IF_ERROR(findLogits());
   if (options.samples) {
-    QWENRT_ASSIGN_OR_RETURN(VocoderTables found, findVocoder(*session.plan));
+    QWENRT_ASSIGN_OR_RETURN(VocoderTables found, findVocoder(session.plan->root()));
     QWENRT_RETURN_IF_ERROR(checkEntry(session.plan->root(), session.entry(found.entry), session.device->info()));
     vocoder.emplace(session, found, Vocoder::Chunks{options.chunkFrames, options.contextFrames});
   }
@@ -182,6 +183,8 @@ Status Speaker::State::advance(bool wait) {
   QWENRT_RETURN_IF_ERROR(makeSaid());
   QWENRT_RETURN_IF_ERROR(submitFrames());
   QWENRT_RETURN_IF_ERROR(collect(wait));
+  if (!ended && inFlight.empty() && submitted >= saidRows && !saidEnd && !idleSinceNs)
+    idleSinceNs = speechClockNs();
   if (result.firstAudioNs)
     QWENRT_RETURN_IF_ERROR(submitFrames()); // the device goes on while samples are heard
   return vocode(/*last=*/false);
@@ -246,6 +249,9 @@ Status Speaker::State::submitFrames() {
                options.predictor.greedy ? tables.codeGreedy : tables.codeSample);
   frame.push_back(options.sampling.greedy ? tables.decodeGreedy : tables.decodeSample);
   while (canSubmit()) {
+    if (idleSinceNs)
+      result.waitNs += speechClockNs() - idleSinceNs;
+    idleSinceNs = 0;
     uint64_t value = 0;
     QWENRT_RETURN_IF_ERROR(logits ? submitFrame(frame, value) : session.submit(frame, value));
     inFlight.push_back({value, submitted++});

@@ -176,12 +176,12 @@ Status Speaker::State::begin() {
   const uint32_t kept = std::min(cachedRows, users);
   promptRows = users + kAnswerRows;
   QWENRT_RETURN_IF_ERROR(writePrompt(promptRows, kept));
-  cachedRows = users;
 
   uint64_t value = 0;
   const uint32_t chunk = session.entry(tables.prefill).rows();
   for (uint32_t done = kept; done < promptRows; done += chunk)
     QWENRT_RETURN_IF_ERROR(session.submit(tables.prefill, 1, value));
+  cachedRows = users;
   QWENRT_RETURN_IF_ERROR(session.submit(options.sampling.greedy ? tables.nextGreedy : tables.nextSample, 1, value));
   if (logits)
     QWENRT_RETURN_IF_ERROR(readLogits(*logits->prompt, value, logits->first));

@@ -18,11 +18,11 @@ std::string_view symbolOf(const fb::Dim &dim) {
 /// Finds entries, tensors and cells by name and keeps the first problem.
 class Finder {
 public:
-  explicit Finder(const Plan &plan) : plan(plan) {}
+  explicit Finder(const fb::Plan &plan) : plan(plan) {}
 
   uint32_t entry(std::string_view name) {
-    std::optional<uint32_t> ordinal = plan.findEntry(name);
-    if (!ordinal || plan.root().entries()->Get(*ordinal)->role() != fb::Role::Other)
+    std::optional<uint32_t> ordinal = findEntry(plan, name);
+    if (!ordinal || plan.entries()->Get(*ordinal)->role() != fb::Role::Other)
       fail(text("plan has no entry '", printable(name), "'"), "one that speaks");
     return ordinal.value_or(0);
   }
@@ -45,10 +45,25 @@ public:
     return nullptr;
   }
   const fb::EntryTensor *input(uint32_t entry, std::string_view name, fb::DType dtype, uint64_t columns) {
-    return tensor(*plan.root().entries()->Get(entry)->inputs(), name, dtype, columns);
+    return tensor(*plan.entries()->Get(entry)->inputs(), name, dtype, columns);
   }
   const fb::EntryTensor *output(uint32_t entry, std::string_view name, fb::DType dtype, uint64_t columns) {
-    return tensor(*plan.root().entries()->Get(entry)->outputs(), name, dtype, columns);
+    return tensor(*plan.entries()->Get(entry)->outputs(), name, dtype, columns);
+  }
+
+  /// How many ids \p entry chooses from: the width of its output 'logits'; 0 and a problem if it has none.
+  uint64_t vocabulary(uint32_t entry) {
+    for (const fb::EntryTensor *output : *plan.entries()->Get(entry)->outputs())
+      if (output->name()->string_view() == "logits" && output->dims()->size() == 2)
+        return output->dims()->Get(1)->size();
+    fail("an entry that speaks has no output 'logits'", "one of [1, vocabulary]");
+    return 0;
+  }
+
+  /// \p id is one of \p vocabulary.
+  void id(const char *name, uint32_t id, uint64_t vocabulary) {
+    if (id >= vocabulary)
+      fail(text("talker's ", name, " is id ", id), text("one below ", vocabulary));
   }
 
   /// A tensor of the same rows as \p other.
@@ -59,7 +74,7 @@ public:
   }
 
   void cell(fb::CellKind kind, uint32_t sequence, uint64_t count) {
-    const fb::Cell *cell = plan.findCell(kind, sequence);
+    const fb::Cell *cell = findCell(plan, kind, sequence);
     if (!cell || cell->count() < count)
       fail(text("cell ", fb::EnumNameCellKind(kind), " of sequence ", sequence, " has ", cell ? cell->count() : 0,
                 " elements"),
@@ -84,9 +99,41 @@ private:
       problem = badPlan(found, expected);
   }
 
-  const Plan &plan;
+  const fb::Plan &plan;
   Status problem;
 };
+
+/// Ids that the talker's inputs are made of.
+void checkIds(Finder &find, const fb::Talker &talker, uint64_t words, uint64_t codes) {
+  const struct {
+    const char *name;
+    uint32_t id;
+    bool code;
+  } ids[] = {{"im_start", talker.im_start(), false},
+             {"user", talker.user(), false},
+             {"assistant", talker.assistant(), false},
+             {"tts_pad", talker.tts_pad(), false},
+             {"tts_bos", talker.tts_bos(), false},
+             {"tts_eos", talker.tts_eos(), false},
+             {"audio_pad", talker.audio_pad(), false},
+             {"image_pad", talker.image_pad(), false},
+             {"video_pad", talker.video_pad(), false},
+             {"suppressed", talker.suppressed(), true},
+             {"codec_nothink", talker.codec_nothink(), true},
+             {"codec_think_bos", talker.codec_think_bos(), true},
+             {"codec_think_eos", talker.codec_think_eos(), true},
+             {"codec_pad", talker.codec_pad(), true},
+             {"codec_bos", talker.codec_bos(), true},
+             {"codec_eos", talker.codec_eos(), true}};
+  for (const auto &id : ids)
+    find.id(id.name, id.id, id.code ? codes : words);
+  for (const fb::Speaker *speaker : *talker.speakers()) {
+    const size_t size = speaker->name()->size();
+    find.require(size > 0 && size <= kMaxNameBytes, text("talker has a speaker with a name of ", size, " bytes"),
+                 text("1 to ", kMaxNameBytes));
+    find.id("speaker", speaker->id(), codes);
+  }
+}
 
 Status missing(const char *what) {
   return {StatusCode::Unsupported,
@@ -95,8 +142,8 @@ Status missing(const char *what) {
 
 } // namespace
 
-Result<SpeechTables> qwenrt::findSpeech(const Plan &plan, uint32_t textPrefill) {
-  const fb::Speech *speech = plan.root().speech();
+Result<SpeechTables> qwenrt::findSpeech(const fb::Plan &plan, uint32_t textPrefill) {
+  const fb::Speech *speech = plan.speech();
   if (!speech || !speech->talker())
     return missing("talker");
   SpeechTables found;
@@ -119,6 +166,7 @@ Result<SpeechTables> qwenrt::findSpeech(const Plan &plan, uint32_t textPrefill) 
                                {&found.media, "talker.media"}})
     *ordinal = find.entry(name);
   QWENRT_RETURN_IF_ERROR(find.status());
+  checkIds(find, *found.talker, plan.vocab_size(), find.vocabulary(found.nextGreedy));
 
   using fb::DType;
   found.inputs = find.input(found.prefill, "inputs", DType::F32, hidden);
@@ -127,7 +175,7 @@ Result<SpeechTables> qwenrt::findSpeech(const Plan &plan, uint32_t textPrefill) 
   found.textRows = find.output(found.text, "rows", DType::F32, hidden);
   find.sameRows(found.textRows, find.input(found.text, "ids", DType::I32, 0));
   found.mediaRows = find.output(found.media, "rows", DType::F32, hidden);
-  const fb::Entry &prefill = *plan.root().entries()->Get(textPrefill);
+  const fb::Entry &prefill = *plan.entries()->Get(textPrefill);
   for (const fb::EntryTensor *output : *prefill.outputs())
     if (output->name()->string_view() == "accept_hidden" && output->dims()->size() == 2) {
       const uint64_t width = output->dims()->Get(1)->size();
@@ -138,9 +186,8 @@ Result<SpeechTables> qwenrt::findSpeech(const Plan &plan, uint32_t textPrefill) 
       find.sameRows(found.mediaRows, found.mediaHidden);
     }
   find.require(found.accepted, "prefill has no output 'accept_hidden'", "one for the talker");
-  const fb::Cell *history = plan.findCell(fb::CellKind::Tokens, kTalkerSequence);
-  find.require(history && history->count() > 1 && prefill.rows() > 0 &&
-                   plan.root().entries()->Get(found.prefill)->rows() > 0,
+  const fb::Cell *history = findCell(plan, fb::CellKind::Tokens, kTalkerSequence);
+  find.require(history && history->count() > 1 && prefill.rows() > 0 && plan.entries()->Get(found.prefill)->rows() > 0,
                "talker has no history", "one");
   QWENRT_RETURN_IF_ERROR(find.status());
 
@@ -153,7 +200,7 @@ Result<SpeechTables> qwenrt::findSpeech(const Plan &plan, uint32_t textPrefill) 
   find.cell(fb::CellKind::Sampled, kPredictorSequence, found.talker->groups() - 1);
   find.samplingCells(kTalkerSequence);
   find.samplingCells(kPredictorSequence);
-  const fb::Buffer &buffer = *plan.root().buffers()->Get(found.inputs->buffer());
+  const fb::Buffer &buffer = *plan.buffers()->Get(found.inputs->buffer());
   find.require(rangeFits(found.inputs->offset(), found.context * found.rowBytes(), buffer.size_bytes()),
                text("talker's prompt lies in ", buffer.size_bytes(), " bytes"),
                text(found.context, " rows of ", found.rowBytes(), " bytes there"));
@@ -177,8 +224,8 @@ Result<const fb::EntryTensor *> qwenrt::findSpeechLogits(const Plan &plan, uint3
                 text(where, " has no output 'logits', expected one for the logits of speech, compile the plan again"));
 }
 
-Result<VocoderTables> qwenrt::findVocoder(const Plan &plan) {
-  const fb::Speech *speech = plan.root().speech();
+Result<VocoderTables> qwenrt::findVocoder(const fb::Plan &plan) {
+  const fb::Speech *speech = plan.speech();
   if (!speech || !speech->vocoder())
     return missing("vocoder");
   VocoderTables found;
@@ -194,11 +241,11 @@ Result<VocoderTables> qwenrt::findVocoder(const Plan &plan) {
                     " of a second, loses ", vocoder.lost_samples(), " and takes ", vocoder.max_frames(), " frames of ",
                     vocoder.codebook_size(), " codes"),
                text("each of 1 to ", kMost, ", and to lose less than a frame"));
-  find.require(!speech->talker() || speech->talker()->groups() == vocoder.groups(),
+  find.require(vocoder.groups() > 0 && (!speech->talker() || speech->talker()->groups() == vocoder.groups()),
                text("vocoder takes ", vocoder.groups(), " codes of a frame"), "as many as the talker makes");
   QWENRT_RETURN_IF_ERROR(find.status());
   const fb::EntryTensor *codes = find.input(found.entry, "codes", fb::DType::I32, vocoder.groups());
-  for (const fb::EntryTensor *output : *plan.root().entries()->Get(found.entry)->outputs())
+  for (const fb::EntryTensor *output : *plan.entries()->Get(found.entry)->outputs())
     if (output->name()->string_view() == "samples" && output->dims()->size() == 1)
       found.samples = output;
   find.require(found.samples && found.samples->dtype() == fb::DType::F32 &&
@@ -209,4 +256,20 @@ Result<VocoderTables> qwenrt::findVocoder(const Plan &plan) {
                text("f32, ", vocoder.frame_samples(), " for each of ", vocoder.max_frames(), " frames"));
   QWENRT_RETURN_IF_ERROR(find.status());
   return found;
+}
+
+Status qwenrt::verifySpeech(const fb::Plan &plan) {
+  const fb::Speech *speech = plan.speech();
+  if (!speech)
+    return Status::ok();
+  if (const fb::Talker *talker = speech->talker()) {
+    for (auto [sampling, name] : {std::pair{talker->sampling(), "talker's settings"},
+                                  {talker->predictor_sampling(), "code predictor's settings"}})
+      if (sampling)
+        QWENRT_RETURN_IF_ERROR(verifySampling(*sampling, name));
+    for (uint32_t i = 0; i < plan.entries()->size(); ++i) // without one nothing runs the talker but single entries
+      if (plan.entries()->Get(i)->role() == fb::Role::Prefill)
+        QWENRT_RETURN_IF_ERROR(findSpeech(plan, i).status());
+  }
+  return speech->vocoder() ? findVocoder(plan).status() : Status::ok();
 }

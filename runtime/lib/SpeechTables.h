@@ -24,8 +24,9 @@ struct SpeechTables {
 
 constexpr uint32_t kTalkerSequence = 1, kPredictorSequence = 2;
 
-/// Fails if \p plan lacks something of it. \p textPrefill is the ordinal of the prefill of text that runs.
-Result<SpeechTables> findSpeech(const Plan &plan, uint32_t textPrefill);
+/// Unsupported if \p plan has no talker. \p textPrefill is the ordinal of the prefill of text that runs. A plan that
+/// was opened lacks nothing else: the verifier has found the tables for each prefill.
+Result<SpeechTables> findSpeech(const fb::Plan &plan, uint32_t textPrefill);
 
 /// The output "logits" of entry \p entry, f32 [1, codes]. Unsupported if the plan has none there.
 Result<const fb::EntryTensor *> findSpeechLogits(const Plan &plan, uint32_t entry);
@@ -37,7 +38,7 @@ struct VocoderTables {
   const fb::EntryTensor *samples = nullptr;
 };
 
-/// Fails if \p plan's vocoder is not one for its talker.
-Result<VocoderTables> findVocoder(const Plan &plan);
+/// Unsupported if \p plan has no vocoder; as findSpeech.
+Result<VocoderTables> findVocoder(const fb::Plan &plan);
 
 } // namespace qwenrt

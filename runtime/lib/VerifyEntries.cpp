@@ -231,12 +231,7 @@ private:
     return Status::ok();
   }
 
-  const fb::Cell *findCell(fb::CellKind kind) const {
-    for (const fb::Cell *cell : *plan.cells())
-      if (cell->kind() == kind && cell->sequence() == entry.sequence())
-        return cell;
-    return nullptr;
-  }
+  const fb::Cell *findCell(fb::CellKind kind) const { return qwenrt::findCell(plan, kind, entry.sequence()); }
 
   const fb::Plan &plan;
   const fb::Entry &entry;

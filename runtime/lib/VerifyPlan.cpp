@@ -90,6 +90,7 @@ Status qwenrt::verifyPlan(std::span<const std::byte> file, VerifyOptions options
   QWENRT_RETURN_IF_ERROR(verifyKernels(plan, body.size()));
   QWENRT_RETURN_IF_ERROR(verifyEntries(plan));
   QWENRT_RETURN_IF_ERROR(verifyMedia(plan));
+  QWENRT_RETURN_IF_ERROR(verifySpeech(plan));
   return verifyGeneration(plan);
 }
 
@@ -310,19 +311,20 @@ Status qwenrt::verifyKernels(const fb::Plan &plan, uint64_t fileBytes) {
   return Status::ok();
 }
 
-Status qwenrt::verifyGeneration(const fb::Plan &plan) {
-  const fb::Generation *generation = plan.generation();
-  if (!generation)
-    return Status::ok();
+Status qwenrt::verifySampling(const fb::Generation &sampling, const std::string &name) {
   auto sane = [](float value, float low, float high) { return std::isfinite(value) && value >= low && value <= high; };
-  if (!sane(generation->temperature(), 0, 1e6f))
-    return badPlan("generation settings have a broken temperature", "a number from 0");
-  if (!sane(generation->top_p(), 0, 1))
-    return badPlan("generation settings have a broken top_p", "a number from 0 to 1");
-  if (!sane(generation->repetition_penalty(), 1e-6f, 1e6f))
-    return badPlan("generation settings have a broken repetition_penalty", "a number above 0");
-  for (uint32_t i = 0; i < generation->stop_ids()->size(); ++i)
-    if (generation->stop_ids()->Get(i) > 0x7fffffff)
-      return badPlan(text("stop id ", i, " is ", generation->stop_ids()->Get(i)), "a token id");
+  if (!sane(sampling.temperature(), 0, 1e6f))
+    return badPlan(text(name, " have a broken temperature"), "a number from 0");
+  if (!sane(sampling.top_p(), 0, 1))
+    return badPlan(text(name, " have a broken top_p"), "a number from 0 to 1");
+  if (!sane(sampling.repetition_penalty(), 1e-6f, 1e6f))
+    return badPlan(text(name, " have a broken repetition_penalty"), "a number above 0");
+  for (uint32_t i = 0; i < sampling.stop_ids()->size(); ++i)
+    if (sampling.stop_ids()->Get(i) > 0x7fffffff)
+      return badPlan(text("stop id ", i, " is ", sampling.stop_ids()->Get(i)), "a token id");
   return Status::ok();
+}
+
+Status qwenrt::verifyGeneration(const fb::Plan &plan) {
+  return plan.generation() ? verifySampling(*plan.generation(), "generation settings") : Status::ok();
 }

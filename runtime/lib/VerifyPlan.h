@@ -9,6 +9,9 @@
 #include "plan_generated.h"
 #include "qwenrt/Status.h"
 
+#include <optional>
+#include <string_view>
+
 namespace qwenrt {
 
 /// Sanity limits that hold on every device. They bound the work of the verifier and of the device objects.
@@ -34,6 +37,10 @@ inline bool rangeFits(uint64_t offset, uint64_t size, uint64_t limit) {
   return offset <= limit && size <= limit - offset;
 }
 
+/// As Plan::findEntry and Plan::findCell, before there is a plan.
+std::optional<uint32_t> findEntry(const fb::Plan &plan, std::string_view name);
+const fb::Cell *findCell(const fb::Plan &plan, fb::CellKind kind, uint32_t sequence);
+
 Status verifyBuffers(const fb::Plan &plan);
 Status verifyWeights(const fb::Plan &plan);
 Status verifyCells(const fb::Plan &plan);
@@ -41,6 +48,10 @@ Status verifyKernels(const fb::Plan &plan, uint64_t fileBytes);
 Status verifyEntries(const fb::Plan &plan);
 /// The media table against the entries, which are verified already.
 Status verifyMedia(const fb::Plan &plan);
+/// The speech table against the entries, cells and buffers, which are verified already.
+Status verifySpeech(const fb::Plan &plan);
 Status verifyGeneration(const fb::Plan &plan);
+/// The settings of sampling that \p name has.
+Status verifySampling(const fb::Generation &sampling, const std::string &name);
 
 } // namespace qwenrt

@@ -57,6 +57,7 @@ CAMPAIGNS = {
     "plan_cut": (hostile_plans.plan_cut, 15, 300),
     "plan_flip": (hostile_plans.plan_flip, 15, 300),
     "plan_sealed": (hostile_plans.plan_sealed, 25, 600),
+    "plan_speech": (hostile_plans.plan_speech, 15, 400),
     "plan_spirv": (hostile_plans.plan_spirv, 10, 200),
 }
 
@@ -168,7 +169,7 @@ class Environment:
         self.seed, self.device = arguments.seed, arguments.device
         self.environment = dict(os.environ, **ENVIRONMENT, XDG_CACHE_HOME=str(self.work / "cache"))
         self.longest = collections.Counter()
-        self.tiny, self.sharded, self.chat = TINY, SHARDED, CHAT
+        self.tiny, self.sharded, self.chat, self.omni = TINY, SHARDED, CHAT, OMNI
         shutil.rmtree(self.work, ignore_errors=True)
         (self.work / "good").mkdir(parents=True)
         self.model, self.plan = self.make(CHAT, "chat")
@@ -176,9 +177,10 @@ class Environment:
         self.omni_model, self.omni_plan = self.make(OMNI, "omni", "--max-image-pixels", "65536", "--max-audio-seconds", "4")
         # Compiling the kernels costs more than any case: it fills the pipeline cache once, outside the limits.
         data = hostile_media.DATA
+        speech = ["--speech", "/dev/null", "--speech-max-frames", "2"] if arguments.device else []
         for words in ([self.plan, "--input-ids", "1"],
-                      [self.omni_plan, "--prompt", "a", "--image", data / "noise_40x30.png", "--audio", data / "burst_7001.wav"]):
-            command = [self.bin / "qwenrt", *words, "--allow-cpu", "--max-new-tokens", "1", "--print-ids"]
+                      [self.omni_plan, "--prompt", "a", "--image", data / "noise_40x30.png", "--audio", data / "burst_7001.wav", *speech]):
+            command = [self.bin / "qwenrt", *words, "--allow-cpu", "--max-new-tokens", "4", "--ignore-eos", "--print-ids"]
             subprocess.run(command, check=True, env=self.environment, stdout=subprocess.DEVNULL, timeout=TIME_LIMIT_S)
 
     def make(self, checkpoint, name, *options):

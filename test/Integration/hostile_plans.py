@@ -327,6 +327,16 @@ def plan_sealed(env, case, number):
                  statuses=(0, 1))
 
 
+def plan_speech(env, case, number):
+    """Damage to the speech table, which stands around the names of voices, or to what it names."""
+    body = env.omni_plan.read_bytes()[: -mutate.TRAILER_BYTES]
+    words = [b"chelsie"] if number % 2 else [b"talker.", b"predictor.", b"code2wav.decode", b"accept_hidden"]
+    damaged, case.what = mutate.damaged_plan(body, mutate.near(body, words, 400), case.rng)
+    if examine(env, case, mutate.with_trailer(damaged)) == 0 and env.device:
+        case.run("qwenrt", "plan.fb", "--weights", env.omni, "--allow-cpu", "--prompt", "a", "--max-new-tokens", "4", "--ignore-eos",
+                 "--speech", "/dev/null", "--print-codes", "--speech-max-frames", "3", statuses=(0, 1))
+
+
 def plan_spirv(env, case, number):
     """Damage anywhere, nearly always to SPIR-V, under a right trailer: only reading has to be safe."""
     body = env.tiny_plan.read_bytes()[: -mutate.TRAILER_BYTES]

@@ -157,6 +157,17 @@ def outside_spirv(body):
     return ranges + [(start, len(body))]
 
 
+def near(body, words, distance):
+    """The ranges of \\p body up to \\p distance bytes away from any of \\p words."""
+    ranges = []
+    for word in words:
+        at = body.find(word)
+        while at >= 0:
+            ranges.append((max(0, at - distance), min(len(body), at + len(word) + distance)))
+            at = body.find(word, at + 1)
+    return ranges
+
+
 def damaged_plan(body, places, rng):
     """\\p body with one to three words of \\p places replaced."""
     body = bytearray(body)

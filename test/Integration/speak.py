@@ -25,7 +25,7 @@ OMNI = GOLDEN / "tiny-qwen3-omni"
 DATA = SOURCE / "test" / "Media" / "data"
 CASES = {case["name"]: case for case in json.loads((OMNI / "speech_cases.json").read_text())}
 WAVE_BOUND = 1e-3  # relative L2 of the samples
-RATE = 24000
+RATE, FRAME, LOST = 24000, 192, 66  # samples of a second, of a frame, and of the first that stand for nothing
 SMALL = ("--max-audio-seconds", "10", "--max-image-pixels", "65536")
 
 
@@ -120,10 +120,8 @@ def chunks(suite):
     path = suite.work / "chunked.wav"
     suite.command(suite.bin / "qwenrt", plan, "--allow-cpu", *case, "--speech", path, "--vocoder-chunk", "8", "--vocoder-context", "3")
     got, whole = read_wave(path), wanted("text")[2]
-    frame = 192
-    lost = 20 * frame - len(whole)
-    suite.check(len(got) == 20 * frame - 3 * lost, f"chunks of 8 frames made {len(got)} samples, expected {20 * frame - 3 * lost}")
-    compare_wave(suite, "first chunk", got[: 8 * frame - lost], whole[: 8 * frame - lost])
+    suite.check(len(got) == 20 * FRAME - 3 * LOST, f"chunks of 8 frames made {len(got)} samples, expected {20 * FRAME - 3 * LOST}")
+    compare_wave(suite, "first chunk", got[: 8 * FRAME - LOST], whole[: 8 * FRAME - LOST])
 
 
 def streams(suite):

@@ -64,9 +64,9 @@ TEST_F(SpeechPromptTest, AnAbsentMediumHasNoPlaceholder) {
 TEST(SpeechTables, PlansWithoutATalkerSaySo) {
   Result<std::shared_ptr<const Plan>> plan = Plan::fromBytes(fakeModel().encodeFile(), "");
   ASSERT_TRUE(plan.isOk()) << plan.status().message();
-  EXPECT_EQ(findSpeech(**plan, 0).status().message(),
+  EXPECT_EQ(findSpeech((*plan)->root(), 0).status().message(),
             "plan has no talker, expected one for speech, take the plan of a model that speaks");
-  EXPECT_EQ(findVocoder(**plan).status().message(),
+  EXPECT_EQ(findVocoder((*plan)->root()).status().message(),
             "plan has no vocoder, expected one for speech, take the plan of a model that speaks");
   EXPECT_EQ(Speaker::check(**plan, {}).code(), StatusCode::Unsupported);
   EXPECT_EQ(Speaker::sampleRate(**plan), 0u);
@@ -115,9 +115,10 @@ TestPlan fakeSpeechModel() {
     made.sequence = kTalkerSequence;
     plan.entries.push_back(made);
   };
-  for (const char *name : {"talker.next_greedy", "talker.next_sample", "talker.decode_sample", "predictor.begin",
-                           "predictor.decode_greedy", "predictor.decode_sample"})
+  for (const char *name : {"talker.next_sample", "talker.decode_sample", "predictor.begin", "predictor.decode_greedy",
+                           "predictor.decode_sample"})
     entry(name, {}, {});
+  entry("talker.next_greedy", {}, {{"logits", DType::F32, {{"", 1}, {"", 12}}, rows, 960, 48}});
   entry("talker.prefill", {tensor("inputs", DType::F32, 4, 0)}, {});
   entry("talker.decode_greedy", {tensor("text_rows", DType::F32, 4, 256)}, {});
   entry("talker.text", {tensor("ids", DType::I32, 0, 512), tensor("codes", DType::I32, 0, 528)},
@@ -133,15 +134,11 @@ TestEntry &entryOf(TestPlan &plan, const std::string &name) {
                        [&](const TestEntry &entry) { return entry.name == name; });
 }
 
-/// What findSpeech and findVocoder say of the plan once \p change was made.
+/// Why the plan cannot be opened once \p change was made.
 template <typename Change> std::string problem(Change change) {
   TestPlan source = fakeSpeechModel();
   change(source);
-  Result<std::shared_ptr<const Plan>> plan = Plan::fromBytes(source.encodeFile(), "");
-  if (!plan.isOk())
-    return "no plan: " + plan.status().message();
-  Status talker = findSpeech(**plan, kPrefill).status();
-  return talker.isOk() ? findVocoder(**plan).status().message() : talker.message();
+  return Plan::fromBytes(source.encodeFile(), "").status().message();
 }
 
 void expectProblem(const std::string &found, const std::string &part) {
@@ -149,7 +146,71 @@ void expectProblem(const std::string &found, const std::string &part) {
 }
 
 TEST(SpeechTables, AWholePlanIsFound) {
-  EXPECT_EQ(problem([](TestPlan &) {}), "");
+  Result<std::shared_ptr<const Plan>> plan = Plan::fromBytes(fakeSpeechModel().encodeFile(), "");
+  ASSERT_TRUE(plan.isOk()) << plan.status().message();
+  Result<SpeechTables> speech = findSpeech((*plan)->root(), kPrefill);
+  ASSERT_TRUE(speech.isOk()) << speech.status().message();
+  EXPECT_EQ(speech->context, 7u);
+  Result<VocoderTables> vocoder = findVocoder((*plan)->root());
+  ASSERT_TRUE(vocoder.isOk()) << vocoder.status().message();
+  EXPECT_EQ((*plan)->findEntry("vocoder"), vocoder->entry);
+}
+
+TEST(SpeechTables, WithoutTextTheTalkerIsNotLookedFor) {
+  EXPECT_EQ(problem([](TestPlan &plan) {
+              for (TestEntry &entry : plan.entries)
+                entry.role = fb::Role::Other;
+              entryOf(plan, "talker.media").name = "other";
+            }),
+            "");
+}
+
+TEST(SpeechTables, IdsOutsideTheirTablesAreRefused) {
+  auto talker = [](auto add) { return problem([&](TestPlan &plan) { plan.speech->addIds = add; }); };
+  using Builder = fb::TalkerBuilder;
+  const std::string words = text("one below ", kFakeVocabulary), codes = "one below 12";
+  auto refused = [&](const char *name, uint32_t id, const std::string &expected, auto add) {
+    expectProblem(talker([=](Builder &builder) { (builder.*add)(id); }),
+                  text("talker's ", name, " is id ", id, ", expected ", expected));
+    EXPECT_EQ(talker([=](Builder &builder) { (builder.*add)(id - 1); }), "") << name;
+  };
+  refused("im_start", kFakeVocabulary, words, &Builder::add_im_start);
+  refused("user", kFakeVocabulary, words, &Builder::add_user);
+  refused("assistant", kFakeVocabulary, words, &Builder::add_assistant);
+  refused("tts_pad", kFakeVocabulary, words, &Builder::add_tts_pad);
+  refused("tts_bos", kFakeVocabulary, words, &Builder::add_tts_bos);
+  refused("tts_eos", kFakeVocabulary, words, &Builder::add_tts_eos);
+  refused("audio_pad", kFakeVocabulary, words, &Builder::add_audio_pad);
+  refused("image_pad", kFakeVocabulary, words, &Builder::add_image_pad);
+  refused("video_pad", kFakeVocabulary, words, &Builder::add_video_pad);
+  refused("suppressed", 12, codes, &Builder::add_suppressed);
+  refused("codec_nothink", 12, codes, &Builder::add_codec_nothink);
+  refused("codec_think_bos", 12, codes, &Builder::add_codec_think_bos);
+  refused("codec_think_eos", 12, codes, &Builder::add_codec_think_eos);
+  refused("codec_pad", 12, codes, &Builder::add_codec_pad);
+  refused("codec_bos", 12, codes, &Builder::add_codec_bos);
+  refused("codec_eos", 12, codes, &Builder::add_codec_eos);
+  expectProblem(problem([](TestPlan &plan) { plan.speech->speakerId = 12; }), "talker's speaker is id 12");
+  expectProblem(problem([](TestPlan &plan) { plan.speech->speakers[1] = ""; }), "a speaker with a name of 0 bytes");
+  expectProblem(problem([](TestPlan &plan) { entryOf(plan, "talker.next_greedy").outputs.clear(); }),
+                "has no output 'logits'");
+}
+
+TEST(SpeechTables, SettingsThatNobodyCanSampleWithAreRefused) {
+  expectProblem(problem([](TestPlan &plan) { plan.speech->temperature = -1; }),
+                "talker's settings have a broken temperature");
+  expectProblem(problem([](TestPlan &plan) { plan.speech->predictorTopP = 2; }),
+                "code predictor's settings have a broken top_p");
+}
+
+TEST(SpeechTables, TemperatureZeroIsGreedy) {
+  TestPlan source = fakeSpeechModel();
+  source.speech->temperature = 0;
+  Result<std::shared_ptr<const Plan>> plan = Plan::fromBytes(source.encodeFile(), "");
+  ASSERT_TRUE(plan.isOk()) << plan.status().message();
+  EXPECT_TRUE(speechDefaults(**plan).sampling.greedy);
+  EXPECT_FALSE(speechDefaults(**plan).predictor.greedy);
+  EXPECT_EQ(Speaker::check(**plan, speechDefaults(**plan)).message(), "");
 }
 
 TEST(SpeechTables, NumbersOutOfRangeAreRefused) {
@@ -157,6 +218,7 @@ TEST(SpeechTables, NumbersOutOfRangeAreRefused) {
   expectProblem(problem([](TestPlan &plan) { plan.speech->groups = 1; }), "talker has 1 codes in a frame");
   expectProblem(problem([](TestPlan &plan) { plan.speech->speakers.clear(); }), "talker has no speakers");
   expectProblem(problem([](TestPlan &plan) { plan.speech->vocoder->groups = 2; }), "vocoder takes 2 codes of a frame");
+  expectProblem(problem([](TestPlan &plan) { plan.speech->vocoder->groups = 0; }), "vocoder takes 0 codes of a frame");
   expectProblem(problem([](TestPlan &plan) { plan.speech->vocoder->lostSamples = 8; }), "loses 8");
   expectProblem(problem([](TestPlan &plan) { plan.speech->vocoder->sampleRate = 0; }), "0 of a second");
 }

@@ -124,8 +124,11 @@ Offset<fb::Media> encodeMedia(FlatBufferBuilder &builder, const TestMedia &media
 
 Offset<fb::Speech> encodeSpeech(FlatBufferBuilder &builder, const TestSpeech &speech) {
   auto speakers = encodeAll<fb::Speaker>(builder, speech.speakers, [&](const std::string &name) {
-    return fb::CreateSpeakerDirect(builder, name.c_str(), 1);
+    return fb::CreateSpeakerDirect(builder, name.c_str(), speech.speakerId);
   });
+  const std::vector<uint32_t> stopIds = {0};
+  auto sampling = fb::CreateGenerationDirect(builder, &stopIds, true, speech.temperature, 50, 1, 1.05f);
+  auto predictor = fb::CreateGenerationDirect(builder, &stopIds, true, 1, 50, speech.predictorTopP, 1);
   Offset<fb::Vocoder> vocoder;
   if (const auto &source = speech.vocoder)
     vocoder = fb::CreateVocoderDirect(builder, source->entry.c_str(), source->groups, source->codebook,
@@ -134,6 +137,10 @@ Offset<fb::Speech> encodeSpeech(FlatBufferBuilder &builder, const TestSpeech &sp
   talker.add_groups(speech.groups);
   talker.add_hidden_size(speech.hidden);
   talker.add_speakers(speakers);
+  talker.add_sampling(sampling);
+  talker.add_predictor_sampling(predictor);
+  if (speech.addIds)
+    speech.addIds(talker);
   return fb::CreateSpeech(builder, talker.Finish(), vocoder);
 }
 

@@ -125,6 +125,9 @@ struct TestVocoder {
 struct TestSpeech {
   uint32_t groups = 3, hidden = 4;
   std::vector<std::string> speakers = {"ann", "bob"};
+  uint32_t speakerId = 1;
+  float temperature = 1, predictorTopP = 1;
+  std::function<void(fb::TalkerBuilder &)> addIds; ///< those that shall not be 0; may be empty
   std::optional<TestVocoder> vocoder = TestVocoder();
 };
 

@@ -5,6 +5,7 @@
 //
 //===------------------------------------------------------------------------------------------------------------===//
 #include "qwenrt/Device.h"
+#include "runtime/lib/SpeechTables.h"
 #include "runtime/schema/PlanFile.h"
 
 #include <cstring>
@@ -51,5 +52,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   (void)checkPlan((*plan)->root(), anyDevice()).isOk();
   (void)(*plan)->findEntry("prefill");
   (void)(*plan)->purposeBytes(fb::BufferPurpose::Weights);
+  if (const fb::Speech *speech = (*plan)->root().speech()) {
+    for (uint32_t i = 0; speech->talker() && i < (*plan)->root().entries()->size(); ++i)
+      if ((*plan)->root().entries()->Get(i)->role() == fb::Role::Prefill && !findSpeech((*plan)->root(), i).isOk())
+        __builtin_trap();
+    if (speech->vocoder() && !findVocoder((*plan)->root()).isOk())
+      __builtin_trap();
+  }
   return 0;
 }

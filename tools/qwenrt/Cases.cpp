@@ -4,7 +4,12 @@
 // and optionally "name", "system", "raw", "max_new_tokens", "ignore_eos", "stop_ids", "force_ids", "temperature",
 // "top_k", "top_p", "repetition_penalty", "seed" and "logits" (a file to write); what it does not say, the command line
 // says. Media are an array "media" of objects with one of "audio", "image" and "video", a path, beside "fps",
-// "min_pixels", "max_pixels" and "use_audio_in_video". Standard output gets one JSON line per case, in order.
+// "min_pixels", "max_pixels" and "use_audio_in_video". "speech" (a WAV file to write) or "print_codes" lets a case be
+// spoken, as "speaker", "speech_greedy", "speech_temperature", "speech_top_k", "speech_top_p",
+// "speech_repetition_penalty", "speech_max_frames", "speech_ignore_eos", "vocoder_chunk" and "vocoder_context" say.
+// Standard output gets one JSON line per case, in order; of a spoken one it says "codes" (with "print_codes"), how
+// speech finished ("stop", "length", "context" or "nothing"), its frames and samples, and milliseconds: "speech_ms"
+// from the talker's start to the last sample, "first_audio_ms" and "late_ms", by which who plays had to wait.
 //
 //===------------------------------------------------------------------------------------------------------------===//
 #include "Terminal.h"
@@ -115,6 +120,46 @@ Status readMedia(const json &source, Options &options) {
   return readFlag(source, "use_audio_in_video", options.mediaSettings.audioInVideo);
 }
 
+bool asksForSpeech(const json &source) {
+  return source.is_object() && (qwenc::member(source, "speech") || qwenc::member(source, "print_codes"));
+}
+
+/// What the options of speech say, under the names of the options.
+Status readSpeech(const json &source, SpeechSettings &speech) {
+  std::optional<std::string> path, speaker;
+  QWENRT_RETURN_IF_ERROR(readString(source, "speech", path));
+  QWENRT_RETURN_IF_ERROR(readString(source, "speaker", speaker));
+  QWENRT_RETURN_IF_ERROR(readFlag(source, "print_codes", speech.printCodes));
+  QWENRT_RETURN_IF_ERROR(readFlag(source, "speech_greedy", speech.greedy));
+  QWENRT_RETURN_IF_ERROR(readFlag(source, "speech_ignore_eos", speech.ignoreEos));
+  QWENRT_RETURN_IF_ERROR(readFloat(source, "speech_temperature", speech.temperature));
+  QWENRT_RETURN_IF_ERROR(readUnsigned(source, "speech_top_k", speech.topK));
+  QWENRT_RETURN_IF_ERROR(readFloat(source, "speech_top_p", speech.topP));
+  QWENRT_RETURN_IF_ERROR(readFloat(source, "speech_repetition_penalty", speech.repetitionPenalty));
+  QWENRT_RETURN_IF_ERROR(readUnsigned(source, "speech_max_frames", speech.maxFrames));
+  QWENRT_RETURN_IF_ERROR(readUnsigned(source, "vocoder_chunk", speech.chunkFrames));
+  QWENRT_RETURN_IF_ERROR(readUnsigned(source, "vocoder_context", speech.contextFrames));
+  if (path && (path->empty() || *path == "-")) // standard output has the lines
+    return wrongMember("speech", "the path of a file");
+  speech.path = path.value_or("");
+  speech.speaker = speaker.value_or("");
+  if (speech.maxFrames == 0u)
+    return wrongMember("speech_max_frames", "1 or more");
+  if (speech.chunkFrames == 0u)
+    return wrongMember("vocoder_chunk", "1 or more");
+  if (speech.contextFrames && !speech.chunkFrames)
+    return wrongMember("vocoder_context", "'vocoder_chunk' beside it");
+  if (speech.greedy && (speech.temperature || speech.topK || speech.topP))
+    return wrongMember("speech_greedy", "no settings of sampling beside it");
+  if (!speech.path.empty() || speech.printCodes)
+    return Status::ok();
+  for (const char *key : {"speaker", "speech_greedy", "speech_ignore_eos", "speech_temperature", "speech_top_k",
+                          "speech_top_p", "speech_repetition_penalty", "speech_max_frames", "vocoder_chunk"})
+    if (qwenc::member(source, key))
+      return wrongMember(key, "'speech' or 'print_codes' beside it");
+  return Status::ok();
+}
+
 /// \p options with what \p source says.
 Status applyCase(const json &source, Options &options) {
   if (!source.is_object())
@@ -140,6 +185,7 @@ Status applyCase(const json &source, Options &options) {
   options.logitsPath = logits.value_or("");
   options.seed = seed.value_or(options.seed);
   QWENRT_RETURN_IF_ERROR(readMedia(source, options));
+  QWENRT_RETURN_IF_ERROR(readSpeech(source, options.speech));
   if (options.prompt.has_value() == options.inputIds.has_value())
     return {StatusCode::InvalidInput, "case has both or none of 'prompt' and 'input_ids', expected one, correct it"};
   return Status::ok();
@@ -159,15 +205,49 @@ const char *finishName(Finish finish) {
   return "cancelled";
 }
 
+const char *finishName(SpeechFinish finish) {
+  switch (finish) {
+  case SpeechFinish::Stop:
+    return "stop";
+  case SpeechFinish::Length:
+    return "length";
+  case SpeechFinish::Context:
+    return "context";
+  case SpeechFinish::Nothing:
+    return "nothing";
+  case SpeechFinish::Cancelled:
+    break;
+  }
+  return "cancelled";
+}
+
+std::string speechMembers(const SpeechOutput &speech, bool printCodes) {
+  const SpeechResult &result = speech.result();
+  auto milliseconds = [](uint64_t ns) { return formatFixed(double(ns) / 1e6, 3); };
+  return text(printCodes ? text(",\"codes\":", speech.codes()) : std::string(), ",\"speech_finish\":\"",
+              finishName(result.finish), "\",\"speech_frames\":", result.frames, ",\"speech_samples\":", result.samples,
+              ",\"speech_ms\":", milliseconds(result.speechNs),
+              ",\"first_audio_ms\":", result.firstAudioNs ? milliseconds(result.firstAudioNs) : std::string("null"),
+              ",\"late_ms\":", milliseconds(result.lateNs));
+}
+
+Result<std::optional<SpeechOutput>> openSpeech(const json &source, const Options &options, const Runtime &runtime) {
+  if (!asksForSpeech(source))
+    return std::optional<SpeechOutput>();
+  QWENRT_RETURN_IF_ERROR(runtime.session->reset()); // a speaker comes before the first prompt
+  return SpeechOutput::open(options, runtime);
+}
+
 /// Runs one case; the members of its line, without the braces.
 Result<std::string> runCase(const json &source, Options options, Runtime &runtime, const Tokenizer *tokenizer) {
   QWENRT_RETURN_IF_ERROR(applyCase(source, options));
   QWENRT_ASSIGN_OR_RETURN(Prompt prompt, readPrompt(options, runtime.plan));
   QWENRT_ASSIGN_OR_RETURN(GenerateOptions generate,
                           generateOptions(options, *runtime.plan, /*checkpointByDefault=*/false));
-  QWENRT_ASSIGN_OR_RETURN(GenerateResult result,
-                          generateOnce(*runtime.session, prompt, generate, options.logitsPath, {}));
-  if (result.finish == Finish::Cancelled)
+  QWENRT_ASSIGN_OR_RETURN(std::optional<SpeechOutput> speech, openSpeech(source, options, runtime));
+  QWENRT_ASSIGN_OR_RETURN(GenerateResult result, generateOnce(*runtime.session, prompt, generate, options.logitsPath,
+                                                              {}, speech ? &*speech : nullptr));
+  if (result.finish == Finish::Cancelled || (speech && speech->result().finish == SpeechFinish::Cancelled))
     return Status(StatusCode::InvalidInput, "interrupted, expected the case to end, run it again");
   std::string members = text("\"prompt_tokens\":", prompt.tokens(), ",\"ids\":", formatIds(result.tokens));
   if (!generate.forceIds.empty())
@@ -181,7 +261,8 @@ Result<std::string> runCase(const json &source, Options options, Runtime &runtim
   return text(members, ",\"finish\":\"", finishName(result.finish),
               "\",\"prefill_ms\":", formatFixed(double(result.prefillNs) / 1e6, 3),
               ",\"decode_ms\":", formatFixed(double(result.decodeNs) / 1e6, 3),
-              prompt.media ? text(",\"encoder_ms\":", formatFixed(double(prompt.times.encoderNs) / 1e6, 3)) : "");
+              prompt.media ? text(",\"encoder_ms\":", formatFixed(double(prompt.times.encoderNs) / 1e6, 3)) : "",
+              speech ? speechMembers(*speech, options.speech.printCodes) : "");
 }
 
 Status runAll(const Options &options, std::shared_ptr<const Plan> plan) {
@@ -199,7 +280,10 @@ Status runAll(const Options &options, std::shared_ptr<const Plan> plan) {
     QWENRT_ASSIGN_OR_RETURN(Tokenizer opened, openTokenizer(*plan));
     tokenizer.emplace(std::move(opened));
   }
-  QWENRT_ASSIGN_OR_RETURN(Runtime runtime, openRuntime(options, plan));
+  Options opening = options;
+  for (const json &source : cases) // its kernels are then made beside the loading
+    opening.speech.printCodes |= asksForSpeech(source);
+  QWENRT_ASSIGN_OR_RETURN(Runtime runtime, openRuntime(opening, plan));
   InterruptScope scope;
   size_t failed = 0, index = 0;
   for (const json &source : cases) {

@@ -72,8 +72,11 @@ private:
       reply_ += piece;
       return writeOutput(piece);
     };
-    QWENRT_ASSIGN_OR_RETURN(GenerateResult result, speech_ ? speech_->generate(generate_, onToken)
-                                                           : runtime_.session->generate(generate_, onToken));
+    Result<GenerateResult> generated =
+        speech_ ? speech_->generate(generate_, onToken) : runtime_.session->generate(generate_, onToken);
+    if (!generated.isOk() && !reply_.empty())
+      writeOutput("\n"); // the message that follows stands in a line of its own
+    QWENRT_ASSIGN_OR_RETURN(GenerateResult result, std::move(generated));
     const std::string rest = decoder.finish(); // a character that was cut off
     reply_ += rest;
     writeOutput(rest + "\n");

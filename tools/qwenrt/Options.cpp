@@ -78,8 +78,10 @@ void addTextOptions(CLI::App &app, Options &options) {
   group->add_flag("--interactive", options.interactive,
                   "Hold a chat: a line per turn; /reset, /quit; /audio F, /image F, /video F attach (default: off)");
   group
-      ->add_option("--cases", options.casesPath,
-                   "Run the prompts of a JSON file one after another; one JSON line per case (default: none)")
+      ->add_option(
+          "--cases", options.casesPath,
+          "Run the prompts of a JSON file one after another; a case has the names of these options as keys (input_ids, "
+          "max_new_tokens, media, speech); one JSON line per case (default: none)")
       ->type_name("FILE.json");
   group
       ->add_option("--max-new-tokens", options.maxNewTokens,

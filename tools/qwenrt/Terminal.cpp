@@ -56,6 +56,11 @@ bool tool::writeOutput(std::string_view text) {
 
 bool tool::outputBroken() { return outputError != 0; }
 
+void tool::noteClosedOutput() {
+  if (outputError == 0)
+    outputError = EPIPE;
+}
+
 Status tool::finishOutput() {
   if (outputError == 0 || outputError == EPIPE)
     return Status::ok();

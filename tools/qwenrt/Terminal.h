@@ -24,6 +24,8 @@ bool writeOutput(std::string_view text);
 Status finishOutput();
 /// Standard output broke down.
 bool outputBroken();
+/// From now on outputBroken: who took the sound has gone.
+void noteClosedOutput();
 
 /// Becomes true when the user presses Ctrl-C while an InterruptScope lives. A second Ctrl-C ends the program.
 const std::atomic<bool> &interrupted();

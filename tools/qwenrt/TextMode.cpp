@@ -138,14 +138,21 @@ public:
       return !outputBroken();
     bool stop = options_.forceIds.empty() &&
                 std::find(options_.stopIds.begin(), options_.stopIds.end(), token) != options_.stopIds.end();
+    begun_ = true;
     return stop || writeOutput(decoder_->push(token));
   }
   void finish() {
     if (decoder_)
       writeOutput(decoder_->finish() + "\n");
   }
+  /// Instead of finish: the message that follows stands in a line of its own.
+  void breakOff() {
+    if (begun_)
+      finish();
+  }
 
 private:
+  bool begun_ = false;
   const GenerateOptions &options_;
   std::optional<StreamDecoder> decoder_;
 };
@@ -156,13 +163,16 @@ Result<GenerateResult> generateRepeatedly(const Options &options, Session &sessi
                                           SpeechOutput *speech) {
   InterruptScope scope;
   TextStream stream(tokenizer, generate);
-  QWENRT_ASSIGN_OR_RETURN(GenerateResult first, generateOnce(
-                                                    session, prompt, generate, options.logitsPath,
-                                                    [&](int32_t token) { return stream.push(token); }, speech));
+  Result<GenerateResult> first = generateOnce(
+      session, prompt, generate, options.logitsPath, [&](int32_t token) { return stream.push(token); }, speech);
+  if (!first.isOk()) {
+    stream.breakOff();
+    return first;
+  }
   stream.finish();
   for (uint32_t run = 1; run < options.repeat && !interrupted() && !outputBroken(); ++run) {
     QWENRT_ASSIGN_OR_RETURN(GenerateResult again, generateOnce(session, prompt, generate, "", {}));
-    if (again.tokens != first.tokens && again.finish != Finish::Cancelled)
+    if (again.tokens != first->tokens && again.finish != Finish::Cancelled)
       return Status(StatusCode::Unsupported,
                     text("run ", run + 1, " gave ", formatIds(again.tokens), ", expected the tokens of the first run, ",
                          "check the device with --validate"));

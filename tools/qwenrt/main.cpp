@@ -51,6 +51,7 @@ int runMode(const Options &options) {
 
 int main(int argc, char **argv) {
   std::signal(SIGPIPE, SIG_IGN); // a closed pipe is an error of write, seen by writeOutput
+  std::signal(SIGXFSZ, SIG_IGN); // so is a file that may not grow
   try {
     int exitCode = -1;
     Options options = parseOptions(argc, argv, exitCode);

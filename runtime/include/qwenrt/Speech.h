@@ -65,6 +65,7 @@ struct SpeechResult {
   uint64_t firstAudioNs = 0;   ///< from the call to the first samples; 0: none came
   uint64_t speechNs = 0;       ///< from the talker's start to the last frame or sample
   uint64_t answerNs = 0;       ///< from the call to the end of text and speech
+  uint64_t waitNs = 0;         ///< how long no frame could be made since its text was not there yet, in all
   uint64_t lateNs = 0;         ///< how long who plays what comes had to wait for more, in all
 };
 
