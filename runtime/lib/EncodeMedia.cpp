@@ -29,7 +29,8 @@ bool isEncoder(const fb::Media *media, std::string_view entry) {
 // Encoders
 //===----------------------------------------------------------------------===//
 
-Result<uint32_t> Session::encodeMedia(std::string_view name, std::span<const HostTensor> inputs, uint32_t firstRow) {
+Result<uint32_t> Session::encodeMedia(std::string_view name, std::span<const HostTensorView> inputs,
+                                      uint32_t firstRow) {
   State &state = *state_;
   QWENRT_RETURN_IF_ERROR(state.requireText());
   const fb::Media *media = state.plan->root().media();
@@ -48,7 +49,9 @@ Result<uint32_t> Session::encodeMedia(std::string_view name, std::span<const Hos
                        media->max_rows(), " that the plan holds for a turn, give fewer or smaller ones"));
   if (state.mediaEnd > state.position) // a prefill that was cancelled: its rows are needed before they are replaced
     QWENRT_RETURN_IF_ERROR(prefill().status());
+  const uint64_t start = nowNs();
   QWENRT_RETURN_IF_ERROR(run.write());
+  state.mediaUploadNs += nowNs() - start;
   uint64_t value = 0;
   QWENRT_RETURN_IF_ERROR(state.submit(ordinal, 1, value));
 
@@ -67,6 +70,8 @@ Result<uint32_t> Session::encodeMedia(std::string_view name, std::span<const Hos
   QWENRT_RETURN_IF_ERROR(state.replay->transfer().copy(copies));
   return uint32_t(count);
 }
+
+uint64_t Session::mediaUploadNs() const { return state_->mediaUploadNs; }
 
 //===----------------------------------------------------------------------===//
 // History

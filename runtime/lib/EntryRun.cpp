@@ -40,20 +40,30 @@ bool liesIn(const fb::EntryTensor &tensor, const fb::Cell *cell) {
          tensor.offset() < cell->offset() + uint64_t(cell->count()) * 4;
 }
 
-const HostTensor *findTensor(std::span<const HostTensor> tensors, std::string_view name) {
-  auto at =
-      std::find_if(tensors.begin(), tensors.end(), [name](const HostTensor &tensor) { return tensor.name == name; });
+uint64_t rowCount(const HostTensorView &tensor) { return tensor.shape.empty() ? 1 : tensor.shape[0]; }
+
+uint64_t rowBytes(const HostTensorView &tensor) {
+  uint64_t bytes = elementBytes(tensor.dtype);
+  for (size_t i = 1; i < tensor.shape.size(); ++i)
+    bytes *= tensor.shape[i];
+  return bytes;
+}
+
+const HostTensorView *findTensor(std::span<const HostTensorView> tensors, std::string_view name) {
+  auto at = std::find_if(tensors.begin(), tensors.end(),
+                         [name](const HostTensorView &tensor) { return tensor.name == name; });
   return at == tensors.end() ? nullptr : &*at;
 }
 
 } // namespace
 
 /// Checks \p given against \p expected and notes the extents of its symbols.
-Status EntryRun::bindShape(const fb::EntryTensor &expected, const HostTensor &given) {
+Status EntryRun::bindShape(const fb::EntryTensor &expected, const HostTensorView &given) {
   Status mismatch(StatusCode::InvalidInput,
                   text("input '", printable(given.name), "' is ", shapeText(given.dtype, given.shape), ", expected ",
                        shapeText(expected), ", give it that type"));
-  if (given.dtype != expected.dtype() || given.shape.size() != expected.dims()->size())
+  if (given.dtype != expected.dtype() || given.shape.size() != expected.dims()->size() ||
+      (given.fill && given.dtype != fb::DType::F32)) // nobody could look at ids that are not there yet
     return mismatch;
   uint64_t bytes = elementBytes(given.dtype);
   for (uint32_t i = 0; i < given.shape.size(); ++i) {
@@ -70,18 +80,18 @@ Status EntryRun::bindShape(const fb::EntryTensor &expected, const HostTensor &gi
                      at->second, " as another input has, make them agree")};
     bytes *= elements; // at most the verified size at the maximum
   }
-  if (bytes != given.data.size())
+  if (!given.fill && bytes != given.data.size())
     return {StatusCode::InvalidInput, text("input '", printable(given.name), "' has ", given.data.size(),
                                            " bytes, expected ", bytes, ", fill its shape")};
   return Status::ok();
 }
 
-Status EntryRun::bind(std::span<const HostTensor> inputs) {
+Status EntryRun::bind(std::span<const HostTensorView> inputs) {
   inputs_ = inputs;
   // What stands in the history of text are rows of a table that the host knows.
   const fb::Cell *tokens = entry_.sequence() == 0 ? state_.plan->findCell(fb::CellKind::Tokens) : nullptr;
   for (const fb::EntryTensor *tensor : *entry_.inputs()) {
-    const HostTensor *given = findTensor(inputs, tensor->name()->string_view());
+    const HostTensorView *given = findTensor(inputs, tensor->name()->string_view());
     if (!given && tensor->optional())
       continue;
     if (!given)
@@ -100,9 +110,12 @@ Status EntryRun::bind(std::span<const HostTensor> inputs) {
 Status EntryRun::write() {
   Transfer &transfer = state_.replay->transfer();
   for (const fb::EntryTensor *tensor : *entry_.inputs()) {
-    const HostTensor *given = findTensor(inputs_, tensor->name()->string_view());
-    if (given)
-      QWENRT_RETURN_IF_ERROR(transfer.write(state_.replay->buffer(tensor->buffer()), tensor->offset(), given->data));
+    const HostTensorView *given = findTensor(inputs_, tensor->name()->string_view());
+    const DeviceBuffer &buffer = state_.replay->buffer(tensor->buffer());
+    if (given && given->fill)
+      QWENRT_RETURN_IF_ERROR(transfer.write(buffer, tensor->offset(), rowBytes(*given), rowCount(*given), given->fill));
+    else if (given)
+      QWENRT_RETURN_IF_ERROR(transfer.write(buffer, tensor->offset(), given->data));
     else
       QWENRT_RETURN_IF_ERROR(writeDefault(*tensor));
   }

@@ -15,9 +15,9 @@ public:
   /// \p entry is an ordinal of the plan.
   EntryRun(Session::State &state, uint32_t entry) : state_(state), ordinal_(entry), entry_(state.entry(entry)) {}
 
-  /// Checks \p inputs, which must live until write, against the entry's: InvalidInput says what does not fit. Inputs
-  /// that are optional may be missing.
-  Status bind(std::span<const HostTensor> inputs);
+  /// Checks \p inputs, which must live until write with all they point to, against the entry's: InvalidInput says what
+  /// does not fit. Inputs that are optional may be missing.
+  Status bind(std::span<const HostTensorView> inputs);
   Status write();
   /// For inputs that lie on the device already: what they would have said, in place of bind and write.
   Status writeExtent(std::string_view symbol, uint64_t value);
@@ -31,7 +31,7 @@ public:
   const fb::Entry &entry() const { return entry_; }
 
 private:
-  Status bindShape(const fb::EntryTensor &expected, const HostTensor &given);
+  Status bindShape(const fb::EntryTensor &expected, const HostTensorView &given);
   Status writeDefault(const fb::EntryTensor &tensor);
   Status writeExtents();
   /// Elements along \p dim in this run.
@@ -40,7 +40,7 @@ private:
   Session::State &state_;
   uint32_t ordinal_;
   const fb::Entry &entry_;
-  std::span<const HostTensor> inputs_;
+  std::span<const HostTensorView> inputs_;
   std::map<std::string_view, uint64_t> extents_;
 };
 

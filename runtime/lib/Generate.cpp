@@ -21,10 +21,6 @@ constexpr uint32_t kMostBatches = 2;
 /// A batch is what a reader of the stream waits for: it should not stutter.
 constexpr uint64_t kLongestBatchNs = 60'000'000;
 
-uint64_t nowNs() {
-  return uint64_t(std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count());
-}
-
 } // namespace
 
 //===----------------------------------------------------------------------===//

@@ -20,7 +20,8 @@ Status Session::run(std::string_view name, std::span<const HostTensor> inputs, s
   QWENRT_RETURN_IF_ERROR(state.requireLoaded());
   QWENRT_ASSIGN_OR_RETURN(uint32_t ordinal, state.runnableEntry(name));
   EntryRun run(state, ordinal);
-  QWENRT_RETURN_IF_ERROR(run.bind(inputs));
+  const std::vector<HostTensorView> views(inputs.begin(), inputs.end());
+  QWENRT_RETURN_IF_ERROR(run.bind(views));
   if (runState == RunState::Reset)
     QWENRT_RETURN_IF_ERROR(reset());
   QWENRT_RETURN_IF_ERROR(run.write());

@@ -14,13 +14,7 @@
 
 using namespace qwenrt;
 
-namespace {
-
-uint64_t nowNs() {
-  return uint64_t(std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count());
-}
-
-} // namespace
+namespace {} // namespace
 
 Session::Session(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Session::~Session() = default;

@@ -5,9 +5,14 @@
 #include "qwenrt/Session.h"
 
 #include <array>
+#include <chrono>
 #include <optional>
 
 namespace qwenrt {
+
+inline uint64_t nowNs() {
+  return uint64_t(std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count());
+}
 
 /// Hears what happens to a history while it happens: how a speaker goes along with a session.
 class SessionListener {
@@ -43,6 +48,7 @@ struct Session::State {
   /// Of plans with media. Element i is where a token with index i stands if it follows the i tokens before it:
   /// length + 1 elements, so that rewinding finds its place again.
   std::vector<float> nextPositions = {0};
+  uint64_t mediaUploadNs = 0;
   uint32_t mediaEnd = 0; ///< one behind the last token of the history that takes a media row
 
   /// The history as the host knows it, `length` elements each.

@@ -18,9 +18,8 @@ namespace {
 constexpr uint32_t kAnswerRows = 9;
 constexpr size_t kFirstSaid = 4; ///< of the assistant's turn: the first token that has no place in the prompt
 
-HostTensor words(const char *name, const std::vector<int32_t> &values) {
-  auto bytes = std::as_bytes(std::span(values));
-  return {name, fb::DType::I32, {values.size()}, {bytes.begin(), bytes.end()}};
+HostTensorView words(const char *name, const std::vector<int32_t> &values) {
+  return {name, fb::DType::I32, {values.size()}, std::as_bytes(std::span(values))};
 }
 
 std::string_view symbolOf(const fb::EntryTensor &tensor) { return tensor.dims()->Get(0)->symbol()->string_view(); }
@@ -113,7 +112,7 @@ Status Speaker::State::makeRows(std::span<const TextRow> wanted, const fb::Entry
       ids.push_back(row.id);
       codes.push_back(row.code);
     }
-    const HostTensor inputs[] = {words("ids", ids), words("codes", codes)};
+    const HostTensorView inputs[] = {words("ids", ids), words("codes", codes)};
     EntryRun run(session, tables.text);
     QWENRT_RETURN_IF_ERROR(run.bind(inputs));
     QWENRT_RETURN_IF_ERROR(run.write());

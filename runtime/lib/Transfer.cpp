@@ -10,13 +10,15 @@ using namespace qwenrt;
 
 namespace {
 
-constexpr uint64_t kStagingBytes = 4 << 20;
+/// One is filled while the device copies the other.
+constexpr uint64_t kPortionBytes = 2 << 20;
 /// Up to here reading uncached device memory costs less than a copy and a wait.
 constexpr uint64_t kSmallReadBytes = 1024;
 /// What vkCmdUpdateBuffer takes.
 constexpr uint64_t kQueuedWriteBytes = 65536;
 /// Up to here writing mapped device memory costs less; beyond, its uncached stores do not keep up with a copy.
 constexpr uint64_t kSmallWriteBytes = 256 << 10;
+constexpr const char *kWriting = "copy data to the device", *kReading = "copy results from the device";
 
 } // namespace
 
@@ -47,20 +49,31 @@ Result<std::unique_ptr<Transfer>> Transfer::create(detail::DeviceState &device) 
   VkFenceCreateInfo fence = {VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
   QWENRT_RETURN_IF_VK_ERROR(device.vk.vkCreateFence(device.device, &fence, nullptr, &transfer->fence_),
                             "create a fence");
-  for (Queued &queued : transfer->queued_) {
-    QWENRT_RETURN_IF_VK_ERROR(device.vk.vkAllocateCommandBuffers(device.device, &allocate, &queued.commands),
-                              "allocate a command buffer");
-    QWENRT_RETURN_IF_VK_ERROR(device.vk.vkCreateFence(device.device, &fence, nullptr, &queued.fence), "create a fence");
-  }
+  for (Queued &queued : transfer->queued_)
+    QWENRT_RETURN_IF_ERROR(transfer->createQueued(queued));
+  for (Queued &queued : transfer->stagingPortions_)
+    QWENRT_RETURN_IF_ERROR(transfer->createQueued(queued));
   return transfer;
 }
 
+Status Transfer::createQueued(Queued &queued) {
+  VkCommandBufferAllocateInfo allocate = {VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
+  allocate.commandPool = pool_;
+  allocate.commandBufferCount = 1;
+  QWENRT_RETURN_IF_VK_ERROR(device_.vk.vkAllocateCommandBuffers(device_.device, &allocate, &queued.commands),
+                            "allocate a command buffer");
+  VkFenceCreateInfo fence = {VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
+  return vulkanStatus(device_.vk.vkCreateFence(device_.device, &fence, nullptr, &queued.fence), "create a fence");
+}
+
 Transfer::~Transfer() {
-  for (Queued &queued : queued_) {
+  auto destroy = [this](const Queued &queued) {
     if (queued.pending)
       device_.vk.vkWaitForFences(device_.device, 1, &queued.fence, VK_TRUE, UINT64_MAX);
     device_.vk.vkDestroyFence(device_.device, queued.fence, nullptr);
-  }
+  };
+  std::for_each(queued_.begin(), queued_.end(), destroy);
+  std::for_each(stagingPortions_.begin(), stagingPortions_.end(), destroy);
   device_.vk.vkDestroyFence(device_.device, fence_, nullptr);
   device_.vk.vkDestroyCommandPool(device_.device, pool_, nullptr);
 }
@@ -68,7 +81,8 @@ Transfer::~Transfer() {
 Status Transfer::needStaging() {
   if (staging_)
     return Status::ok();
-  QWENRT_ASSIGN_OR_RETURN(staging_, DeviceBuffer::create(device_, "staging", kStagingBytes, MemoryKind::HostCached));
+  QWENRT_ASSIGN_OR_RETURN(staging_, DeviceBuffer::create(device_, "staging", stagingPortions_.size() * kPortionBytes,
+                                                         MemoryKind::HostCached));
   return Status::ok();
 }
 
@@ -99,16 +113,15 @@ Status Transfer::await(VkFence fence, const char *doing) {
   return vulkanStatus(device_.vk.vkResetFences(device_.device, 1, &fence), doing);
 }
 
-Status Transfer::enqueue(const DeviceBuffer &buffer, uint64_t offset, std::span<const std::byte> data) {
-  constexpr const char *kDoing = "copy data to the device";
-  Queued &queued = queued_[nextQueued_++ % queued_.size()];
+Status Transfer::finish(Queued &queued, const char *doing) {
   if (queued.pending)
-    QWENRT_RETURN_IF_ERROR(await(queued.fence, kDoing));
+    QWENRT_RETURN_IF_ERROR(await(queued.fence, doing));
   queued.pending = false;
-  auto record = [&](VkCommandBuffer commands) {
-    device_.vk.vkCmdUpdateBuffer(commands, buffer.handle(), offset, data.size(), data.data());
-  };
-  QWENRT_RETURN_IF_ERROR(submit(queued.commands, queued.fence, record, kDoing));
+  return Status::ok();
+}
+
+template <typename Record> Status Transfer::enqueue(Queued &queued, Record record) {
+  QWENRT_RETURN_IF_ERROR(submit(queued.commands, queued.fence, record, kWriting));
   queued.pending = true;
   return Status::ok();
 }
@@ -120,19 +133,50 @@ Status Transfer::write(const DeviceBuffer &buffer, uint64_t offset, std::span<co
     std::memcpy(buffer.mapped() + offset, data.data(), data.size());
     return Status::ok();
   }
-  if (data.size() <= kQueuedWriteBytes && data.size() % 4 == 0 && offset % 4 == 0)
-    return enqueue(buffer, offset, data);
+  if (data.size() <= kQueuedWriteBytes && data.size() % 4 == 0 && offset % 4 == 0) {
+    Queued &queued = queued_[nextQueued_++ % queued_.size()];
+    QWENRT_RETURN_IF_ERROR(finish(queued, kWriting));
+    return enqueue(queued, [&](VkCommandBuffer commands) {
+      device_.vk.vkCmdUpdateBuffer(commands, buffer.handle(), offset, data.size(), data.data());
+    });
+  }
+  return writeStaged(buffer, offset, data.size(), 1, [data](uint64_t at, std::span<std::byte> target) {
+    std::memcpy(target.data(), data.data() + at, target.size());
+  });
+}
+
+Status Transfer::write(const DeviceBuffer &buffer, uint64_t offset, uint64_t rowBytes, uint64_t rows,
+                       const std::function<void(uint64_t, std::span<std::byte>)> &fill) {
+  if (buffer.mapped() && buffer.hostCached()) {
+    fill(0, {buffer.mapped() + offset, rowBytes * rows});
+    return Status::ok();
+  }
+  if (rowBytes <= kPortionBytes)
+    return writeStaged(buffer, offset, rowBytes * rows, rowBytes,
+                       [&](uint64_t at, std::span<std::byte> target) { fill(at / rowBytes, target); });
+  std::vector<std::byte> row(rowBytes);
+  for (uint64_t first = 0; first < rows; ++first) {
+    fill(first, row);
+    QWENRT_RETURN_IF_ERROR(write(buffer, offset + first * rowBytes, row));
+  }
+  return Status::ok();
+}
+
+template <typename Fill>
+Status Transfer::writeStaged(const DeviceBuffer &buffer, uint64_t offset, uint64_t sizeBytes, uint64_t unitBytes,
+                             Fill fill) {
   QWENRT_RETURN_IF_ERROR(needStaging());
-  while (!data.empty()) {
-    size_t count = std::min<size_t>(data.size(), kStagingBytes);
-    std::memcpy(staging_->mapped(), data.data(), count);
-    auto record = [&](VkCommandBuffer commands) {
-      VkBufferCopy region = {0, offset, count};
+  const uint64_t most = kPortionBytes / unitBytes * unitBytes;
+  for (uint64_t at = 0, count; at < sizeBytes; at += count) {
+    count = std::min(sizeBytes - at, most);
+    const size_t portion = nextPortion_++ % stagingPortions_.size();
+    QWENRT_RETURN_IF_ERROR(finish(stagingPortions_[portion], kWriting));
+    const uint64_t from = portion * kPortionBytes;
+    fill(at, std::span(staging_->mapped() + from, count));
+    QWENRT_RETURN_IF_ERROR(enqueue(stagingPortions_[portion], [&](VkCommandBuffer commands) {
+      VkBufferCopy region = {from, offset + at, count};
       device_.vk.vkCmdCopyBuffer(commands, staging_->handle(), buffer.handle(), 1, &region);
-    };
-    QWENRT_RETURN_IF_ERROR(run(record, "copy data to the device"));
-    data = data.subspan(count);
-    offset += count;
+    }));
   }
   return Status::ok();
 }
@@ -145,13 +189,15 @@ Status Transfer::read(const DeviceBuffer &buffer, uint64_t offset, std::span<std
     return Status::ok();
   }
   QWENRT_RETURN_IF_ERROR(needStaging());
+  for (Queued &portion : stagingPortions_) // what they hold is on its way
+    QWENRT_RETURN_IF_ERROR(finish(portion, kReading));
   while (!data.empty()) {
-    size_t count = std::min<size_t>(data.size(), kStagingBytes);
+    size_t count = std::min<size_t>(data.size(), staging_->sizeBytes());
     auto record = [&](VkCommandBuffer commands) {
       VkBufferCopy region = {offset, 0, count};
       device_.vk.vkCmdCopyBuffer(commands, buffer.handle(), staging_->handle(), 1, &region);
     };
-    QWENRT_RETURN_IF_ERROR(run(record, "copy results from the device"));
+    QWENRT_RETURN_IF_ERROR(run(record, kReading));
     std::memcpy(data.data(), staging_->mapped(), count);
     data = data.subspan(count);
     offset += count;

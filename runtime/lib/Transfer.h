@@ -4,6 +4,7 @@
 #include "Memory.h"
 
 #include <array>
+#include <functional>
 
 namespace qwenrt {
 
@@ -25,16 +26,20 @@ struct BufferCopy {
   uint64_t toOffset, sizeBytes;
 };
 
-/// Copies through mapped memory where the buffer is mapped, else through one staging buffer. Every call but a small
-/// write waits until the bytes have arrived, so it belongs between runs, not into them. One thread at a time.
+/// Copies through mapped memory where the buffer is mapped, else through one staging buffer. Every call but a write
+/// waits until the bytes have arrived, so it belongs between runs, not into them. One thread at a time.
 class Transfer {
 public:
   static Result<std::unique_ptr<Transfer>> create(detail::DeviceState &device);
   ~Transfer();
 
-  /// What is submitted later sees the bytes. A small write to memory that is not mapped is only queued, behind all that
-  /// is queued already.
+  /// What is submitted later sees the bytes. A write to memory that is not mapped is only queued, behind all that is
+  /// queued already: the device copies one portion of a large one while the host fills the next.
   Status write(const DeviceBuffer &buffer, uint64_t offset, std::span<const std::byte> data);
+  /// The same of \p rows rows of \p rowBytes bytes each, which \p fill makes where they are copied from: as many as
+  /// its target holds, \p first and following.
+  Status write(const DeviceBuffer &buffer, uint64_t offset, uint64_t rowBytes, uint64_t rows,
+               const std::function<void(uint64_t first, std::span<std::byte> target)> &fill);
   Status read(const DeviceBuffer &buffer, uint64_t offset, std::span<std::byte> data);
   /// Zeroes the whole buffer on the device.
   Status zero(const DeviceBuffer &buffer);
@@ -56,7 +61,13 @@ private:
   template <typename Record> Status run(Record record, const char *doing);
   template <typename Record> Status submit(VkCommandBuffer commands, VkFence fence, Record record, const char *doing);
   Status await(VkFence fence, const char *doing);
-  Status enqueue(const DeviceBuffer &buffer, uint64_t offset, std::span<const std::byte> data);
+  Status createQueued(Queued &queued);
+  /// Waits until nothing of \p queued is under way.
+  Status finish(Queued &queued, const char *doing);
+  template <typename Record> Status enqueue(Queued &queued, Record record);
+  /// \p fill(at, target) makes bytes \p at and following, whole units but for the last; a unit fits into a portion.
+  template <typename Fill>
+  Status writeStaged(const DeviceBuffer &buffer, uint64_t offset, uint64_t sizeBytes, uint64_t unitBytes, Fill fill);
 
   detail::DeviceState &device_;
   VkCommandPool pool_ = VK_NULL_HANDLE;
@@ -64,7 +75,9 @@ private:
   VkFence fence_ = VK_NULL_HANDLE;
   std::array<Queued, 16> queued_;
   size_t nextQueued_ = 0;
-  std::optional<DeviceBuffer> staging_; // made when first needed
+  std::optional<DeviceBuffer> staging_; // made when first needed; one portion for each of stagingPortions_
+  std::array<Queued, 2> stagingPortions_;
+  size_t nextPortion_ = 0;
   Status needStaging();
 };
 

@@ -53,11 +53,8 @@ Status Vocoder::run(uint32_t first, uint32_t count, uint32_t before, std::vector
   const fb::Vocoder &vocoder = *tables_.vocoder;
   const uint32_t groups = vocoder.groups();
   const int32_t number = int32_t(before);
-  auto bytes = [](const int32_t *values, size_t n) {
-    auto span = std::as_bytes(std::span(values, n));
-    return std::vector<std::byte>(span.begin(), span.end());
-  };
-  const HostTensor inputs[] = {
+  auto bytes = [](const int32_t *values, size_t n) { return std::as_bytes(std::span(values, n)); };
+  const HostTensorView inputs[] = {
       {"codes", fb::DType::I32, {count, groups}, bytes(codes_.data() + size_t(first) * groups, size_t(count) * groups)},
       {"first_frame", fb::DType::I32, {1}, bytes(&number, 1)}};
   EntryRun run(state_, tables_.entry);

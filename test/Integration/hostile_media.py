@@ -3,6 +3,8 @@
 import json
 import os
 import pathlib
+import struct
+import zlib
 
 import mutate
 
@@ -47,6 +49,80 @@ def claims(env, case):
     for i in range(900):
         (case.folder / "frames" / f"{i}.png").symlink_to(DATA / "checker_64x64.png")
     run(case, env, "--prompt", "a", "--video", "frames", *SHORT, statuses=(1,), says="frames, expected at most")
+
+
+def png(width, height, depth=8, colour=2, rows=None, more=b""):
+    """A PNG file that says this and holds these rows, else as many bytes as it should."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour, 1)
+    rows = bytes(1 + (width * channels * depth + 7) // 8) * height if rows is None else rows
+    palette = chunk(b"PLTE", bytes(6)) if colour == 3 else b""
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + palette + more + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def wav(data, channels=1, rate=16000, bits=16, kind=1):
+    """A WAV file of such data; kind 3 is float."""
+    frame = channels * bits // 8
+    header = struct.pack("<HHIIHH", kind, channels, rate, rate * frame & 0xFFFFFFFF, frame & 0xFFFF, bits)
+    body = b"WAVEfmt " + struct.pack("<I", len(header)) + header + b"data" + struct.pack("<I", len(data)) + data
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def odd_images():
+    """Names, files and what the refusal says; None: a picture like any other."""
+    for width, height in ((1, 1), (1, 2), (2, 1), (31, 33), (1, 200), (200, 1)):
+        yield f"{width}x{height}", png(width, height), None
+    for width, height in ((1, 201), (201, 1), (1, 65535), (65535, 1)):
+        yield f"{width}x{height}", png(width, height), "differ by at most a factor of 200"
+    for width, height in ((1, 2**31 - 1), (100000, 100000), (13378, 13378)):
+        yield f"{width}x{height}", png(width, height, rows=bytes(9)), "pixels, expected at most"
+    for width, height in ((0, 5), (5, 0), (2**31 - 1, 1), (2**32 - 1, 2**32 - 1)):
+        yield f"{width}x{height}", png(width, height, rows=bytes(9)), "the PNG file is damaged"
+    for colour, depths in {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}.items():
+        for depth in depths:
+            yield f"colour{colour}-{depth}", png(17, 13, depth, colour), None
+    for name, file in {"colour5": png(4, 4, 8, 5), "depth3": png(4, 4, 3), "few rows": png(64, 64, rows=bytes(10)), "filter": png(4, 4, rows=b"\x09" * 52)}.items():
+        yield name, file, "the PNG file is damaged"
+    yield "many rows", png(4, 4, rows=bytes(50_000_000)), None
+    yield "sound", (DATA / "burst_7001.wav").read_bytes(), "no known image"
+
+
+def odd_sounds():
+    tone = b"".join(struct.pack("<h", i * 700 % 20000 - 10000) for i in range(4000))
+    floats = [0.1] * 4000
+    yield "no frames", wav(b""), "the sound is empty"
+    for count in (1, 2, 200):
+        yield f"{count} frames", wav(tone[: 2 * count]), "expected at least 201"
+    for count in (201, 399, 400, 401):
+        yield f"{count} frames", wav(tone[: 2 * count]), None
+    for channels in (2, 3, 6, 8):
+        yield f"{channels} channels", wav(tone * 2, channels), None
+    for rate in (8000, 11025, 44100, 192000, 768000):
+        yield f"{rate} Hz", wav(tone * 4, rate=rate), None
+    for rate in (1, 999, 768001, 2**31 - 1):
+        yield f"{rate} Hz", wav(tone, rate=rate), "expected at least one at 1000 .. 768000 Hz"
+    for name, value in {"nan": float("nan"), "inf": float("inf")}.items():
+        for rate in (16000, 48000):
+            samples = floats + [value] + floats
+            yield f"{name} {rate}", wav(struct.pack(f"<{len(samples)}f", *samples), rate=rate, bits=32, kind=3), "is not finite or too loud"
+    yield "loud", wav(struct.pack("<8000f", *[3e38] * 8000), 2, bits=32, kind=3), "is not finite or too loud"
+    yield "quiet", wav(struct.pack("<4000f", *[1e-40] * 4000), bits=32, kind=3), None
+    yield "silence", wav(bytes(8000)), None
+    for channels, bits, kind in ((0, 16, 1), (1, 64, 1), (1, 16, 0x674F)):
+        yield f"format {kind} of {bits} bits, {channels} channels", wav(tone, channels, bits=bits, kind=kind), "no sound that libsndfile reads|another format"
+    yield "image", png(9, 9), "no sound that libsndfile reads"
+
+
+def odd_files(env, case):
+    """Without a GPU the run ends behind the reading."""
+    for option, files in (("--image", odd_images()), ("--audio", odd_sounds())):
+        for name, file, says in files:
+            case.what = f"{option[2:]} {name}"
+            path = case.file("odd", file)
+            run(case, env, "--prompt", "a", option, path, *SHORT, statuses=(1,) if says else (0, 1), says=says or "[Dd]evice|GPU")
 
 
 def options(env, case):
@@ -113,7 +189,7 @@ def media_directed(env, case, number):
     media_directed.cases[number](env, case)
 
 
-media_directed.cases = [no_media_file, claims, options, placeholders, text_plan, chats_and_cases]
+media_directed.cases = [no_media_file, claims, odd_files, options, placeholders, text_plan, chats_and_cases]
 
 
 def media_bytes(env, case, number):

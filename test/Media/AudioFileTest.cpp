@@ -124,6 +124,27 @@ TEST(AudioFileTest, Errors) {
   EXPECT_REFUSED(readAudio(folder.path("damaged.flac")), "the sound file is damaged (");
 }
 
+TEST(AudioFileTest, SamplesAreFinite) {
+  TemporaryFolder folder;
+  std::string head = wav(16'000, 2, {});
+  head[20] = 3;  // samples of float,
+  head[32] = 8;  // 8 bytes a frame,
+  head[34] = 32; // 32 bits each
+  head.resize(40);
+  for (auto [name, left, right] :
+       {std::tuple{"nan.wav", NAN, 0.0f}, {"infinite.wav", 0.0f, -INFINITY}, {"loud.wav", 3e38f, 3e38f}}) {
+    std::vector<float> samples(2000, 0.25f);
+    samples[900] = left;
+    samples[901] = right;
+    std::string data;
+    for (float sample : samples)
+      data += bytesOf(sample);
+    folder.write(name, head + bytesOf(uint32_t(data.size())) + data);
+    EXPECT_REFUSED(readAudio(folder.path(name)),
+                   std::string(name) + ": the sound has a sample that is not finite or too loud for a 32-bit number");
+  }
+}
+
 TEST(AudioFileTest, LengthIsLimited) {
   MediaLimits limits;
   limits.maxAudioSeconds = 0.7;

@@ -79,8 +79,8 @@ TEST(MediaReaderTest, GoldenPromptsFromFiles) {
             count += audioTokenCount(frames);
           return count;
         }());
-    EXPECT_EQ(prompt.imageRows.size() * 4 * 1536, inputs.images.patches.size());
-    EXPECT_EQ(prompt.videoRows.size() * 4 * 1536, inputs.videos.patches.size());
+    EXPECT_EQ(prompt.imageRows.size() * 4, inputs.images.patchCount);
+    EXPECT_EQ(prompt.videoRows.size() * 4, inputs.videos.patchCount);
   }
 }
 
@@ -90,7 +90,7 @@ TEST(MediaReaderTest, FeaturesAreThoseOfTheGoldenVideo) {
   ASSERT_TRUE(reader.addAudio(kMediaFolder + "noise_11200.wav").isOk());
   EXPECT_EQ(reader.parts(), std::vector<Media>{Media::Video}); // the track has no placeholder
   const MediaInputs inputs = valueOf(reader.finish());
-  expectClose(inputs.videos.patches, GoldenFile("vision.safetensors").values<float>("video.pixel_values"), 1e-6);
+  expectClose(patchesOf(inputs.videos), GoldenFile("vision.safetensors").values<float>("video.pixel_values"), 1e-6);
   expectClose(inputs.audio.mel, GoldenFile("audio_features.safetensors").values<float>("clip1.input_features"), 1e-3);
   EXPECT_EQ(inputs.spans.videos[0].secondsPerGrid, 2); // no rate given: 1 per second, as the reference has it
   EXPECT_TRUE(reader.parts().empty());
@@ -153,7 +153,7 @@ TEST(MediaReaderTest, NothingOfABrokenVideoStays) {
   ASSERT_TRUE(reader.addVideo(kMediaFolder + "frames").isOk());
   const MediaInputs inputs = valueOf(reader.finish());
   EXPECT_EQ(inputs.spans.videos.size(), 1u);
-  expectClose(inputs.videos.patches, GoldenFile("vision.safetensors").values<float>("video.pixel_values"), 1e-6);
+  expectClose(patchesOf(inputs.videos), GoldenFile("vision.safetensors").values<float>("video.pixel_values"), 1e-6);
 }
 
 TEST(MediaReaderTest, WithoutAModuleTheMessageNamesWhatIsMissing) {

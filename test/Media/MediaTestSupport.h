@@ -3,6 +3,7 @@
 
 #include "models/Checkpoint/Safetensors.h"
 #include "runtime/frontend/media/AudioFeatures.h"
+#include "runtime/frontend/media/VisionFeatures.h"
 #include "test/Tokenizer/TestSupport.h"
 
 #include <cmath>
@@ -42,6 +43,14 @@ private:
   std::string bytes_;
   SafetensorsHeader header_;
 };
+
+/// All patches of \p features.
+inline std::vector<float> patchesOf(const qwenrt::VisionFeatures &features,
+                                    const qwenrt::VisionOptions &options = qwenrt::VisionOptions()) {
+  std::vector<float> patches(features.patchCount * options.patchValues());
+  qwenrt::writePatches(features, options, 0, patches);
+  return patches;
+}
 
 /// Relative L2 below 1e-4 and every value within \p absolute.
 inline void expectClose(std::span<const float> got, std::span<const float> want, double absolute) {

@@ -90,9 +90,30 @@ TEST(VisionFeaturesTest, ImagePatches) {
     const std::vector<int64_t> grid = golden().values<int64_t>("image" + std::to_string(i) + ".grid_thw");
     EXPECT_EQ(features.grids[i], (PatchGrid{uint32_t(grid[0]), uint32_t(grid[1]), uint32_t(grid[2])}));
   }
-  ASSERT_EQ(features.patches.size(), (96 + 16 + 24) * 1536u);
-  expectClose(std::span(features.patches).subspan((96 + 16) * 1536), golden().values<float>("image2.pixel_values"),
-              1e-6);
+  ASSERT_EQ(features.patchCount, 96 + 16 + 24u);
+  const std::vector<float> patches = patchesOf(features);
+  expectClose(std::span(patches).subspan((96 + 16) * 1536), golden().values<float>("image2.pixel_values"), 1e-6);
+}
+
+TEST(VisionFeaturesTest, PatchesInPieces) {
+  const VisionOptions options = smallFrames();
+  const MediaLimits limits;
+  VisionFeatures features;
+  ASSERT_TRUE(appendImage(imageOf(kImages[1]), options, limits, features).isOk());
+  VideoPatcher patcher(options, limits, features);
+  for (int i = 0; i < 3; ++i)
+    ASSERT_TRUE(patcher.add(imageOf("frames/frame_" + std::to_string(i) + ".png")).isOk());
+  ASSERT_TRUE(patcher.finish().isOk());
+  const std::vector<float> whole = patchesOf(features);
+  for (uint64_t piece : {1, 7, 64}) { // within a block, across images and frames
+    std::vector<float> patches;
+    for (uint64_t first = 0; first < features.patchCount; first += piece) {
+      const size_t count = std::min(piece, features.patchCount - first) * 1536;
+      patches.resize(patches.size() + count);
+      writePatches(features, options, first, std::span(patches).last(count));
+    }
+    EXPECT_EQ(patches, whole) << piece;
+  }
 }
 
 TEST(VisionFeaturesTest, PatchOrder) {
@@ -104,8 +125,9 @@ TEST(VisionFeaturesTest, PatchOrder) {
       image.pixels.insert(image.pixels.end(), {uint8_t(y % 16 * 16 + x % 16), uint8_t(y / 16), uint8_t(x / 16)});
   VisionFeatures features;
   ASSERT_TRUE(appendImage(image, {}, {}, features).isOk());
+  const std::vector<float> patches = patchesOf(features);
   auto level = [&](size_t patch, size_t channel, size_t frame, size_t y, size_t x) {
-    return std::lround(features.patches[patch * 1536 + ((channel * 2 + frame) * 16 + y) * 16 + x] * 127.5 + 127.5);
+    return std::lround(patches[patch * 1536 + ((channel * 2 + frame) * 16 + y) * 16 + x] * 127.5 + 127.5);
   };
   EXPECT_EQ(level(0, 0, 1, 3, 5), 3 * 16 + 5);
   const std::vector<std::pair<int, int>> order = {{0, 0}, {0, 1}, {1, 0}, {1, 1}, {0, 2},
@@ -126,7 +148,7 @@ TEST(VisionFeaturesTest, VideoPatches) {
   ASSERT_TRUE(patcher.finish().isOk());
   const std::vector<int64_t> grid = golden().values<int64_t>("video.grid_thw");
   EXPECT_EQ(features.grids[0], (PatchGrid{uint32_t(grid[0]), uint32_t(grid[1]), uint32_t(grid[2])}));
-  expectClose(features.patches, golden().values<float>("video.pixel_values"), 1e-6);
+  expectClose(patchesOf(features), golden().values<float>("video.pixel_values"), 1e-6);
 }
 
 TEST(VisionFeaturesTest, AnOddVideoRepeatsItsLastFrame) {
@@ -140,7 +162,7 @@ TEST(VisionFeaturesTest, AnOddVideoRepeatsItsLastFrame) {
     ASSERT_TRUE(patcher.finish().isOk());
   }
   EXPECT_EQ(odd.grids[0].time, 2u);
-  EXPECT_EQ(odd.patches, even.patches);
+  EXPECT_EQ(patchesOf(odd), patchesOf(even));
 }
 
 TEST(VisionFeaturesTest, Limits) {
@@ -152,7 +174,8 @@ TEST(VisionFeaturesTest, Limits) {
   EXPECT_EQ(appendImage(imageOf(kImages[0]), options, limits, features).message(),
             "the images or videos of the turn have 96 or more patches, expected at most 95 (the media limit), lower "
             "--max-pixels or take fewer");
-  EXPECT_TRUE(features.patches.empty());
+  EXPECT_EQ(features.patchCount, 0u);
+  EXPECT_TRUE(features.groups.empty());
 
   VideoPatcher patcher(options, limits, features);
   EXPECT_EQ(patcher.finish().message(), "the video has no frame, expected at least one, use another file or folder");

@@ -18,9 +18,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t sizeBytes) {
     std::abort();
   VisionFeatures features;
   const VisionOptions options;
-  if (appendImage(*image, options, limits, features) &&
-      (features.patches.size() != features.grids[0].patches() * options.patchValues() ||
-       features.grids[0].patches() > limits.maxPatches))
+  if (!appendImage(*image, options, limits, features))
+    return 0;
+  if (features.patchCount != features.grids[0].patches() || features.patchCount > limits.maxPatches)
     std::abort();
+  std::vector<float> patches(features.patchCount * options.patchValues());
+  writePatches(features, options, 0, patches);
+  for (float value : patches)
+    if (!(value >= -1 && value <= 1))
+      std::abort();
   return 0;
 }

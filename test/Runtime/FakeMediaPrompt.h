@@ -15,11 +15,14 @@ inline std::vector<float> fakeMediaRows(const EncoderPrompt &prompt) {
   for (const AudioRun &run : prompt.audio)
     for (size_t token = 0; token < run.tokens(); ++token)
       rows.push_back(run.features[4 * token]);
-  for (auto [runs, patches] :
-       {std::pair{&prompt.images, &prompt.imagePatches}, std::pair{&prompt.videos, &prompt.videoPatches}})
+  for (auto [runs, pixels] :
+       {std::pair{&prompt.images, &prompt.imagePixels}, std::pair{&prompt.videos, &prompt.videoPixels}}) {
+    std::vector<float> patches(pixels->patchCount * prompt.vision.patchValues());
+    writePatches(*pixels, prompt.vision, 0, patches);
     for (const VisionRun &run : *runs)
       for (size_t token = 0; token < run.patches() / 4; ++token)
-        rows.push_back((*patches)[run.firstPatch * 1536 + 4 * token] + run.cellWeights[4 * token]);
+        rows.push_back(patches[run.firstPatch * 1536 + 4 * token] + run.cellWeights[4 * token]);
+  }
   return rows;
 }
 

@@ -56,6 +56,8 @@ std::vector<HostTensor> picture(uint32_t tokens, float value, float deep) {
           tensor("places", DType::I32, {rows, 2}, nullptr), tensor("segments", DType::I32, {rows, 2}, nullptr)};
 }
 
+std::vector<HostTensorView> views(const std::vector<HostTensor> &tensors) { return {tensors.begin(), tensors.end()}; }
+
 class MediaSessionTest : public testing::TestWithParam<UploadPath> {
 protected:
   void SetUp() override {
@@ -95,7 +97,7 @@ protected:
   }
 
   uint32_t encode(const char *entry, const std::vector<HostTensor> &inputs, uint32_t firstRow) {
-    Result<uint32_t> rows = session->encodeMedia(entry, inputs, firstRow);
+    Result<uint32_t> rows = session->encodeMedia(entry, views(inputs), firstRow);
     EXPECT_TRUE(rows.isOk()) << rows.status().message();
     return rows.isOk() ? *rows : 0;
   }
@@ -160,6 +162,24 @@ TEST_P(MediaSessionTest, ATurnGoesOnWhereTheLastOneEnded) {
   expectGenerated(2, 3);
 }
 
+TEST_P(MediaSessionTest, RowsOfInputsCanBeMadeInPlace) {
+  const std::vector<HostTensor> inputs = picture(3, 10, 6);
+  std::vector<HostTensorView> made = views(inputs);
+  made[0].fill = [&inputs](uint64_t first, std::span<std::byte> rows) {
+    std::copy_n(inputs[0].data.begin() + long(first * 1536 * 4), rows.size(), rows.begin());
+  };
+  made[0].data = {};
+  ASSERT_TRUE(session->encodeMedia("vision_encoder", made, 0).isOk());
+  std::vector<int32_t> tokens = {40, 40, 40}, rows = {0, 1, 2};
+  ASSERT_TRUE(session->append(MediaTokens{tokens, std::vector<float>(9, 0.0f), rows, 1}).isOk());
+  for (float value : {16, 24, 32})
+    placed.push_back(fakePlacedToken(40, 0, 0, 0, value));
+  expectGenerated(3, -2);
+  EXPECT_GT(session->mediaUploadNs(), 0u);
+  made[1].fill = made[0].fill; // indices have to be seen before they are used
+  EXPECT_REFUSED(session->encodeMedia("vision_encoder", made, 0), "input 'cells' is I32");
+}
+
 TEST_P(MediaSessionTest, RewindingFindsThePositionsAgain) {
   encode("audio_encoder", sound(3, 20), 0);
   appendMedia(0, 0, 20);
@@ -198,18 +218,21 @@ TEST_P(MediaSessionTest, RowsThatACancelledPrefillStillNeedsAreUsedFirst) {
 TEST_P(MediaSessionTest, SaysWhatIsWrong) {
   EXPECT_REFUSED(session->encodeMedia("scale", {}, 0), "plan has no encoder 'scale', expected one in its media table");
   std::vector<HostTensor> inputs = sound(3, 0);
-  EXPECT_REFUSED(session->encodeMedia("audio_encoder", inputs, 6),
+  EXPECT_REFUSED(session->encodeMedia("audio_encoder", views(inputs), 6),
                  "media make rows 6 to 9, expected at most the 8 that the plan holds for a turn");
-  EXPECT_REFUSED(session->encodeMedia("audio_encoder", inputs, UINT32_MAX), "expected at most the 8");
+  EXPECT_REFUSED(session->encodeMedia("audio_encoder", views(inputs), UINT32_MAX), "expected at most the 8");
   inputs[1] = tensor("taps_1", fb::DType::I32, {101, 3}, nullptr);
-  EXPECT_REFUSED(session->encodeMedia("audio_encoder", inputs, 0), "'taps_1' is I32[101,3], expected I32[C1<=100,3]");
+  EXPECT_REFUSED(session->encodeMedia("audio_encoder", views(inputs), 0),
+                 "'taps_1' is I32[101,3], expected I32[C1<=100,3]");
   inputs.erase(inputs.begin() + 1);
-  EXPECT_REFUSED(session->encodeMedia("audio_encoder", inputs, 0), "input 'taps_1' is missing");
+  EXPECT_REFUSED(session->encodeMedia("audio_encoder", views(inputs), 0), "input 'taps_1' is missing");
   inputs = picture(2, 0, 0);
   inputs[1] = tensor("cells", fb::DType::I32, {7, 4}, nullptr);
-  EXPECT_REFUSED(session->encodeMedia("vision_encoder", inputs, 0), "'cells' is I32[7,4], expected I32[4*N<=16,4]");
+  EXPECT_REFUSED(session->encodeMedia("vision_encoder", views(inputs), 0),
+                 "'cells' is I32[7,4], expected I32[4*N<=16,4]");
   inputs[1] = tensor("cells", fb::DType::I32, {4, 4}, nullptr);
-  EXPECT_REFUSED(session->encodeMedia("vision_encoder", inputs, 0), "has N = 1, expected 2 as another input has");
+  EXPECT_REFUSED(session->encodeMedia("vision_encoder", views(inputs), 0),
+                 "has N = 1, expected 2 as another input has");
 
   std::vector<int32_t> tokens = {1, 2}, rows = {-1, 8};
   std::vector<float> positions(6, 0.0f);

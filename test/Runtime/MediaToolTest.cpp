@@ -146,8 +146,11 @@ TEST_F(MediaToolDeviceTest, CasesHaveMedia) {
   ASSERT_EQ(lines.size(), 5u) << outcome.out;
   EXPECT_EQ(lines[0]["ids"].dump(), expected("<|audio_pad|>b", {{Media::Audio, kBurst}}, 3));
   EXPECT_EQ(lines[0]["prompt_tokens"], 7);
-  EXPECT_TRUE(lines[0].contains("encoder_ms"));
-  EXPECT_FALSE(lines[1].contains("encoder_ms"));
+  for (const char *part : {"front_end_ms", "upload_ms", "encoder_ms"}) {
+    EXPECT_GT(lines[0].value(part, 0.0), 0) << part;
+    EXPECT_FALSE(lines[1].contains(part)) << part;
+  }
+  EXPECT_LT(lines[0]["upload_ms"], lines[0]["encoder_ms"]);
   EXPECT_EQ(lines[2]["ids"].dump(),
             expected("a<|video_pad|>", {{Media::Video, kFrames}}, 3, {.fps = 3, .minPixels = 1024, .maxPixels = 1024}));
   for (size_t broken : {3, 4})
@@ -193,6 +196,7 @@ TEST_F(MediaToolDeviceTest, StatisticsNameTheParts) {
   for (const char *part : {"(load ", ", front end ", ", encoder ", ", prompt ", ", first token "})
     EXPECT_NE(outcome.err.find(part, outcome.err.find("time to first token")), std::string::npos)
         << part << outcome.err;
+  EXPECT_NE(outcome.err.find("encoder: inputs to the device "), std::string::npos) << outcome.err;
   EXPECT_EQ(run("--prompt a --stats --max-new-tokens 1").err.find("encoder"), std::string::npos);
 }
 

@@ -31,6 +31,7 @@ TOKENIZER = ["tokenizer.json", "tokenizer_config.json", "preprocessor_config.jso
 PRESETS = ["qwen3-omni-thinker", "qwen3-omni-audio", "qwen3-omni-vision", "qwen3-omni-speech", "qwen3-omni-code2wav"]
 TEXT = "What do you hear and see here? Please describe it in a few words. "
 REPEATS = 3
+PARTS = ["front_end_ms", "upload_ms", "encoder_ms", "prefill_ms"]  # upload is a part of encoder
 
 
 def run(*words):
@@ -123,11 +124,11 @@ def measure(arguments):
     for line in map(json.loads, filter(None, out.splitlines())):
         if "error" in line:
             sys.exit(line["error"])
-        row = results["prompts"].setdefault(line["name"], {"tokens": line["prompt_tokens"], "encoder_ms": [], "prefill_ms": []})
-        row["encoder_ms"].append(line.get("encoder_ms", 0))
-        row["prefill_ms"].append(line["prefill_ms"])
+        row = results["prompts"].setdefault(line["name"], {"tokens": line["prompt_tokens"], **{part: [] for part in PARTS}})
+        for part in PARTS:
+            row[part].append(line.get(part, 0))
     for row in results["prompts"].values():  # the first of each compiles kernels
-        for part in ("encoder_ms", "prefill_ms"):
+        for part in PARTS:
             row[part] = sorted(row[part][1:])[(REPEATS - 1) // 2]
     measure_speech(arguments, results)
     arguments.output.write_text(json.dumps(results, indent=1) + "\n")

@@ -238,6 +238,14 @@ Result<std::optional<SpeechOutput>> openSpeech(const json &source, const Options
   return SpeechOutput::open(options, runtime);
 }
 
+std::string mediaMembers(const MediaTimes &times) {
+  auto member = [](const char *name, uint64_t ns) {
+    return text(",\"", name, "\":", formatFixed(double(ns) / 1e6, 3));
+  };
+  return text(member("front_end_ms", times.frontEndNs), member("upload_ms", times.uploadNs),
+              member("encoder_ms", times.encoderNs));
+}
+
 /// Runs one case; the members of its line, without the braces.
 Result<std::string> runCase(const json &source, Options options, Runtime &runtime, const Tokenizer *tokenizer) {
   QWENRT_RETURN_IF_ERROR(applyCase(source, options));
@@ -261,8 +269,8 @@ Result<std::string> runCase(const json &source, Options options, Runtime &runtim
   return text(members, ",\"finish\":\"", finishName(result.finish),
               "\",\"prefill_ms\":", formatFixed(double(result.prefillNs) / 1e6, 3),
               ",\"decode_ms\":", formatFixed(double(result.decodeNs) / 1e6, 3),
-              prompt.media ? text(",\"encoder_ms\":", formatFixed(double(prompt.times.encoderNs) / 1e6, 3)) : "",
-              speech ? speechMembers(*speech, options.speech.printCodes) : "");
+              prompt.media ? mediaMembers(prompt.times) : std::string(),
+              speech ? speechMembers(*speech, options.speech.printCodes) : std::string());
 }
 
 Status runAll(const Options &options, std::shared_ptr<const Plan> plan) {

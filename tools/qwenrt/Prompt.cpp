@@ -64,6 +64,8 @@ Result<Prompt> tool::readPrompt(const Options &options, const std::shared_ptr<co
 Status tool::appendTo(Session &session, Prompt &prompt) {
   if (!prompt.media)
     return session.append(prompt.ids);
+  const uint64_t uploaded = session.mediaUploadNs();
   QWENRT_ASSIGN_OR_RETURN(prompt.times.encoderNs, appendPrompt(session, *prompt.media));
+  prompt.times.uploadNs = session.mediaUploadNs() - uploaded;
   return Status::ok();
 }

@@ -149,6 +149,9 @@ void tool::printGenerationStats(const GenerateResult &result, const MediaTimes &
                 : std::string(),
         "prompt ", milliseconds(result.prefillNs), ", first token ",
         milliseconds(result.firstTokenNs - std::min(result.firstTokenNs, result.prefillNs)), ")"));
+  if (media.encoderNs)
+    printNote(text("encoder: inputs to the device ", milliseconds(media.uploadNs), ", the rest ",
+                   milliseconds(media.encoderNs - media.uploadNs)));
   printNote(text("generation: ", steps, " further tokens in ", milliseconds(result.decodeNs), ", ",
                  rate(double(steps), result.decodeNs, 1, 1), " tokens/s"));
 }

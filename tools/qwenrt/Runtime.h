@@ -19,6 +19,7 @@ struct Runtime {
 struct MediaTimes {
   uint64_t frontEndNs = 0; ///< files to tensors
   uint64_t encoderNs = 0;
+  uint64_t uploadNs = 0; ///< of these: their inputs to the device
 };
 
 /// Refuses output files that cannot be written, opens the device, makes the buffers, loads weights and kernels, with a

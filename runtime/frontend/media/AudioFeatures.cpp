@@ -1,5 +1,6 @@
 #include "runtime/frontend/media/AudioFeatures.h"
 
+#include "runtime/frontend/media/Parts.h"
 #include "runtime/lib/Text.h"
 
 #include <algorithm>
@@ -53,17 +54,25 @@ std::vector<MelFilter> melFilters() {
   return filters;
 }
 
-/// log10 of the mel spectrum of one window after the other.
+/// What all spectra share.
+struct MelTables {
+  std::vector<MelFilter> filters = melFilters();
+  std::array<double, kMelWindow> window;
+
+  MelTables() {
+    for (uint32_t i = 0; i < kMelWindow; ++i)
+      window[i] = 0.5 - 0.5 * std::cos(2 * std::numbers::pi * i / kMelWindow);
+  }
+};
+
+/// log10 of the mel spectrum of one window after the other; one thread at a time.
 class MelSpectrum {
 public:
-  MelSpectrum() : transform_(kMelWindow / 2, false), filters_(melFilters()) {
-    for (uint32_t i = 0; i < kMelWindow; ++i)
-      window_[i] = 0.5 - 0.5 * std::cos(2 * std::numbers::pi * i / kMelWindow);
-  }
+  explicit MelSpectrum(const MelTables &tables) : transform_(kMelWindow / 2, false), tables_(tables) {}
 
   std::array<float, kMelBins> frame(const std::array<double, kMelWindow> &samples) {
     for (uint32_t i = 0; i < kMelWindow; ++i)
-      windowed_[i] = samples[i] * window_[i];
+      windowed_[i] = samples[i] * tables_.window[i];
     transform_.transform_real(windowed_.data(), bins_.data());
     power_[0] = bins_[0].real() * bins_[0].real();
     power_[kSpectrumBins - 1] = bins_[0].imag() * bins_[0].imag(); // packed beside the constant part
@@ -71,9 +80,10 @@ public:
       power_[i] = std::norm(bins_[i]);
     std::array<float, kMelBins> mel;
     for (uint32_t i = 0; i < kMelBins; ++i) {
+      const MelFilter &filter = tables_.filters[i];
       double sum = 0;
-      for (size_t k = 0; k < filters_[i].weights.size(); ++k)
-        sum += filters_[i].weights[k] * power_[filters_[i].firstBin + k];
+      for (size_t k = 0; k < filter.weights.size(); ++k)
+        sum += filter.weights[k] * power_[filter.firstBin + k];
       mel[i] = static_cast<float>(std::log10(std::max(sum, 1e-10)));
     }
     return mel;
@@ -81,8 +91,8 @@ public:
 
 private:
   kissfft<double> transform_;
-  std::vector<MelFilter> filters_;
-  std::array<double, kMelWindow> window_, windowed_;
+  const MelTables &tables_;
+  std::array<double, kMelWindow> windowed_;
   std::array<std::complex<double>, kMelWindow / 2> bins_;
   std::array<double, kSpectrumBins> power_;
 };
@@ -102,19 +112,25 @@ std::array<double, kMelWindow> samplesUnder(std::span<const float> clip, uint64_
 }
 
 /// Writes the \p validFrames frames of \p clip to columns \p column and following of \p features.
-void addClip(std::span<const float> clip, uint64_t paddedCount, uint32_t validFrames, MelSpectrum &spectrum,
+void addClip(std::span<const float> clip, uint64_t paddedCount, uint32_t validFrames, const MelTables &tables,
              uint32_t column, AudioFeatures &features) {
+  constexpr uint64_t kFramesPerThread = 100;
   // A window behind the valid frames can still hold the end of the clip, and count for its maximum.
   const uint64_t audible = (clip.size() + kMelWindow / 2 + kMelHop - 1) / kMelHop;
   const uint64_t frames = std::min<uint64_t>(paddedCount / kMelHop, std::max<uint64_t>(validFrames, audible));
-  float maximum = -std::numeric_limits<float>::infinity();
-  for (uint64_t t = 0; t < frames; ++t) {
-    const std::array<float, kMelBins> mel = spectrum.frame(samplesUnder(clip, paddedCount, t));
-    maximum = std::max(maximum, *std::max_element(mel.begin(), mel.end()));
-    if (t < validFrames)
-      for (uint32_t i = 0; i < kMelBins; ++i)
-        features.mel[size_t(i) * features.frameCount + column + t] = mel[i];
-  }
+  const unsigned parts = partCount(frames, kFramesPerThread);
+  std::vector<MelSpectrum> spectra(parts, MelSpectrum(tables));
+  std::vector<float> maxima(parts, -std::numeric_limits<float>::infinity());
+  forEachPart(frames, parts, [&](unsigned part, uint64_t begin, uint64_t end) {
+    for (uint64_t t = begin; t < end; ++t) {
+      const std::array<float, kMelBins> mel = spectra[part].frame(samplesUnder(clip, paddedCount, t));
+      maxima[part] = std::max(maxima[part], *std::max_element(mel.begin(), mel.end()));
+      if (t < validFrames)
+        for (uint32_t i = 0; i < kMelBins; ++i)
+          features.mel[size_t(i) * features.frameCount + column + t] = mel[i];
+    }
+  });
+  const float maximum = *std::max_element(maxima.begin(), maxima.end());
   for (uint32_t i = 0; i < kMelBins; ++i) {
     float *row = features.mel.data() + size_t(i) * features.frameCount + column;
     for (uint32_t t = 0; t < validFrames; ++t)
@@ -171,10 +187,10 @@ Result<AudioFeatures> logMelFeatures(std::span<const std::span<const float>> cli
     features.frameCount += features.clipFrames.back();
   }
   features.mel.resize(size_t(kMelBins) * features.frameCount);
-  MelSpectrum spectrum;
+  const MelTables tables;
   uint32_t column = 0;
   for (size_t i = 0; i < clips.size(); ++i) {
-    addClip(clips[i], longest, features.clipFrames[i], spectrum, column, features);
+    addClip(clips[i], longest, features.clipFrames[i], tables, column, features);
     column += features.clipFrames[i];
   }
   return features;

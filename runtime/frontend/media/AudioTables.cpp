@@ -44,9 +44,11 @@ private:
 
   void appendChunk(uint32_t firstFrame, uint32_t frames, AudioRun &run) const {
     const auto base0 = int32_t(run.frames()), base1 = int32_t(run.columns1()), base2 = int32_t(run.columns2());
+    run.features.resize(run.features.size() + size_t(frames) * kMelBins);
+    float *to = run.features.data() + run.features.size() - size_t(frames) * kMelBins;
     for (uint32_t frame = firstFrame; frame < firstFrame + frames; ++frame)
       for (uint32_t bin = 0; bin < kMelBins; ++bin)
-        run.features.push_back(features_.mel[size_t(bin) * features_.frameCount + frame]);
+        *to++ = features_.mel[size_t(bin) * features_.frameCount + frame];
     appendTaps(width1_, frames, base0, run.taps1);
     appendTaps(width2_, width1_, base1, run.taps2);
     appendTaps(tokensOf(frames), width2_, base2, run.taps3);

@@ -66,14 +66,16 @@ Status MediaReader::addImage(const std::string &path) {
 }
 
 Status MediaReader::addVideo(const std::string &path) {
-  const size_t patches = videos_.patches.size(), grids = videos_.grids.size(), tracks = tracks_.size();
+  const size_t groups = videos_.groups.size(), grids = videos_.grids.size(), tracks = tracks_.size();
+  const uint64_t patches = videos_.patchCount;
   Status status = readVideo(path);
   if (status) {
     parts_.push_back(Media::Video);
     return status;
   }
   // Nothing of a broken video may stay between the others; a chat goes on after the message.
-  videos_.patches.resize(patches);
+  videos_.groups.resize(groups);
+  videos_.patchCount = patches;
   videos_.grids.resize(grids);
   tracks_.resize(tracks);
   return status;

@@ -37,6 +37,7 @@ public:
   MediaReader(const MediaDecoders &decoders, const MediaReaderOptions &options)
       : decoders_(decoders), options_(options) {}
 
+  const MediaReaderOptions &options() const { return options_; }
   /// Forgets what was added.
   void clear() { *this = MediaReader(decoders_, options_); }
   /// Replaces the decoders, for programs that load those of video files only when one comes.

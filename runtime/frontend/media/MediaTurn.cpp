@@ -18,34 +18,37 @@ uint64_t nowNs() {
 }
 
 template <typename T>
-HostTensor hostTensor(const char *name, fb::DType dtype, std::vector<uint64_t> shape, const T *values) {
-  HostTensor tensor = {name, dtype, std::move(shape), {}};
+HostTensorView viewOf(const char *name, fb::DType dtype, std::vector<uint64_t> shape, const T *values) {
   size_t count = 1;
-  for (uint64_t extent : tensor.shape)
+  for (uint64_t extent : shape)
     count *= extent;
-  const auto bytes = std::as_bytes(std::span(values, count));
-  tensor.data.assign(bytes.begin(), bytes.end());
-  return tensor;
+  return {name, dtype, std::move(shape), std::as_bytes(std::span(values, count))};
 }
 
-std::vector<HostTensor> tensorsOf(const AudioRun &run) {
+std::vector<HostTensorView> tensorsOf(const AudioRun &run) {
   using fb::DType;
-  return {hostTensor("features", DType::F32, {run.frames(), kMelBins}, run.features.data()),
-          hostTensor("taps_1", DType::I32, {run.columns1(), 3}, run.taps1.data()),
-          hostTensor("taps_2", DType::I32, {run.columns2(), 3}, run.taps2.data()),
-          hostTensor("taps_3", DType::I32, {run.tokens(), 3}, run.taps3.data()),
-          hostTensor("times", DType::I32, {run.tokens()}, run.times.data()),
-          hostTensor("segments", DType::I32, {run.tokens(), 2}, run.segments.data())};
+  return {viewOf("features", DType::F32, {run.frames(), kMelBins}, run.features.data()),
+          viewOf("taps_1", DType::I32, {run.columns1(), 3}, run.taps1.data()),
+          viewOf("taps_2", DType::I32, {run.columns2(), 3}, run.taps2.data()),
+          viewOf("taps_3", DType::I32, {run.tokens(), 3}, run.taps3.data()),
+          viewOf("times", DType::I32, {run.tokens()}, run.times.data()),
+          viewOf("segments", DType::I32, {run.tokens(), 2}, run.segments.data())};
 }
 
-std::vector<HostTensor> tensorsOf(const VisionRun &run, const float *patches, uint64_t values) {
+/// The patches are made where the device reads them.
+std::vector<HostTensorView> tensorsOf(const VisionRun &run, const VisionFeatures &features,
+                                      const VisionOptions &options) {
   using fb::DType;
   const uint64_t count = run.patches();
-  return {hostTensor("patches", DType::F32, {count, values}, patches + run.firstPatch * values),
-          hostTensor("cells", DType::I32, {count, 4}, run.cells.data()),
-          hostTensor("cell_weights", DType::F32, {count, 4}, run.cellWeights.data()),
-          hostTensor("places", DType::I32, {count, 2}, run.places.data()),
-          hostTensor("segments", DType::I32, {count, 2}, run.segments.data())};
+  HostTensorView patches("patches", DType::F32, {count, options.patchValues()}, {});
+  patches.fill = [&](uint64_t first, std::span<std::byte> rows) {
+    writePatches(features, options, run.firstPatch + first,
+                 {reinterpret_cast<float *>(rows.data()), rows.size() / sizeof(float)});
+  };
+  return {std::move(patches), viewOf("cells", DType::I32, {count, 4}, run.cells.data()),
+          viewOf("cell_weights", DType::F32, {count, 4}, run.cellWeights.data()),
+          viewOf("places", DType::I32, {count, 2}, run.places.data()),
+          viewOf("segments", DType::I32, {count, 2}, run.segments.data())};
 }
 
 /// Rows that input \p name of \p entry takes at most.
@@ -211,8 +214,9 @@ Status MediaTurn::cutRuns(MediaInputs inputs, EncoderPrompt &result) const {
     const VisionShape shape = {vision->merge_size(), vision->position_side()};
     QWENRT_ASSIGN_OR_RETURN(result.images, visionRuns(inputs.images.grids, shape, vision->max_patches()));
     QWENRT_ASSIGN_OR_RETURN(result.videos, visionRuns(inputs.videos.grids, shape, vision->max_patches()));
-    result.imagePatches = std::move(inputs.images.patches);
-    result.videoPatches = std::move(inputs.videos.patches);
+    result.imagePixels = std::move(inputs.images);
+    result.videoPixels = std::move(inputs.videos);
+    result.vision = reader_.options().vision;
     result.visionEntry = vision->entry()->str();
   }
   return Status::ok();
@@ -225,21 +229,17 @@ Status MediaTurn::cutRuns(MediaInputs inputs, EncoderPrompt &result) const {
 Result<uint64_t> appendPrompt(Session &session, const EncoderPrompt &prompt) {
   const uint64_t start = nowNs();
   uint32_t row = 0;
-  auto encode = [&](const std::string &entry, const std::vector<HostTensor> &inputs) -> Status {
+  auto encode = [&](const std::string &entry, const std::vector<HostTensorView> &inputs) -> Status {
     QWENRT_ASSIGN_OR_RETURN(uint32_t count, session.encodeMedia(entry, inputs, row));
     row += count;
     return Status::ok();
   };
   for (const AudioRun &run : prompt.audio)
     QWENRT_RETURN_IF_ERROR(encode(prompt.audioEntry, tensorsOf(run)));
-  for (auto [runs, patches] :
-       {std::pair{&prompt.images, &prompt.imagePatches}, std::pair{&prompt.videos, &prompt.videoPatches}}) {
-    uint64_t count = 0;
+  for (auto [runs, pixels] :
+       {std::pair{&prompt.images, &prompt.imagePixels}, std::pair{&prompt.videos, &prompt.videoPixels}})
     for (const VisionRun &run : *runs)
-      count += run.patches();
-    for (const VisionRun &run : *runs)
-      QWENRT_RETURN_IF_ERROR(encode(prompt.visionEntry, tensorsOf(run, patches->data(), patches->size() / count)));
-  }
+      QWENRT_RETURN_IF_ERROR(encode(prompt.visionEntry, tensorsOf(run, *pixels, prompt.vision)));
   const uint64_t encodeNs = nowNs() - start;
   QWENRT_RETURN_IF_ERROR(session.append(MediaTokens{prompt.prompt.ids, prompt.prompt.positions.values, prompt.rows,
                                                     prompt.prompt.positions.next, prompt.spokenPositions}));

@@ -46,7 +46,8 @@ struct EncoderPrompt {
   std::string audioEntry, visionEntry;
   std::vector<AudioRun> audio;
   std::vector<VisionRun> images, videos;
-  std::vector<float> imagePatches, videoPatches; ///< [patches, values]
+  VisionFeatures imagePixels, videoPixels; ///< of these runs
+  VisionOptions vision;                    ///< how patches are made of them
 };
 
 class MediaTurn {

@@ -21,9 +21,8 @@ PatchGrid gridOf(ImageSize size, const VisionOptions &options) {
   return {1, size.height / options.patch, size.width / options.patch};
 }
 
-Status checkPatches(const VisionFeatures &features, PatchGrid more, const VisionOptions &options,
-                    const MediaLimits &limits) {
-  const uint64_t patches = features.patches.size() / options.patchValues() + more.patches();
+Status checkPatches(const VisionFeatures &features, PatchGrid more, const MediaLimits &limits) {
+  const uint64_t patches = features.patchCount + more.patches();
   if (patches > limits.maxPatches)
     return {StatusCode::InvalidInput,
             text("the images or videos of the turn have ", patches, " or more patches, expected at most ",
@@ -32,35 +31,45 @@ Status checkPatches(const VisionFeatures &features, PatchGrid more, const Vision
 }
 
 /// One row of patches at patch row \p row and patch column \p column: channel, frame, y, x.
-float *writePatch(std::span<const RgbImage *const> frames, uint32_t row, uint32_t column, const VisionOptions &options,
-                  const std::array<std::array<float, 256>, 3> &table, float *to) {
-  const size_t rowBytes = size_t(frames[0]->size.width) * 3;
+void writePatch(std::span<const RgbImage> frames, uint32_t row, uint32_t column, const VisionOptions &options,
+                const std::array<std::array<float, 256>, 3> &table, float *to) {
+  const size_t rowBytes = size_t(frames[0].size.width) * 3, pixels = size_t(options.patch) * options.patch;
   for (uint32_t channel = 0; channel < 3; ++channel)
-    for (const RgbImage *frame : frames)
-      for (uint32_t y = 0; y < options.patch; ++y) {
-        const uint8_t *from = frame->pixels.data() + (size_t(row) * options.patch + y) * rowBytes +
-                              size_t(column) * options.patch * 3 + channel;
-        for (uint32_t x = 0; x < options.patch; ++x)
-          *to++ = table[channel][from[x * 3]];
+    for (uint32_t time = 0; time < options.temporalPatch; ++time, to += pixels) {
+      if (time >= frames.size()) { // the last frame stands for the others
+        std::copy_n(to - pixels, pixels, to);
+        continue;
       }
-  return to;
-}
-
-/// Appends the patches of one group of resized frames of equal size in the order of the merged blocks.
-void appendPatches(std::span<const RgbImage *const> frames, const VisionOptions &options, std::vector<float> &patches) {
-  const PatchGrid grid = gridOf(frames[0]->size, options);
-  const auto table = normalisationTable(options);
-  const size_t begin = patches.size();
-  patches.resize(begin + grid.patches() * options.patchValues());
-  float *to = patches.data() + begin;
-  for (uint32_t blockRow = 0; blockRow < grid.height; blockRow += options.merge)
-    for (uint32_t blockColumn = 0; blockColumn < grid.width; blockColumn += options.merge)
-      for (uint32_t y = 0; y < options.merge; ++y)
-        for (uint32_t x = 0; x < options.merge; ++x)
-          to = writePatch(frames, blockRow + y, blockColumn + x, options, table, to);
+      const uint8_t *from = frames[time].pixels.data() + size_t(row) * options.patch * rowBytes +
+                            size_t(column) * options.patch * 3 + channel;
+      for (uint32_t y = 0; y < options.patch; ++y, from += rowBytes)
+        for (uint32_t x = 0; x < options.patch; ++x)
+          to[y * options.patch + x] = table[channel][from[x * 3]];
+    }
 }
 
 } // namespace
+
+void writePatches(const VisionFeatures &features, const VisionOptions &options, uint64_t first,
+                  std::span<float> target) {
+  const auto table = normalisationTable(options);
+  const uint32_t merge = options.merge;
+  float *to = target.data(), *const end = to + target.size();
+  for (const std::vector<RgbImage> &frames : features.groups) {
+    const PatchGrid grid = gridOf(frames[0].size, options);
+    if (first >= grid.patches()) {
+      first -= grid.patches();
+      continue;
+    }
+    // In the order of the merged blocks: block row, block column, row and column within the block.
+    for (; first < grid.patches() && to < end; ++first, to += options.patchValues()) {
+      const uint64_t block = first / (merge * merge), within = first % (merge * merge), perRow = grid.width / merge;
+      writePatch(frames, uint32_t(block / perRow * merge + within / merge),
+                 uint32_t(block % perRow * merge + within % merge), options, table, to);
+    }
+    first = 0;
+  }
+}
 
 Status appendImage(const RgbImage &image, const VisionOptions &options, const MediaLimits &limits,
                    VisionFeatures &features) {
@@ -72,10 +81,9 @@ Status appendImage(const RgbImage &image, const VisionOptions &options, const Me
                  " (--max-image-pixels of the plan), lower --max-pixels to that or compile with a "
                  "larger one")};
   const PatchGrid grid = gridOf(size, options);
-  QWENRT_RETURN_IF_ERROR(checkPatches(features, grid, options, limits));
-  const RgbImage resized = resizeBicubic(image, size);
-  const std::vector<const RgbImage *> frames(options.temporalPatch, &resized);
-  appendPatches(frames, options, features.patches);
+  QWENRT_RETURN_IF_ERROR(checkPatches(features, grid, limits));
+  features.groups.emplace_back().push_back(resizeBicubic(image, size));
+  features.patchCount += grid.patches();
   features.grids.push_back(grid);
   return Status::ok();
 }
@@ -96,28 +104,26 @@ Status VideoPatcher::add(const RgbImage &frame) {
             text("frame ", frameCount_, " of the video has ", frame.size.width, " x ", frame.size.height,
                  " pixels, expected ", sourceSize_.width, " x ", sourceSize_.height, " as the first, make them equal")};
   if (group_.empty())
-    QWENRT_RETURN_IF_ERROR(checkPatches(*features_, {1, grid_.height, grid_.width}, *options_, *limits_));
+    QWENRT_RETURN_IF_ERROR(checkPatches(*features_, {1, grid_.height, grid_.width}, *limits_));
   group_.push_back(resizeBicubic(frame, size_));
   ++frameCount_;
-  return group_.size() == options_->temporalPatch ? appendGroup() : Status::ok();
+  if (group_.size() == options_->temporalPatch)
+    appendGroup();
+  return Status::ok();
 }
 
-Status VideoPatcher::appendGroup() {
-  std::vector<const RgbImage *> frames;
-  for (const RgbImage &frame : group_)
-    frames.push_back(&frame);
-  frames.resize(options_->temporalPatch, frames.back());
-  appendPatches(frames, *options_, features_->patches);
+void VideoPatcher::appendGroup() {
+  features_->groups.push_back(std::move(group_));
+  features_->patchCount += uint64_t(grid_.height) * grid_.width;
   ++grid_.time;
   group_.clear();
-  return Status::ok();
 }
 
 Status VideoPatcher::finish() {
   if (frameCount_ == 0)
     return {StatusCode::InvalidInput, "the video has no frame, expected at least one, use another file or folder"};
   if (!group_.empty())
-    QWENRT_RETURN_IF_ERROR(appendGroup());
+    appendGroup();
   features_->grids.push_back(grid_);
   return Status::ok();
 }

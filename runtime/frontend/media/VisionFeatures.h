@@ -15,6 +15,7 @@
 
 #include <array>
 #include <optional>
+#include <span>
 #include <vector>
 
 namespace qwenrt {
@@ -48,19 +49,26 @@ struct PatchGrid {
   uint64_t tokens(uint32_t merge = 2) const { return patches() / (uint64_t(merge) * merge); }
 };
 
-/// The input of the vision encoder: all images, or all videos, of a turn one behind the other.
+/// What stands behind the input of the vision encoder: all images, or all videos, of a turn one behind the other. They
+/// stay pixels, an eighth of their patches, until writePatches has a place for those.
 struct VisionFeatures {
-  std::vector<float> patches; ///< [sum of grids[i].patches(), patchValues], row-major
   std::vector<PatchGrid> grids;
+  /// For each step in time of each grid its resized frames; the last one stands for those that are missing.
+  std::vector<std::vector<RgbImage>> groups;
+  uint64_t patchCount = 0; ///< sum of grids[i].patches(), and of the video that is being added
 };
+
+/// Writes rows \p first and following of the patches of \p features, [patchCount, patchValues] row-major, to
+/// \p target, which takes a whole number of them and no more than there are.
+void writePatches(const VisionFeatures &features, const VisionOptions &options, uint64_t first,
+                  std::span<float> target);
 
 /// Resizes \p image and appends its patches to \p features. Errors: those of smartResize; InvalidInput if it
 /// has more than limits.maxImagePixels then, or \p features would hold more than limits.maxPatches.
 Status appendImage(const RgbImage &image, const VisionOptions &options, const MediaLimits &limits,
                    VisionFeatures &features);
 
-/// Appends one video to the features of a turn, frame by frame, holding no more than one group of resized frames
-/// itself.
+/// Appends one video to the features of a turn, frame by frame.
 class VideoPatcher {
 public:
   /// Everything must outlive the patcher.
@@ -77,7 +85,7 @@ public:
   uint32_t frameCount() const { return frameCount_; }
 
 private:
-  Status appendGroup();
+  void appendGroup();
 
   const VisionOptions *options_;
   const MediaLimits *limits_;

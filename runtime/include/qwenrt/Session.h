@@ -86,6 +86,23 @@ struct HostTensor {
   std::vector<std::byte> data;
 };
 
+/// A tensor on the host that somebody else holds: pixels of an image are too many to copy them once more.
+struct HostTensorView {
+  std::string_view name;
+  fb::DType dtype = fb::DType::F32;
+  std::vector<uint64_t> shape;
+  std::span<const std::byte> data;
+  /// In place of data, of tensors of f32: writes rows (along the first axis) \p first and following where the device
+  /// takes them from. The place has room for whole rows and is never read.
+  std::function<void(uint64_t first, std::span<std::byte> rows)> fill;
+
+  HostTensorView() = default;
+  HostTensorView(const HostTensor &tensor)
+      : name(tensor.name), dtype(tensor.dtype), shape(tensor.shape), data(tensor.data) {}
+  HostTensorView(std::string_view name, fb::DType dtype, std::vector<uint64_t> shape, std::span<const std::byte> data)
+      : name(name), dtype(dtype), shape(std::move(shape)), data(data) {}
+};
+
 /// Tokens of a prompt with media, in which every placeholder is expanded.
 struct MediaTokens {
   std::span<const int32_t> tokens;  ///< [n]
@@ -179,7 +196,9 @@ public:
   /// following of the next prompt; returns how many. Nothing else changes: the conversation goes on. All media of a
   /// prompt are encoded before it is appended, the first one to row 0. InvalidInput if an input does not fit, or the
   /// plan does not hold so many rows; Unsupported if \p entry is no encoder.
-  Result<uint32_t> encodeMedia(std::string_view entry, std::span<const HostTensor> inputs, uint32_t firstRow);
+  Result<uint32_t> encodeMedia(std::string_view entry, std::span<const HostTensorView> inputs, uint32_t firstRow);
+  /// Nanoseconds that the host has spent in encodeMedia on inputs, before it submitted encoders; of all calls so far.
+  uint64_t mediaUploadNs() const;
   /// Adds tokens among which some stand for media. InvalidInput if the context cannot hold them, a row is beyond the
   /// plan's or a position is not finite; Unsupported if the plan takes no media.
   Status append(const MediaTokens &tokens);

@@ -3,7 +3,9 @@
 #include "runtime/frontend/media/AudioFeatures.h"
 #include "runtime/lib/Text.h"
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <soxr.h>
 
 namespace qwenrt {
@@ -83,6 +85,10 @@ Result<std::vector<float>> MonoResampler::finish() {
   if (converter_)
     QWENRT_RETURN_IF_ERROR(convert(nullptr, 0));
   samples_.resize((frameCount_ * kAudioSampleRate + rate_ - 1) / rate_);
+  if (!std::all_of(samples_.begin(), samples_.end(), [](float sample) { return std::isfinite(sample); }))
+    return Status(StatusCode::InvalidInput,
+                  "the sound has a sample that is not finite or too loud for a 32-bit number, "
+                  "expected values around -1 to 1, convert it again");
   return std::move(samples_);
 }
 
