@@ -9,6 +9,7 @@
 #include "dialects/plan/PlanDialect.h"
 #include "dialects/plan/PlanOps.h"
 #include "dialects/plan/StateLayout.h"
+#include "dialects/qwen/MatrixOperands.h"
 #include "dialects/qwen/QwenDialect.h"
 #include "dialects/qwen/QwenOps.h"
 
@@ -768,6 +769,7 @@ private:
     linear.accumulators = op.getWeights().size();
     linear.input = elemOf(op.getInput().getType());
     linear.output = elemOf(op.getResult().getType());
+    linear.scaled = isScaledProduct(op);
     linear.eps = op.getEps() ? op.getEps()->convertToDouble() : 0;
     linear.prologue = op.getNormWeight() ? LinearPrologue::RmsNorm : LinearPrologue::None;
     linear.state = state;
@@ -847,6 +849,7 @@ private:
     linear.accumulators = op.getJoin() == qwen::Join::Parallel ? op.getWeights().size() : 1;
     linear.input = elemOf(op.getInput().getType());
     linear.output = elemOf(op.getResult().getType());
+    linear.scaled = isScaledProduct(op);
     linear.eps = op.getEps() ? op.getEps()->convertToDouble() : 0;
     linear.state = state;
     linear.epilogue = &op.getEpilogue();
