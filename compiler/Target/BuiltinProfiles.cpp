@@ -66,11 +66,12 @@ TargetProfile amdGfx1151() {
   profile.f16CooperativeMatrix = true;
   profile.computeUnits = 40;
   profile.kvFormat = KvFormat::F16;
-  profile.prefillChunk = 256;
+  profile.prefillChunk = 512;
+  profile.mixturePrefillChunk = 2048;
   profile.decodeSplits = 8;
   profile.narrowMatrixOperands = true;
   profile.readBytesPerNs = 212;
-  profile.flopsPerNs = 2000; // f32 tiles; a guess below what the chip can do, so that submissions stay short
+  profile.flopsPerNs = 2000; // a guess below what even f32 tiles can do, so that submissions stay short
   profile.stepOverheadNs = 5000;
   return profile;
 }

@@ -77,11 +77,13 @@ TEST(MatrixTile, ShortRowsKeepNoStageWaiting) {
 
 /// f32 operands take twice the registers until they are staged, and the scales of rows some memory.
 TEST(MatrixTile, ScaledProductsTakeTheirRoom) {
-  MatrixProduct product = {512, 4096, 1024, 1};
   TargetProfile target = h200();
-  MatrixTile tile = *chooseMatrixTile(product, target);
+  MatrixProduct few = {16, 151936, 1024, 1}, scaledFew = few;
+  scaledFew.scaled = true;
+  MatrixTile flat = *chooseMatrixTile(few, target);
+  EXPECT_GT(matrixTileCost(flat, scaledFew, target), matrixTileCost(flat, few, target));
+  MatrixProduct product = {512, 4096, 1024, 1};
   product.scaled = true;
-  EXPECT_GT(matrixTileCost(tile, product, target), matrixTileCost(tile, {512, 4096, 1024, 1}, target));
   for (target.maxSharedBytes = 16384; target.maxSharedBytes < 65536; target.maxSharedBytes += 128) {
     std::optional<MatrixTile> fitting = chooseMatrixTile(product, target);
     if (fitting) {

@@ -5,7 +5,8 @@ Usage: extreme.py BIN_DIR WORK_DIR TARGET [OPTION OF QWENRT...]
 Products come in pairs between which nothing else stands: what one multiplies by a power of two the other divides by it, which
 changes no bit of the model in f32. Copies of the tiny golden model have such pairs of 2^18 to 2^90 on either side of range, in
 weights, in activations, and in both. Compiled for TARGET (a name or a profile) each copy must give the logits of the model as
-it was, and these must be the golden ones to within what the target's operands keep.
+it was, and these must be the golden ones to within what the target's operands keep. Values of attention beyond the range of a
+cache of f16 are lost, but must not become infinite.
 """
 
 import array
@@ -37,6 +38,8 @@ COPIES = {
     "large_weights": [(NORM.format(0, "input"), -40)] + [(ATTENTION.format(0, name), 40) for name in "qkv"]
                      + [(NORM.format(1, "post_attention"), -90)] + [(MLP.format(1, name), 90) for name in ("gate", "up")],
 }
+LARGE_VALUES = [(ATTENTION.format(1, "v"), 20), (ATTENTION.format(1, "o"), -20)]
+FINITE_BOUND = 10
 
 
 def run(*words):
@@ -109,6 +112,8 @@ def main():
     for name, changes in COPIES.items():
         copy(work / name, changes)
         check(name, logits(tools, work / name, plan, options), before, CHANGED_BOUND)
+    copy(work / "large_values", LARGE_VALUES)
+    check("large_values", logits(tools, work / "large_values", plan, options), before, FINITE_BOUND)
     sys.exit(failed)
 
 
