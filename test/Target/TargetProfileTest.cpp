@@ -87,6 +87,8 @@ TEST(BuiltinProfile, AmdGfx1151) {
   EXPECT_FALSE(profile.bf16CooperativeMatrix);
   EXPECT_TRUE(profile.f16CooperativeMatrix);
   EXPECT_TRUE(profile.narrowMatrixOperands);
+  EXPECT_EQ(profile.prefillChunk, 512u);
+  EXPECT_EQ(profile.mixturePrefillChunk, 2048u);
 }
 
 TEST(BuiltinProfile, UnknownNameListsTheKnown) {
