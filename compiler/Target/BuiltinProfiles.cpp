@@ -71,7 +71,7 @@ TargetProfile amdGfx1151() {
   profile.decodeSplits = 8;
   profile.narrowMatrixOperands = true;
   profile.readBytesPerNs = 212;
-  profile.flopsPerNs = 2000; // a guess below what even f32 tiles can do, so that submissions stay short
+  profile.flopsPerNs = 8000; // a guess far below what the driver's compiler predicts, so that submissions stay short
   profile.stepOverheadNs = 5000;
   return profile;
 }
