@@ -2,6 +2,8 @@
 
 #include "compiler/Codegen/MatrixTile.h"
 
+#include "compiler/Codegen/Kernels/RowScales.h"
+
 #include <cmath>
 
 namespace qwenc {
@@ -37,27 +39,34 @@ constexpr MatrixTile kCandidates[] = {
 uint32_t ceilDivide(uint32_t a, uint32_t b) { return a / b + (a % b != 0); }
 
 /// Registers of an invocation for sums and for the stages that wait.
-uint32_t registers(const MatrixTile &tile, uint32_t accumulators, const TargetProfile &target) {
+uint32_t registers(const MatrixTile &tile, const MatrixProduct &product, const TargetProfile &target) {
   uint32_t invocations = tile.subgroups() * target.subgroupSize;
-  uint32_t sums = tile.subgroupRows * tile.subgroupColumns * accumulators / target.subgroupSize;
-  uint32_t loads = ceilDivide(tile.rows * tile.pieces(), invocations) +
-                   accumulators * ceilDivide(tile.columns * tile.pieces(), invocations);
-  return sums + tile.ahead * loads * 4;
+  uint32_t sums = tile.subgroupRows * tile.subgroupColumns * product.accumulators / target.subgroupSize;
+  uint32_t inputs = ceilDivide(tile.rows * tile.pieces(), invocations);
+  uint32_t weights = product.accumulators * ceilDivide(tile.columns * tile.pieces(), invocations);
+  // A piece of f32 is two; scale and largest magnitude stay beside the loop.
+  if (product.scaled)
+    return sums + tile.ahead * (2 * inputs + weights) * 4 + (inputs + weights) * 2;
+  return sums + tile.ahead * (inputs + weights) * 4;
 }
 
-bool fits(const MatrixTile &tile, uint32_t accumulators, const TargetProfile &target) {
+uint32_t sharedBytes(const MatrixTile &tile, const MatrixProduct &product) {
+  uint32_t scales = product.scaled ? RowScales::sharedBytes(tile.stageRows(product.accumulators), tile.subgroups()) : 0;
+  return tile.sharedPieces(product.accumulators) * 16 + scales;
+}
+
+bool fits(const MatrixTile &tile, const MatrixProduct &product, const TargetProfile &target) {
   uint32_t invocations = tile.subgroups() * target.subgroupSize;
   if (target.subgroupSize < 16 || target.subgroupSize > 64 || invocations > target.maxWorkgroupInvocations)
     return false;
-  return registers(tile, accumulators, target) <= kRegisters &&
-         uint64_t(tile.sharedPieces(accumulators)) * 16 <= target.maxSharedBytes;
+  return registers(tile, product, target) <= kRegisters && sharedBytes(tile, product) <= target.maxSharedBytes;
 }
 
 /// Workgroups that a core holds at once.
-uint32_t residents(const MatrixTile &tile, uint32_t accumulators, const TargetProfile &target) {
+uint32_t residents(const MatrixTile &tile, const MatrixProduct &product, const TargetProfile &target) {
   uint32_t invocations = tile.subgroups() * target.subgroupSize;
-  uint32_t byRegisters = kCoreRegisters / (invocations * (registers(tile, accumulators, target) + kOtherRegisters));
-  uint32_t byShared = kCoreShared * target.maxSharedBytes / (tile.sharedPieces(accumulators) * 16);
+  uint32_t byRegisters = kCoreRegisters / (invocations * (registers(tile, product, target) + kOtherRegisters));
+  uint32_t byShared = kCoreShared * target.maxSharedBytes / sharedBytes(tile, product);
   return std::max<uint32_t>(1, std::min(byRegisters, byShared));
 }
 
@@ -67,10 +76,12 @@ double matrixTileCost(const MatrixTile &tile, const MatrixProduct &product, cons
   double groups = double(ceilDivide(product.rows, tile.rows)) * ceilDivide(product.n, tile.columns);
   double perCore = ceilDivide(static_cast<uint32_t>(std::min(groups, 4e9)), target.computeUnits);
   // One workgroup's products fill the waits of the others on its core.
-  double waves = std::max(1.0, perCore / residents(tile, product.accumulators, target));
+  double waves = std::max(1.0, perCore / residents(tile, product, target));
   double results = double(tile.rows) * tile.columns;
   double multiply = results * product.accumulators * tile.depth / kProductsPerCycle;
-  double read = double(tile.stageRows(product.accumulators)) * tile.depth * 2 / kBytesPerCycle;
+  double elements =
+      tile.stageRows(product.accumulators) + (product.scaled ? tile.rows : 0); // of 16 bits, for each of k
+  double read = elements * tile.depth * 2 / kBytesPerCycle;
   double wait = kStageCycles + (tile.buffers == 1 ? kBarrierCycles : 0);
   double stages = ceilDivide(ceilDivide(product.k, tile.depth), tile.ahead) * tile.ahead;
   double busy = std::max(multiply, read) + (tile.ahead - 1) * kAheadCycles;
@@ -81,7 +92,7 @@ std::optional<MatrixTile> chooseMatrixTile(const MatrixProduct &product, const T
   std::optional<MatrixTile> best;
   double least = 0;
   for (const MatrixTile &tile : kCandidates) {
-    if (!fits(tile, product.accumulators, target) || (product.tileRows && tile.rows != product.tileRows))
+    if (!fits(tile, product, target) || (product.tileRows && tile.rows != product.tileRows))
       continue;
     double cost = matrixTileCost(tile, product, target);
     if (!best || cost < least) {

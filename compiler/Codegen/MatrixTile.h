@@ -20,6 +20,7 @@ struct MatrixProduct {
   uint32_t rows = 0, n = 0, k = 0;
   uint32_t accumulators = 1;
   uint32_t tileRows = 0; ///< > 0: the rows are cut into tiles of so many already
+  bool scaled = false;   ///< x is f32, and every row of x and of W_i is staged at a scale of its own
 };
 
 /// The part of a product that one workgroup computes, and how. Sides are in elements.

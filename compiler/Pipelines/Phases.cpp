@@ -88,7 +88,9 @@ static void populateFusion(OpPassManager &passes, const CompileOptions &options)
   // Whatever found no product.
   passes.addNestedPass<func::FuncOp>(createFuseElementwisePass());
   // Last: it asks who reads a value, which the fusions above still change.
-  if (options.target.narrowMatrixOperands) {
+  if (options.target.narrowMatrixOperands && !options.target.bf16CooperativeMatrix) {
+    passes.addNestedPass<func::FuncOp>(createScaleMatrixOperandsPass());
+  } else if (options.target.narrowMatrixOperands) {
     NarrowMatrixOperandsPassOptions narrow;
     narrow.f16 = options.target.f16CooperativeMatrix;
     passes.addNestedPass<func::FuncOp>(createNarrowMatrixOperandsPass(narrow));

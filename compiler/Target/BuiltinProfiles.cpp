@@ -63,12 +63,15 @@ TargetProfile amdGfx1151() {
   profile.maxPushConstantBytes = 256;
   profile.maxWorkgroupCount = {4294967295, 65535, 65535};
   profile.maxAllocationBytes = uint64_t(1) << 31;
+  profile.f16CooperativeMatrix = true;
   profile.computeUnits = 40;
   profile.kvFormat = KvFormat::F16;
-  profile.prefillChunk = 256;
+  profile.prefillChunk = 512;
+  profile.mixturePrefillChunk = 2048;
   profile.decodeSplits = 8;
+  profile.narrowMatrixOperands = true;
   profile.readBytesPerNs = 212;
-  profile.flopsPerNs = 2000; // f32 tiles; a guess below what the chip can do, so that submissions stay short
+  profile.flopsPerNs = 8000; // a guess far below what the driver's compiler predicts, so that submissions stay short
   profile.stepOverheadNs = 5000;
   return profile;
 }

@@ -45,7 +45,7 @@ struct TargetProfile {
   uint32_t prefillChunk = 64;        ///< rows of one prefill run
   uint32_t mixturePrefillChunk = 0;  ///< the same for mixtures of experts, whose weights more rows share; 0: as others
   uint32_t decodeSplits = 4;         ///< workgroups over the keys of one key/value head in decode
-  bool narrowMatrixOperands = false; ///< prefill activations that only feed matrix units are stored as bf16
+  bool narrowMatrixOperands = false; ///< products of many rows take 16 bits: stored as bf16, or scaled without bf16
 
   // For cost estimates.
   double readBytesPerNs = 10.0; ///< device memory, GB/s

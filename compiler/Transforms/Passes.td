@@ -336,6 +336,24 @@ def NarrowMatrixOperandsPass : Pass<"qwen-narrow-matrix-operands", "::mlir::func
   let statistics = [Statistic<"narrowedCount", "narrowed-values", "activations stored in 16 bits">];
 }
 
+def ScaleMatrixOperandsPass : Pass<"qwen-scale-matrix-operands", "::mlir::func::FuncOp"> {
+  let summary = "products of many rows may be computed on f16 matrix units, at scales of their rows";
+  let description = [{
+    For targets whose matrix units take f16 but not bf16. f16 ends at 65504, while weights are bf16 and activations f32, so
+    both stay what they are, and the kernel brings every row into range by a power of two of its own. Routers, whose choice
+    a rounding can change, and products of waveforms stay f32.
+
+    ```mlir
+    %y = qwen.fused_linear none concat %x weights(%a) { ... } : (tensor<64x8xf32, #qwen.rows<S>>, ...
+    ```
+    ==>
+    ```mlir
+    %y = qwen.fused_linear none concat %x weights(%a) { ... } {qwen.scaled} : (tensor<64x8xf32, #qwen.rows<S>>, ...
+    ```
+  }];
+  let statistics = [Statistic<"scaledCount", "scaled-products", "products that f16 matrix units may compute">];
+}
+
 //===----------------------------------------------------------------------------------------------------===//
 // Mixtures of experts
 //===----------------------------------------------------------------------------------------------------===//

@@ -75,6 +75,24 @@ TEST(MatrixTile, ShortRowsKeepNoStageWaiting) {
   EXPECT_EQ(chooseMatrixTile({512, 1024, 2048, 1}, h200())->ahead, 2u);
 }
 
+/// f32 operands take twice the registers until they are staged, and the scales of rows some memory.
+TEST(MatrixTile, ScaledProductsTakeTheirRoom) {
+  TargetProfile target = h200();
+  MatrixProduct few = {16, 151936, 1024, 1}, scaledFew = few;
+  scaledFew.scaled = true;
+  MatrixTile flat = *chooseMatrixTile(few, target);
+  EXPECT_GT(matrixTileCost(flat, scaledFew, target), matrixTileCost(flat, few, target));
+  MatrixProduct product = {512, 4096, 1024, 1};
+  product.scaled = true;
+  for (target.maxSharedBytes = 16384; target.maxSharedBytes < 65536; target.maxSharedBytes += 128) {
+    std::optional<MatrixTile> fitting = chooseMatrixTile(product, target);
+    if (fitting) {
+      EXPECT_LE(fitting->sharedPieces(1) * 16 + (fitting->stageRows(1) + fitting->subgroups()) * 4,
+                target.maxSharedBytes);
+    }
+  }
+}
+
 /// What the kernel relies on, for any shape and target.
 TEST(MatrixTile, IsAlwaysConsistent) {
   TargetProfile target = h200();

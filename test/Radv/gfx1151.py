@@ -5,8 +5,8 @@ Usage: gfx1151.py BIN_DIR TOOLS_DIR WORK_DIR
 
 RADV is unpacked aside by tools/fetch-radv; nothing is executed, so no GPU is needed. Fails if a kernel does not compile,
 spills registers or uses scratch memory, if RADV does not report the numbers the table is for, or if a matrix-vector product
-of the amd-gfx1151 plan does not keep several 16-byte loads per lane in flight, or if attention of the plan with matrices
-does not become matrix instructions: this driver is the judge of kernels that the installed spirv-val does not know.
+of the amd-gfx1151 plan does not keep several 16-byte loads per lane in flight, or if its products or attention of many rows
+do not become matrix instructions: this driver is the judge of kernels that the installed spirv-val does not know.
 """
 
 import json
@@ -16,15 +16,13 @@ import re
 import subprocess
 import sys
 
-MATRICES = pathlib.Path(__file__).with_name("gfx1151-matrices.json").resolve()
 # Options of qwen-synth, options of qwen-export.
 MODELS = {"qwen3-0.6b": ([], []), "qwen3-omni-thinker": (["--layers", "1"], []),
           "qwen3-omni-audio": (["--layers", "1"], ["--components", "audio"]),
           "qwen3-omni-vision": (["--layers", "1"], ["--components", "vision"]),
           "qwen3-omni-speech": (["--layers", "1"], ["--components", "talker"]),
           "qwen3-omni-code2wav": ([], ["--components", "code2wav"])}
-TARGETS = {"amd-gfx1151": ("amd-gfx1151", "bf16"), "generic": ("generic", "bf16"), "gfx1151-matrices": (MATRICES, "bf16"),
-           "amd-gfx1151-q8": ("amd-gfx1151", "q8"), "amd-gfx1151-q4": ("amd-gfx1151", "q4")}
+TARGETS = {"amd-gfx1151": ("amd-gfx1151", "bf16"), "generic": ("generic", "bf16"), "amd-gfx1151-q8": ("amd-gfx1151", "q8"), "amd-gfx1151-q4": ("amd-gfx1151", "q4")}
 NEEDED = ["VGPRs", "SGPRs", "Spilled VGPRs", "Spilled SGPRs", "LDS size", "Scratch size", "Subgroups per SIMD", "Code size",
           "VALU", "VMEM", "SMEM", "Inverse Throughput", "Latency"]
 # ACO's own listing and LLVM's disassembly spell it differently.
@@ -86,10 +84,11 @@ def check_weight_loads(kernels, isa):
             sys.exit(f"{name} has {loads} 16-byte loads, expected at least {least}, see {isa / name}.s")
 
 
-def check_matrices(kernels, isa):
-    names = [kernel["name"] for kernel in kernels if kernel["name"].startswith("attention_matrix_")]
-    if not names:
-        sys.exit("found no attention_matrix_ kernel, expected one where the profile has f16 matrices")
+def check_matrices(kernels, isa, *prefixes):
+    names = [kernel["name"] for kernel in kernels if kernel["name"].startswith(prefixes)]
+    for prefix in prefixes:
+        if not any(name.startswith(prefix) for name in names):
+            sys.exit(f"found no {prefix} kernel, expected one where the profile has f16 matrices")
     for name in names:
         if "v_wmma_f32_16x16x16_f16" not in (isa / f"{name}.s").read_text():
             sys.exit(f"{name} has no matrix instruction, expected v_wmma_f32_16x16x16_f16, see {isa / name}.s")
@@ -117,6 +116,9 @@ def main():
         check_statistics(target, kernels)
         if model == "qwen3-omni-thinker":
             check_experts(target, kernels)
+        if target.startswith("amd-gfx1151") and model != "qwen3-omni-code2wav":  # waveforms stay f32
+            attention = ("attention_matrix_",) if model.startswith(("qwen3-0.6b", "qwen3-omni-thinker")) else ()
+            check_matrices(kernels, isa, "gemm_matrix_scaled_", *attention)
         if model in ("qwen3-omni-audio", "qwen3-omni-vision", "qwen3-omni-code2wav"):  # all products are of many rows
             continue
         if target == "amd-gfx1151":
@@ -125,8 +127,6 @@ def main():
             # Fails where one dispatch is estimated at half a second.
             entry = "talker.decode_greedy" if model == "qwen3-omni-speech" else "decode_greedy"
             print(run(scripts / "qwen-kernel-stats/predict.py", tools, plan, "--entry", entry, env=environment))
-        if target == MATRICES.stem:
-            check_matrices(kernels, isa)
     predict_speech(tools, scripts, work / "omni", environment)
 
 

@@ -85,8 +85,10 @@ TEST(BuiltinProfile, AmdGfx1151) {
   EXPECT_EQ(profile.maxSharedBytes, 65536u);
   EXPECT_EQ(profile.maxAllocationBytes, 2147483648u); // AMDVLK's, RADV has twice that
   EXPECT_FALSE(profile.bf16CooperativeMatrix);
-  EXPECT_FALSE(profile.f16CooperativeMatrix);
-  EXPECT_FALSE(profile.narrowMatrixOperands);
+  EXPECT_TRUE(profile.f16CooperativeMatrix);
+  EXPECT_TRUE(profile.narrowMatrixOperands);
+  EXPECT_EQ(profile.prefillChunk, 512u);
+  EXPECT_EQ(profile.mixturePrefillChunk, 2048u);
 }
 
 TEST(BuiltinProfile, UnknownNameListsTheKnown) {

@@ -2,6 +2,8 @@
 
 #include "compiler/Codegen/Conversion/PlanConverter.h"
 
+#include "dialects/qwen/MatrixOperands.h"
+
 using namespace mlir;
 
 namespace qwenc {
@@ -45,6 +47,7 @@ template <typename ProductOp> Linear describeProduct(ProductOp op, const RowBoun
   linear.format = layoutOf(op.getWeights().front().getType()).format;
   linear.input = elemOf(op.getInput().getType());
   linear.output = elemOf(op.getResult().getType());
+  linear.scaled = isScaledProduct(op);
   linear.eps = op.getEps() ? op.getEps()->convertToDouble() : 0;
   linear.state = state;
   linear.epilogue = &op.getEpilogue();

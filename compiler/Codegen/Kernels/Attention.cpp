@@ -1,5 +1,6 @@
 //===- Attention.cpp - Cache writes and attention of many rows ---------------------------------------------------===//
 
+#include "compiler/Codegen/Kernels/HalfRange.h"
 #include "compiler/Codegen/Kernels/TileAttention.h"
 
 #include "dialects/plan/StateLayout.h"
@@ -104,8 +105,8 @@ private:
           },
           [&]() -> Vals {
             Val at = cacheAt(head - heads.query) + i;
-            k.store(keys, heads.cache, at, first);
-            k.store(keys, heads.cache, at + half, second);
+            k.store(keys, heads.cache, at, clampTo(k, heads.cache, first));
+            k.store(keys, heads.cache, at + half, clampTo(k, heads.cache, second));
             return {};
           });
     });
@@ -116,7 +117,7 @@ private:
     k.forLoop(k.localIndex(), k.u32(heads.keyValue * heads.dim / width), k.u32(k.invocations()), [&](Val i) {
       Val element = i * width, head = element / heads.dim;
       Vals x = k.load(qkv, Elem::F32, source(k.u32(rotatedHeads(heads))) + element, width);
-      k.store(values, heads.cache, cacheAt(head) + element % heads.dim, x);
+      k.store(values, heads.cache, cacheAt(head) + element % heads.dim, clampTo(k, heads.cache, x));
     });
   }
 

@@ -24,6 +24,7 @@
 //
 //===------------------------------------------------------------------------------------------------------------===//
 
+#include "compiler/Codegen/Kernels/HalfRange.h"
 #include "compiler/Codegen/Kernels/Kernels.h"
 #include "compiler/Codegen/Kernels/RowSoftmax.h"
 
@@ -194,7 +195,8 @@ private:
     Vals query;
     for (uint32_t g = 0; g < d.headsEach; ++g)
       query.append(rotatedPiece(k.u32(g)));
-    newest = {k.pack(heads.cache, rotatedPiece(k.u32(d.headsEach))), k.pack(heads.cache, newValue)};
+    newest = {k.pack(heads.cache, clampTo(k, heads.cache, rotatedPiece(k.u32(d.headsEach)))),
+              k.pack(heads.cache, clampTo(k, heads.cache, Vals(newValue)))};
     k.ifThen((upper == position + 1) & (slot == 0) & (head0 == 0), [&] {
       k.storeRaw(keys, heads.cache, cacheRow(position) + piece * d.width, d.width, newest[0]);
       k.storeRaw(values, heads.cache, cacheRow(position) + piece * d.width, d.width, newest[1]);

@@ -154,6 +154,7 @@ struct Linear {
   unsigned accumulators = 1;
   WeightFormat format = WeightFormat::BF16;
   Elem input = Elem::F32, output = Elem::F32;
+  bool scaled = false; ///< many rows of f32 may be multiplied as f16, each row at a scale of its own
   LinearPrologue prologue = LinearPrologue::None;
   double eps = 0;
   uint32_t combineHeads = 0, combineSplits = 0; ///< shape of the partials when prologue is CombineSplits
@@ -234,7 +235,8 @@ Val loadExpert(KernelBuilder &k, const Experts &experts, Buffer choices, Val ind
 KernelPlan vectorLinearKernel(const Linear &linear, const TargetProfile &target);
 /// Many rows, f32 multiply-adds on tiles of 64x64, or of 32x32 where those would leave most of the machine idle.
 KernelPlan tileLinearKernel(const Linear &linear, const TargetProfile &target);
-/// Many rows, cooperative matrices; fails without a bf16 or f16 input that the target's take, and k % 8 == 0.
+/// Many rows, cooperative matrices; fails without an input that the target's take, bf16, f16 or scaled f32, and
+/// k % 8 == 0.
 mlir::FailureOr<KernelPlan> matrixLinearKernel(const Linear &linear, const TargetProfile &target);
 
 //===------------------------------------------------------------------------------------------------------------===//

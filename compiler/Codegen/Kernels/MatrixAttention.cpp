@@ -18,6 +18,7 @@
 //
 //===------------------------------------------------------------------------------------------------------------===//
 
+#include "compiler/Codegen/Kernels/HalfRange.h"
 #include "compiler/Codegen/Kernels/Kernels.h"
 
 #include "dialects/plan/StateLayout.h"
@@ -160,7 +161,7 @@ private:
     forPieces(tile.queries(), [&](Val row, Val piece, bool isFull) {
       Vals &x = loaded[next++];
       for (Val &value : x)
-        value = value * scale;
+        value = clampTo(k, heads.cache, value * scale);
       auto store = [&] { k.store(cacheTile, row * pitch + piece, x); };
       if (isFull)
         store();

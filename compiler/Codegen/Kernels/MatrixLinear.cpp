@@ -5,9 +5,12 @@
 // at a time; later stages are already on their way in registers, where weights wait as they are stored. The sums go
 // back through workgroup memory in f32, so that the epilogue is the same generated body as everywhere.
 //
+// A scaled product takes f32 and any weights, and stages both as f16 at scales of their rows (RowScales.h).
+//
 //===------------------------------------------------------------------------------------------------------------===//
 
 #include "compiler/Codegen/Kernels/Encoders.h"
+#include "compiler/Codegen/Kernels/RowScales.h"
 #include "compiler/Codegen/MatrixTile.h"
 
 using namespace mlir;
@@ -23,7 +26,9 @@ public:
   MatrixLinear(KernelBuilder &k, const Linear &linear, const MatrixTile &tile)
       : k(k), linear(linear), tile(tile), ops(declareOperands(k, linear)), rowMatrices(tile.subgroupRows / kMatrix),
         columnMatrices(tile.subgroupColumns / kMatrix) {
-    staged = k.shared(linear.input, tile.sharedPieces(linear.accumulators), 8);
+    staged = k.shared(linear.scaled ? Elem::F16 : linear.input, tile.sharedPieces(linear.accumulators), 8);
+    if (linear.scaled)
+      scales.emplace(k, tile.rows, linear.accumulators * tile.columns);
     results = staged.as(Elem::F32);
     for (Buffer weight : ops.weights)
       readers.emplace_back(k, weight, linear.weights());
@@ -40,6 +45,10 @@ public:
     LogicalResult result = success();
     k.ifThen(rowTile.isPresent(), [&] {
       findSources();
+      if (scales) {
+        result = emitScaled();
+        return;
+      }
       SmallVector<Value> sums = multiply();
       k.barrier();
       result = storeTile(sums);
@@ -53,6 +62,57 @@ private:
   uint32_t sumCount() const { return linear.accumulators * rowMatrices * columnMatrices; }
   uint32_t sumIndex(unsigned accumulator, uint32_t i, uint32_t j) const {
     return (accumulator * columnMatrices + j) * rowMatrices + i;
+  }
+
+  /// Multiplies, and once more if rows turned out to need other scales.
+  LogicalResult emitScaled() {
+    LogicalResult result = success();
+    scales->begin();
+    k.barrier();
+    k.forLoop(k.u32(0), k.u32(2), k.u32(1), {k.u32(0)}, [&](Val attempt, ArrayRef<Val> isDone) -> Vals {
+      return k.ifElse(
+          isDone[0] == 0,
+          [&]() -> Vals {
+            findScales();
+            SmallVector<Value> sums = multiply();
+            k.barrier();
+            leaveLargest();
+            k.barrier();
+            Val isWrong = scales->adjust(results, tile.pitch(), tile.pieces());
+            Val isLast = k.logicalNot(isWrong) | (attempt == 1);
+            k.ifThen(isLast, [&] { result = storeTile(sums); });
+            return {k.select(isLast, k.u32(1), k.u32(0))};
+          },
+          [&]() -> Vals { return {k.u32(1)}; });
+    });
+    return result;
+  }
+
+  void findScales() {
+    pieceScales.clear();
+    auto find = [&](uint32_t firstRow, uint32_t count) {
+      forPieces(count, [&](Val row, Val, bool) {
+        pieceScales.push_back(scales->scaleOf(k.min(row, k.u32(count - 1)) + firstRow));
+      });
+    };
+    find(0, tile.rows);
+    for (unsigned a = 0; a < linear.accumulators; ++a)
+      find(tile.rows + a * tile.columns, tile.columns);
+  }
+
+  /// The largest magnitudes of the pieces that this invocation staged, where those were.
+  void leaveLargest() {
+    size_t next = 0;
+    auto leave = [&](uint32_t firstRow, uint32_t count) {
+      forPieces(count, [&](Val row, Val piece, bool isFull) {
+        Val most = largest[next++];
+        where(isFull ? Val() : row < count,
+              [&] { k.store(results, (row + firstRow) * tile.pitch() + piece, Vals(4, most)); });
+      });
+    };
+    leave(0, tile.rows);
+    for (unsigned a = 0; a < linear.accumulators; ++a)
+      leave(tile.rows + a * tile.columns, tile.columns);
   }
 
   /// Where the rows that this invocation stages lie: the same in every stage.
@@ -75,10 +135,14 @@ private:
     SmallVector<Value> carried(sumCount(), k.matrixZero());
     for (uint32_t i = 0; i < tile.ahead; ++i)
       carried.append(load(k.u32(i)));
-    const size_t loads = (carried.size() - sumCount()) / tile.ahead;
+    const size_t loads = (carried.size() - sumCount()) / tile.ahead, maxima = carried.size();
+    carried.append(pieceScales.size(), k.f32(0).value);
     k.forLoopMatrices(k.u32(0), k.u32(stages()), k.u32(tile.ahead), carried,
                       [&](Val stage0, SmallVectorImpl<Value> &values) {
                         MutableArrayRef<Value> live(values), sums = live.take_front(sumCount());
+                        largest.clear();
+                        for (Value most : live.drop_front(maxima))
+                          largest.push_back({&k, most});
                         // Each stage keeps its own registers: moving a value would wait for its load.
                         for (uint32_t i = 0; i < tile.ahead; ++i) {
                           MutableArrayRef<Value> raw = live.slice(sumCount() + i * loads, loads);
@@ -92,7 +156,11 @@ private:
                           for (uint32_t step = 0; step < tile.depth / kMatrix; ++step)
                             multiplyStep(buffer + step * kMatrix / 8, sums);
                         }
+                        for (auto [value, most] : llvm::zip_equal(live.drop_front(maxima), largest))
+                          value = most.value;
                       });
+    for (auto [value, most] : llvm::zip_equal(ArrayRef<Value>(carried).drop_front(maxima), largest))
+      most.value = value;
     carried.truncate(sumCount());
     return carried;
   }
@@ -115,7 +183,10 @@ private:
     forPieces(tile.rows, [&](Val, Val piece, bool) {
       Val at = linear.taps ? patches[next].find(pieceAt(piece) * 8).index / 8
                            : inputRows[next] * rowPieces() + pieceAt(piece);
-      raw.push_back(k.loadRaw16(ops.x, at));
+      if (scales)
+        raw.append({k.loadRaw16(ops.x, at * 2), k.loadRaw16(ops.x, at * 2 + 1)});
+      else
+        raw.push_back(k.loadRaw16(ops.x, at));
       ++next;
     });
     for (WeightReader &reader : readers) {
@@ -128,36 +199,55 @@ private:
   /// Puts a stage into workgroup memory: rows of x, then of each weight; zeros behind the end of a row.
   void store(Val stage, uint32_t buffer, ArrayRef<Value> raw) {
     const bool hasEnd = linear.k % (tile.depth * tile.ahead) != 0;
-    // `put` takes the place in workgroup memory, whether the piece lies inside its row, and the values that were
-    // loaded.
+    // `put` takes the place in workgroup memory, whether the piece lies inside its row, the values that were loaded,
+    // and whether this invocation has a piece, if not all have one.
     auto take = [&](uint32_t firstRow, uint32_t count, unsigned size,
-                    llvm::function_ref<void(Val, Val, ArrayRef<Value>)> put) {
+                    llvm::function_ref<void(Val, Val, ArrayRef<Value>, Val)> put) {
       size_t next = 0;
       forPieces(count, [&](Val row, Val piece, bool isFull) {
         ArrayRef<Value> values = raw.take_front(size);
         raw = raw.drop_front(size);
         const PatchRow *patch = linear.taps && firstRow == 0 ? &patches[next++] : nullptr;
-        auto putHere = [&] {
-          Val inside = hasEnd ? stage * tile.pieces() + piece < rowPieces() : Val();
-          if (patch)
-            inside = patch->find((stage * tile.pieces() + piece) * 8).isInside;
-          put(row * tile.pitch() + piece + (buffer + firstRow * tile.pitch()), inside, values);
-        };
-        if (isFull)
-          putHere();
-        else
-          k.ifThen(row < count, putHere);
+        Val inside = hasEnd ? stage * tile.pieces() + piece < rowPieces() : Val();
+        if (patch)
+          inside = patch->find((stage * tile.pieces() + piece) * 8).isInside;
+        put(row * tile.pitch() + piece + (buffer + firstRow * tile.pitch()), inside, values,
+            isFull ? Val() : row < count);
       });
     };
-    take(0, tile.rows, 1, [&](Val place, Val inside, ArrayRef<Value> values) {
-      k.storeRaw16(staged, place, inside ? k.zeroUnless16(inside, values.front()) : values.front());
+    size_t slot = 0; // of the scales
+    auto putScaled = [&](Val place, Vals eight, Val exists) {
+      scales->apply(pieceScales[slot], eight, largest[slot]);
+      ++slot;
+      where(exists, [&] { k.store(staged, place, eight); });
+    };
+    take(0, tile.rows, scales ? 2 : 1, [&](Val place, Val inside, ArrayRef<Value> values, Val exists) {
+      if (!scales)
+        return where(exists, [&] {
+          k.storeRaw16(staged, place, inside ? k.zeroUnless16(inside, values.front()) : values.front());
+        });
+      Vals eight;
+      for (Value four : values)
+        eight.append(k.widen(Elem::F32, inside ? k.zeroUnless16(inside, four) : four));
+      putScaled(place, eight, exists);
     });
     for (auto [a, reader] : llvm::enumerate(readers)) {
-      auto put = [&](Val place, Val inside, ArrayRef<Value> values) {
-        reader.storeEight(staged, place, inside, values);
+      auto put = [&](Val place, Val inside, ArrayRef<Value> values, Val exists) {
+        if (scales)
+          putScaled(place, reader.widenEight(inside, values), exists);
+        else
+          where(exists, [&] { reader.storeEight(staged, place, inside, values); });
       };
       take(tile.rows + a * tile.columns, tile.columns, reader.eightSize(), put);
     }
+  }
+
+  /// \p body where \p condition holds; none holds always.
+  void where(Val condition, llvm::function_ref<void()> body) {
+    if (condition)
+      k.ifThen(condition, body);
+    else
+      body();
   }
 
   /// sums += x[:, 16 of k] * W[:, 16 of k]; `piece` is where these 16 begin in a row of the stage.
@@ -226,8 +316,11 @@ private:
     LogicalResult result = success();
     for (const Quad &quad : quads) {
       SmallVector<Vals> four;
-      for (unsigned a = 0; a < linear.accumulators; ++a)
+      for (unsigned a = 0; a < linear.accumulators; ++a) {
         four.push_back(k.load(results, quad.access + a * columns / 4));
+        if (scales)
+          unscale(four.back(), quad.row - rows->begin(), quad.column - column0 + (tile.rows + a * tile.columns));
+      }
       for (unsigned part = 0; part < 4; part += width)
         k.ifThen((quad.row < rows->end()) & (quad.column + part < linear.n), [&] {
           SmallVector<Vals> accumulators;
@@ -242,6 +335,12 @@ private:
     return result;
   }
 
+  /// Four neighbouring sums of a row of the stage's input and rows of its weights from \p weightRow on.
+  void unscale(MutableArrayRef<Val> sums, Val inputRow, Val weightRow) {
+    for (auto [i, sum] : llvm::enumerate(sums))
+      sum = scales->inverse(inputRow, weightRow + static_cast<uint32_t>(i))(sum);
+  }
+
   KernelBuilder &k;
   const Linear &linear;
   const MatrixTile &tile;
@@ -254,28 +353,31 @@ private:
   Vals inputRows, weightRows; // of the pieces this invocation stages
   Vals resultRows;            // of the quads of each row of matrices
   std::vector<PatchRow> patches;
+  std::optional<RowScales> scales; // of a scaled product
+  Vals pieceScales, largest;       // of the pieces this invocation stages: their rows' scales, magnitudes so far
 };
 
 MatrixProduct productOf(const Linear &linear) {
   if (!linear.experts)
-    return {linear.rows.max, linear.n, linear.k, linear.accumulators};
+    return {linear.rows.max, linear.n, linear.k, linear.accumulators, 0, linear.scaled};
   // Choices are grouped into tiles already; as many as there are, each on weights of its own.
   uint32_t tile = linear.experts->tile;
-  return {linear.experts->tiles * tile, linear.n, linear.k, linear.accumulators, tile};
+  return {linear.experts->tiles * tile, linear.n, linear.k, linear.accumulators, tile, linear.scaled};
 }
 
 } // namespace
 
 FailureOr<KernelPlan> matrixLinearKernel(const Linear &linear, const TargetProfile &target) {
   bool hasMatrices = (linear.input == Elem::BF16 && target.bf16CooperativeMatrix) ||
-                     (linear.input == Elem::F16 && target.f16CooperativeMatrix);
+                     ((linear.input == Elem::F16 || linear.scaled) && target.f16CooperativeMatrix);
+  assert((!linear.scaled || linear.input == Elem::F32) && "what is f16 has a scale already");
   if (!hasMatrices || linear.k % 8 != 0 || (linear.taps && linear.taps->channels % 8 != 0))
     return failure();
   std::optional<MatrixTile> tile = chooseMatrixTile(productOf(linear), target);
   if (!tile)
     return failure();
   KernelPlan plan;
-  plan.name = "gemm_matrix" + linear.suffix();
+  plan.name = std::string("gemm_matrix") + (linear.scaled ? "_scaled" : "") + linear.suffix();
   plan.workgroup = {tile->subgroups() * target.subgroupSize, 1, 1};
   plan.groups[0] = llvm::divideCeil(linear.n, tile->columns);
   if (linear.experts)

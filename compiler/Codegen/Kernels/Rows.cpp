@@ -1,5 +1,6 @@
 //===- Rows.cpp - Gathers, norms, elementwise bodies, chunk control ---------------------------------------------===//
 
+#include "compiler/Codegen/Kernels/HalfRange.h"
 #include "compiler/Codegen/Kernels/Kernels.h"
 
 #include "dialects/plan/StateLayout.h"
@@ -74,13 +75,6 @@ Val rowCount(KernelBuilder &k, const RowBound &rows, Buffer state) {
 }
 
 namespace {
-
-constexpr double kLargestF16 = 65504;
-
-/// Only absurd norm weights get beyond f16: sqrt(width) bounds the rest of the product.
-Val clampTo(KernelBuilder &k, Elem output, Val value) {
-  return output == Elem::F16 ? k.max(k.min(value, k.f32(kLargestF16)), k.f32(-kLargestF16)) : value;
-}
 
 /// Invocations for a kernel that walks along a row: a multiple of every subgroup size the target may have.
 uint32_t rowWorkgroup(const TargetProfile &target) { return std::min<uint32_t>(256, target.maxWorkgroupInvocations); }

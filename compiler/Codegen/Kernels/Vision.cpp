@@ -5,6 +5,7 @@
 //===------------------------------------------------------------------------------------------------------------===//
 
 #include "compiler/Codegen/Kernels/Vision.h"
+#include "compiler/Codegen/Kernels/HalfRange.h"
 
 #include <numeric>
 
@@ -15,15 +16,6 @@ namespace qwenc {
 using plan::Access;
 
 namespace {
-
-constexpr double kLargestF16 = 65504;
-
-/// Values beyond f16 come from absurd weights only; they shall not become infinite.
-void clampTo(KernelBuilder &k, Elem output, MutableArrayRef<Val> values) {
-  if (output == Elem::F16)
-    for (Val &value : values)
-      value = k.max(k.min(value, k.f32(kLargestF16)), k.f32(-kLargestF16));
-}
 
 /// A plan whose workgroups take a row each.
 KernelPlan rowPlan(std::string name, const RowBound &rows, Elem output, const TargetProfile &target) {
@@ -75,8 +67,8 @@ KernelPlan axialRopeKernel(const RowBound &rows, uint32_t heads, uint32_t dim, c
           y1.push_back(x1[e] * cosine - x2[e] * sine);
           y2.push_back(x2[e] * cosine + x1[e] * sine);
         }
-        clampTo(k, output, y1);
-        clampTo(k, output, y2);
+        y1 = clampTo(k, output, y1);
+        y2 = clampTo(k, output, y2);
         Val to = row * width + head * dim + pair;
         k.store(y, output, to, y1);
         k.store(y, output, to + half, y2);
@@ -101,7 +93,7 @@ KernelPlan copyColumnsKernel(const RowBound &rows, uint32_t width, const HeadRow
     k.ifThen(row < rowCount(k, rows, cells), [&] {
       k.forLoop(k.localIndex(), k.u32(width / step), k.u32(k.invocations()), [&](Val i) {
         Vals values = k.load(x, input.elem, row * input.pitch + input.column + i * step, step);
-        clampTo(k, output, values);
+        values = clampTo(k, output, values);
         k.store(y, output, row * width + i * step, values);
       });
     });
@@ -136,7 +128,7 @@ KernelPlan gatherSumKernel(const RowBound &rows, uint32_t choices, uint32_t voca
             next.push_back(k.fma(weight, entry[e], carried[e]));
           return next;
         });
-        clampTo(k, output, sums);
+        sums = clampTo(k, output, sums);
         k.store(y, output, row * width + i * step, sums);
       });
     });

@@ -74,12 +74,9 @@ void WeightReader::loadEight(Val row, Val piece, SmallVectorImpl<Value> &raw) {
   raw.push_back(loadScale(row, piece / (qwenrt::kBlockWeights / 8)).value);
 }
 
-void WeightReader::storeEight(const Shared &tile, Val access, Val inside, ArrayRef<Value> raw) {
-  if (!isPacked()) {
-    Value weights = inside ? k.zeroUnless16(inside, raw.front()) : raw.front();
-    return tile.elem == Elem::BF16 ? k.storeRaw16(tile, access, weights)
-                                   : k.store(tile, access, k.widenBf16x8(weights));
-  }
+Vals WeightReader::widenEight(Val inside, ArrayRef<Value> raw) {
+  if (!isPacked())
+    return k.widenBf16x8(inside ? k.zeroUnless16(inside, raw.front()) : raw.front());
   // Without its scale a packed weight is nothing.
   Val scale(&k, raw.back());
   scale = inside ? k.select(inside, scale, k.f32(0)) : scale;
@@ -88,7 +85,13 @@ void WeightReader::storeEight(const Shared &tile, Val access, Val inside, ArrayR
     values.append(unpack({&k, word}, k.u32(0), 32 / qwenrt::weightBits(layout.format)));
   for (Val &value : values)
     value = value * scale;
-  k.store(tile, access, values);
+  return values;
+}
+
+void WeightReader::storeEight(const Shared &tile, Val access, Val inside, ArrayRef<Value> raw) {
+  if (!isPacked() && tile.elem == Elem::BF16)
+    return k.storeRaw16(tile, access, inside ? k.zeroUnless16(inside, raw.front()) : raw.front());
+  k.store(tile, access, widenEight(inside, raw));
 }
 
 //===------------------------------------------------------------------------------------------------------------===//

@@ -47,8 +47,9 @@ public:
     Val scale; ///< none for bf16
   };
   Unit loadUnit(Val row, Val unit);
-  /// Weights part * 8 .. part * 8 + 7 of the unit, without the scale, each divided by inputFactor(its index in the eight):
-  /// a weight that stays at its place in the word is some power of two too large, which costs less than to shift it.
+  /// Weights part * 8 .. part * 8 + 7 of the unit, without the scale, each divided by inputFactor(its index in the
+  /// eight): a weight that stays at its place in the word is some power of two too large, which costs less than to
+  /// shift it.
   Vals unscaledEight(const Unit &unit, unsigned part);
   /// What the input of weight \p i of eight is multiplied by for that, a power of two.
   double inputFactor(unsigned i) const;
@@ -59,6 +60,8 @@ public:
   /// Appends weights piece * 8 .. piece * 8 + 7 of a row as they are stored: eightSize() values for storeEight().
   void loadEight(Val row, Val piece, llvm::SmallVectorImpl<mlir::Value> &raw);
   unsigned eightSize() const;
+  /// The eight weights; zeros where \p inside is given and false.
+  Vals widenEight(Val inside, llvm::ArrayRef<mlir::Value> raw);
   /// The eight weights in the tile's 16-bit type at \p access; zeros where \p inside is given and false. Weights whose
   /// magnitude is outside f16's range become infinite or lose bits there.
   void storeEight(const Shared &tile, Val access, Val inside, llvm::ArrayRef<mlir::Value> raw);
