@@ -132,8 +132,9 @@ struct NarrowMatrixOperands : qwen::impl::NarrowMatrixOperandsPassBase<NarrowMat
   using NarrowMatrixOperandsPassBase::NarrowMatrixOperandsPassBase;
 
   void runOnOperation() override {
-    // A waveform shows what 16 bits lose, and its products are few.
-    if (!getOperation().getOps<CausalConv1dOp>().empty())
+    // A waveform shows what 16 bits lose, and so do codes, each of which thousands of others follow; their products are
+    // few.
+    if (!getOperation().getOps<CausalConv1dOp>().empty() || getOperation()->hasAttr(attrs::sequence))
       return;
     // Three bits more cost a conversion of every weight. They are worth it where a rounding can change a choice.
     bool precise = false;

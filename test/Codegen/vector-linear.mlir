@@ -8,7 +8,7 @@
 // Four subgroups, but not fewer than 64 invocations; 256 where the size of a subgroup is not known.
 // CHECK: plan.kernel @gemv_n512_k4096 workgroup [128, 1, 1] subgroup 32
 // NARROW: plan.kernel @gemv_n512_k4096 workgroup [64, 1, 1] subgroup 8
-// NARROW: plan.dispatch @gemv_n512_k4096 groups [64, 1, 1]
+// NARROW: plan.dispatch @gemv_n512_k4096 groups [32, 1, 1]
 // WIDE: plan.kernel @gemv_n512_k4096 workgroup [256, 1, 1] subgroup 64
 // UNKNOWN: plan.kernel @gemv_n512_k4096 workgroup [256, 1, 1] subgroup 0
 

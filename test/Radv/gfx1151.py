@@ -116,7 +116,7 @@ def main():
         check_statistics(target, kernels)
         if model == "qwen3-omni-thinker":
             check_experts(target, kernels)
-        if target.startswith("amd-gfx1151") and model != "qwen3-omni-code2wav":  # waveforms stay f32
+        if target.startswith("amd-gfx1151") and model not in ("qwen3-omni-code2wav", "qwen3-omni-speech"):  # waveforms and codes stay f32
             attention = ("attention_matrix_",) if model.startswith(("qwen3-0.6b", "qwen3-omni-thinker")) else ()
             check_matrices(kernels, isa, "gemm_matrix_scaled_", *attention)
         if model in ("qwen3-omni-audio", "qwen3-omni-vision", "qwen3-omni-code2wav"):  # all products are of many rows

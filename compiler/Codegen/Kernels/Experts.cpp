@@ -16,6 +16,7 @@ using plan::Access;
 namespace {
 
 constexpr uint32_t kMostWrittenOut = 64; // fours of logits
+constexpr uint32_t kMostOfLane = 8;      // logits of a lane where subgroups choose for themselves
 
 Buffer stateOperand(KernelBuilder &k, const RowBound &rows, const StateBlock &state) {
   return rows.cellOffset ? k.operand("state", Access::Read, state.bytes()) : Buffer();
@@ -109,6 +110,41 @@ Val ExpertChooser::rankOf(Val own, Val expert) {
   for (uint32_t four = 0; four < fours; ++four)
     rank = rank + countBefore(k.u32(four));
   return rank;
+}
+
+bool ExpertChooser::canFind() const {
+  const uint32_t size = k.target().subgroupSize;
+  return size && experts <= size * kMostOfLane;
+}
+
+Val ExpertChooser::findAt(Buffer logits, Val row, Val index) {
+  const uint32_t each = llvm::divideCeil(experts, k.target().subgroupSize);
+  Val first = k.lane() * each;
+  Vals keys;
+  for (uint32_t i = 0; i < each; ++i) {
+    Val inside = first + i < experts;
+    Val logit = k.load(logits, Elem::F32, row * experts + k.min(first + i, k.u32(experts - 1)));
+    keys.push_back(k.select(inside, orderKey(logit), k.u32(0)));
+  }
+  // The best of those left, the lowest of equals: what counts down from the last expert is largest for it.
+  auto best = [&](ArrayRef<Val> left) {
+    Val largest = left[0];
+    for (Val key : left.drop_front())
+      largest = k.max(largest, key);
+    largest = k.subgroupMax(largest);
+    Val fromEnd = k.u32(0);
+    for (uint32_t i = each; i-- > 0;)
+      fromEnd = k.select(left[i] == largest, k.u32(experts) - (first + i), fromEnd);
+    return k.u32(experts) - k.subgroupMax(fromEnd);
+  };
+  keys = k.forLoop(k.u32(0), index, k.u32(1), keys, [&](Val, ArrayRef<Val> left) {
+    Val taken = best(left);
+    Vals next;
+    for (uint32_t i = 0; i < each; ++i)
+      next.push_back(k.select(first + i == taken, k.u32(0), left[i]));
+    return next;
+  });
+  return k.min(best(keys), k.u32(experts - 1));
 }
 
 Val ExpertChooser::expertAt(Val index) { return k.loadOne(chosen, index); }

@@ -255,6 +255,10 @@ public:
   void choose(Buffer logits, Val row);
   /// The expert of choice \p index.
   Val expertAt(Val index);
+  /// Whether findAt() fits the target.
+  bool canFind() const;
+  /// The expert of choice \p index of a row, found by each subgroup for itself: neither workgroup memory nor barriers.
+  Val findAt(Buffer logits, Val row, Val index);
   /// Leaves weights [rows, choices] and experts [rows, choices] of the row, of the logits times \p factor if there is
   /// one. Contains barriers.
   void store(Buffer logits, Val row, Buffer weights, Buffer indices, Val factor = {});

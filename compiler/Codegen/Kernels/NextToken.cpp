@@ -13,7 +13,7 @@ namespace layout = plan::layout;
 
 namespace {
 
-constexpr uint32_t kPerGroup = 4096; // logits one workgroup of argmax looks at
+constexpr uint32_t kPerGroup = 1024; // logits one workgroup of argmax looks at
 constexpr uint32_t kWorkgroup = 256;
 constexpr double kLowest = -3.0e38;
 constexpr double kSuppressed = -1.0e30; // far below every logit, and a number after division by any temperature

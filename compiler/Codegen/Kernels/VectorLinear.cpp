@@ -55,16 +55,17 @@ Schedule schedule(const Linear &linear, const TargetProfile &target) {
     s.invocations = 256;
     return s;
   }
-  // Four subgroups: small workgroups leave and are replaced evenly. Eight where a workgroup first chooses experts and
-  // reads little: what all of them repeat would cost more than what they read.
-  bool repeats = linear.route && linear.format != WeightFormat::BF16;
+  // Four subgroups: small workgroups leave and are replaced evenly. Eight where a large input is staged for few outputs
+  // of a sum over experts.
+  bool largeInput = sum && s.vectors * s.slots * 4 > kMaxStaged;
   s.invocations =
-      std::min<uint32_t>({256, target.maxWorkgroupInvocations, std::max<uint32_t>(size * (repeats ? 8 : 4), 64)});
+      std::min<uint32_t>({256, target.maxWorkgroupInvocations, std::max<uint32_t>(size * (largeInput ? 8 : 4), 64)});
   uint32_t subgroups = s.invocations / size;
   // More outputs per subgroup share the staging; stop while the grid still fills the machine several times.
   uint64_t outputs = uint64_t(linear.n) * linear.resultRows();
+  const uint32_t fills = linear.experts ? 6 : 4;
   while (s.outputsPerSubgroup < 4 &&
-         outputs / (s.outputsPerSubgroup * 2 * subgroups) >= uint64_t(target.computeUnits) * 6)
+         outputs / (s.outputsPerSubgroup * 2 * subgroups) >= uint64_t(target.computeUnits) * fills)
     s.outputsPerSubgroup *= 2;
   s.outputsPerWorkgroup = subgroups * s.outputsPerSubgroup;
   s.turns = (s.stagedVectors + size - 1) / size;
@@ -114,14 +115,24 @@ private:
     if (size && s.preload)
       slots = loadSlots();
     if (linear.route)
-      chooseExperts();
-    if (choice)
+      chooser.emplace(k, linear.experts->count, *linear.route);
+    const bool finds = chooser && chooser->canFind();
+    if (finds)
+      expertRows = chooser->findAt(ops.logits, k.u32(0), choice) * linear.n;
+    else if (linear.route)
+      chooser->choose(ops.logits, k.u32(0));
+    if (choice && !expertRows)
       expertRows = expertAt(choice) * linear.n;
     // Unknown subgroup size: the subgroups share the workgroup's outputs in turn, after staging everything once.
     LogicalResult result =
         size ? emitOutputs(first + k.subgroupIndex() * s.outputsPerSubgroup, s.outputsPerSubgroup) : emitDynamic(first);
-    if (linear.route && linear.route->folded)
-      storeChoice(normFactor);
+    // For the products behind; one workgroup does it, and nobody waits for it here.
+    if (linear.route)
+      k.ifThen((group == 0) & (k.workgroupId(1) == 0), [&] {
+        if (finds)
+          chooser->choose(ops.logits, k.u32(0));
+        chooser->store(ops.logits, k.u32(0), ops.routeWeights, ops.experts, linear.route->folded ? normFactor : Val());
+      });
     return result;
   }
 
@@ -140,17 +151,6 @@ private:
 
   Val expertAt(Val index) {
     return chooser ? chooser->expertAt(index) : loadExpert(k, *linear.experts, ops.experts, index);
-  }
-  void chooseExperts() {
-    chooser.emplace(k, linear.experts->count, *linear.route);
-    chooser->choose(ops.logits, k.u32(0));
-    if (!linear.route->folded)
-      storeChoice({});
-  }
-  /// For the products behind; one workgroup does it.
-  void storeChoice(Val factor) {
-    k.ifThen((group == 0) & (k.workgroupId(1) == 0),
-             [&] { chooser->store(ops.logits, k.u32(0), ops.routeWeights, ops.experts, factor); });
   }
   Val routeWeightAt(Val index) { return k.load(ops.routeWeights, Elem::F32, index); }
 
