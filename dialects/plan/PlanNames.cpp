@@ -50,19 +50,6 @@ std::string roleNames() { return join(fb::EnumValuesRole(), fb::EnumNameRole); }
 std::string featureNames() { return join(fb::EnumValuesFeature(), fb::EnumNameFeature); }
 std::string dtypeNames() { return join(fb::EnumValuesDType(), fb::EnumNameDType); }
 
-int64_t elementBytes(fb::DType dtype) {
-  switch (dtype) {
-  case fb::DType::F32:
-  case fb::DType::I32:
-  case fb::DType::U32:
-    return 4;
-  case fb::DType::BF16:
-  case fb::DType::F16:
-    return 2;
-  case fb::DType::U8:
-    return 1;
-  }
-  return 0;
-}
+int64_t elementBytes(fb::DType dtype) { return qwenrt::bytesOfElement(dtype); }
 
 } // namespace mlir::plan

@@ -2,6 +2,7 @@
 #include "qwenrt/Device.h"
 
 #include "DeviceState.h"
+#include "LogicalDevice.h"
 #include "Text.h"
 
 #include <cstring>
@@ -43,9 +44,17 @@ Status createDevice(DeviceState &state, DeviceFeatures &features) {
                                           "' has no compute queue, expected one, choose another device")};
   state.queueFamily = family->index;
   state.timestampBits = family->timestampBits;
+  QWENRT_RETURN_IF_ERROR(createLogicalDevice(state, features, family->index));
+  state.vk.vkGetDeviceQueue(state.device, state.queueFamily, 0, &state.queue);
+  return Status::ok();
+}
+
+} // namespace
+
+Status qwenrt::createLogicalDevice(DeviceState &state, const DeviceFeatures &features, uint32_t queueFamily) {
   float priority = 1;
   VkDeviceQueueCreateInfo queue = {VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO};
-  queue.queueFamilyIndex = family->index;
+  queue.queueFamilyIndex = queueFamily;
   queue.queueCount = 1;
   queue.pQueuePriorities = &priority;
   VkDeviceCreateInfo info = {VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, &features.core};
@@ -56,11 +65,8 @@ Status createDevice(DeviceState &state, DeviceFeatures &features) {
   QWENRT_RETURN_IF_VK_ERROR(vkCreateDevice(state.physical, &info, nullptr, &state.device),
                             text("open device '", printable(state.info.name), "'"));
   volkLoadDeviceTable(&state.vk, state.device);
-  state.vk.vkGetDeviceQueue(state.device, state.queueFamily, 0, &state.queue);
   return Status::ok();
 }
-
-} // namespace
 
 Result<std::vector<DeviceInfo>> qwenrt::listDevices() {
   QWENRT_ASSIGN_OR_RETURN(std::shared_ptr<Instance> instance, Instance::create(false));

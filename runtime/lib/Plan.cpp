@@ -4,25 +4,13 @@
 #include "File.h"
 #include "Text.h"
 #include "VerifyPlan.h"
+#include "runtime/schema/PlanNames.h"
 
 #include <cstring>
 
 using namespace qwenrt;
 
-uint32_t qwenrt::elementBytes(fb::DType dtype) {
-  switch (dtype) {
-  case fb::DType::F32:
-  case fb::DType::I32:
-  case fb::DType::U32:
-    return 4;
-  case fb::DType::BF16:
-  case fb::DType::F16:
-    return 2;
-  case fb::DType::U8:
-    return 1;
-  }
-  return 0;
-}
+uint32_t qwenrt::elementBytes(fb::DType dtype) { return bytesOfElement(dtype); }
 
 Result<std::shared_ptr<const Plan>> Plan::open(const std::string &path) {
   QWENRT_ASSIGN_OR_RETURN(File file, File::open(path));

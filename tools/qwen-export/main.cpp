@@ -2,8 +2,7 @@
 #include "models/Checkpoint/Message.h"
 #include "models/Graph/GraphWriter.h"
 #include "models/Qwen3/Exporter.h"
-
-#include <CLI/CLI.hpp>
+#include "tools/CommandLine.h"
 
 #include <cstdio>
 #include <filesystem>
@@ -79,14 +78,8 @@ int main(int argc, char **argv) {
                                      "Comma-separated parts of the model to export: text (default: all that it has)");
   list->type_name("LIST");
   app.set_version_flag("--version", "qwen-export " QWENC_VERSION);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError &error) {
-    if (error.get_exit_code() == 0)
-      return app.exit(error);
-    return fail(Status(StatusCode::InvalidUsage,
-                       "wrong usage: " + std::string(error.what()) + ", expected CHECKPOINT_DIR -o FILE, see --help"));
-  }
+  if (std::optional<int> status = parseCommandLine(app, argc, argv, "CHECKPOINT_DIR -o FILE"))
+    return *status;
   if (list->count() > 0)
     arguments.components = splitList(components);
   return exportModel(arguments);

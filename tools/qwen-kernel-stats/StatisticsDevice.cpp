@@ -2,6 +2,7 @@
 #include "tools/qwen-kernel-stats/StatisticsDevice.h"
 
 #include "runtime/lib/ComputePipelines.h"
+#include "runtime/lib/LogicalDevice.h"
 #include "runtime/lib/Text.h"
 
 #include <algorithm>
@@ -71,19 +72,7 @@ Status StatisticsDevice::createDevice(DeviceFeatures &features) {
   executables.pipelineExecutableInfo = VK_TRUE;
   features.core.pNext = &executables;
   features.extensions.push_back(kExtension);
-  float priority = 1;
-  VkDeviceQueueCreateInfo queue = {VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO}; // never used, but one is required
-  queue.queueCount = 1;
-  queue.pQueuePriorities = &priority;
-  VkDeviceCreateInfo info = {VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, &features.core};
-  info.queueCreateInfoCount = 1;
-  info.pQueueCreateInfos = &queue;
-  info.enabledExtensionCount = uint32_t(features.extensions.size());
-  info.ppEnabledExtensionNames = features.extensions.data();
-  QWENRT_RETURN_IF_VK_ERROR(vkCreateDevice(state_.physical, &info, nullptr, &state_.device),
-                            text("open device '", printable(state_.info.name), "'"));
-  volkLoadDeviceTable(&state_.vk, state_.device);
-  return Status::ok();
+  return createLogicalDevice(state_, features, /*queueFamily=*/0); // its queue is never used, but one is required
 }
 
 StatisticsDevice::~StatisticsDevice() {

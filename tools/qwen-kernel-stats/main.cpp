@@ -1,15 +1,11 @@
 //===- main.cpp - qwen-kernel-stats: what a driver makes of a plan's kernels --------------------------------------===//
-#include "models/Checkpoint/File.h"
 #include "models/Checkpoint/Message.h"
 #include "qwenrt/Plan.h"
+#include "tools/CommandLine.h"
+#include "tools/KernelFiles.h"
 #include "tools/qwen-kernel-stats/StatisticsDevice.h"
 
-#include <CLI/CLI.hpp>
-
-#include <algorithm>
-#include <cctype>
 #include <cstdio>
-#include <filesystem>
 #include <map>
 
 using namespace qwenc;
@@ -24,22 +20,11 @@ struct Arguments {
 
 int fail(const Status &status) { return reportError("qwen-kernel-stats", status); }
 
-/// Kernel names become file names: nothing in a plan may write outside the folder.
-bool isFileName(std::string_view name) {
-  auto isPlain = [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '-' || c == '.'; };
-  return !name.empty() && name.size() <= 200 && name.front() != '.' && std::all_of(name.begin(), name.end(), isPlain);
-}
-
 Status writeIsa(const std::string &folder, const std::string &kernel, const std::string &isa) {
   if (isa.empty())
     return {StatusCode::Unsupported, "the driver shows no code of kernel '" + kernel +
                                          "', expected text, choose another device or leave --isa out"};
-  if (!isFileName(kernel))
-    return {StatusCode::InvalidInput,
-            "a kernel's name is no file name, expected letters, digits, '_', '-' and '.', compile the plan again"};
-  QWENRT_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(folder + "/" + kernel + ".s"));
-  QWENRT_RETURN_IF_ERROR(file.write(isa));
-  return file.commit();
+  return writeKernelFile(folder, kernel, ".s", isa);
 }
 
 /// Marks the kernels that the runtime would not run on \p device although the plan serves every role there. Fails where
@@ -69,13 +54,8 @@ Status skipUnusedVariants(const fb::Plan &plan, const DeviceInfo &device, std::v
 
 Status compileAll(const StatisticsDevice &device, const fb::Plan &plan, const std::string &isaFolder,
                   std::vector<KernelStatistics> &kernels) {
-  if (!isaFolder.empty()) {
-    std::error_code error;
-    std::filesystem::create_directories(isaFolder, error);
-    if (error)
-      return {StatusCode::Io, "cannot create folder '" + isaFolder + "': " + error.message() +
-                                  ", expected a folder that can be written, choose another --isa"};
-  }
+  if (!isaFolder.empty())
+    QWENRT_RETURN_IF_ERROR(createFolder(isaFolder, "--isa"));
   for (uint32_t i = 0; i < kernels.size(); ++i) {
     if (kernels[i].skipped)
       continue;
@@ -146,13 +126,7 @@ int main(int argc, char **argv) {
   app.add_flag("--json", arguments.json,
                "Print one JSON document with every statistic under the driver's name (default: a table)");
   app.set_version_flag("--version", "qwen-kernel-stats " QWENC_VERSION);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError &error) {
-    if (error.get_exit_code() == 0)
-      return app.exit(error);
-    return fail(Status(StatusCode::InvalidUsage,
-                       "wrong usage: " + std::string(error.what()) + ", expected PLAN and options, see --help"));
-  }
+  if (std::optional<int> status = parseCommandLine(app, argc, argv, "PLAN and options"))
+    return *status;
   return run(arguments);
 }

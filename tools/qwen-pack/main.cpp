@@ -1,8 +1,7 @@
 //===- main.cpp - qwen-pack: the quantised weights of a plan -----------------------------------------------------===//
 #include "models/Checkpoint/Message.h"
+#include "tools/CommandLine.h"
 #include "tools/qwen-pack/Packer.h"
-
-#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <cstdio>
@@ -65,13 +64,7 @@ int main(int argc, char **argv) {
       ->check(CLI::Range(1u, maxPackThreads).description(""));
   app.add_flag("--quiet", quiet, "No progress and no summary (default: off)");
   app.set_version_flag("--version", "qwen-pack " QWENC_VERSION);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError &error) {
-    if (error.get_exit_code() == 0)
-      return app.exit(error);
-    return fail(Status(StatusCode::InvalidUsage,
-                       "wrong usage: " + std::string(error.what()) + ", expected PLAN -o FILE, see --help"));
-  }
+  if (std::optional<int> status = parseCommandLine(app, argc, argv, "PLAN -o FILE"))
+    return *status;
   return pack(planPath, output, options, quiet);
 }

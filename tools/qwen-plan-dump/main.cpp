@@ -1,15 +1,11 @@
 //===- main.cpp - qwen-plan-dump: a plan file as text -------------------------------------------------------------===//
-#include "models/Checkpoint/File.h"
 #include "models/Checkpoint/Message.h"
 #include "qwenrt/Plan.h"
+#include "tools/CommandLine.h"
+#include "tools/KernelFiles.h"
 #include "tools/qwen-plan-dump/PlanPrinter.h"
 
-#include <CLI/CLI.hpp>
-
-#include <algorithm>
-#include <cctype>
 #include <cstdio>
-#include <filesystem>
 
 using namespace qwenc;
 using qwenrt::Plan;
@@ -31,29 +27,12 @@ PlanSections sectionsOf(const Arguments &arguments) {
   return {all, all, all, false};
 }
 
-/// Kernel names become file names: nothing in a plan may write outside the folder.
-bool isFileName(std::string_view name) {
-  auto isPlain = [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '-' || c == '.'; };
-  return !name.empty() && name.size() <= 200 && name.front() != '.' && std::all_of(name.begin(), name.end(), isPlain);
-}
-
 Status writeSpirv(const qwenrt::fb::Plan &plan, const std::string &folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error)
-    return {StatusCode::Io, "cannot create folder '" + folder + "': " + error.message() +
-                                ", expected a folder that can be written, choose another --spirv"};
+  QWENRT_RETURN_IF_ERROR(createFolder(folder, "--spirv"));
   for (const qwenrt::fb::Kernel *kernel : *plan.kernels()) {
-    std::string_view name = kernel->name()->string_view();
-    if (!isFileName(name))
-      return {StatusCode::InvalidInput,
-              "kernel has the name " + quoteText(name) +
-                  ", expected letters, digits, '_', '-' and '.' for a file, compile the plan again"};
     // The words are little endian in the file, as spirv-val expects them.
     std::string_view bytes(reinterpret_cast<const char *>(kernel->spirv()->Data()), kernel->spirv()->size() * 4);
-    QWENRT_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(folder + "/" + std::string(name) + ".spv"));
-    QWENRT_RETURN_IF_ERROR(file.write(bytes));
-    QWENRT_RETURN_IF_ERROR(file.commit());
+    QWENRT_RETURN_IF_ERROR(writeKernelFile(folder, kernel->name()->string_view(), ".spv", bytes));
   }
   return Status::ok();
 }
@@ -87,13 +66,7 @@ int main(int argc, char **argv) {
   app.add_option("--spirv", arguments.spirvFolder, "Write each kernel to DIR/KERNEL.spv (default: none)")
       ->type_name("DIR");
   app.set_version_flag("--version", "qwen-plan-dump " QWENC_VERSION);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError &error) {
-    if (error.get_exit_code() == 0)
-      return app.exit(error);
-    return fail(Status(StatusCode::InvalidUsage,
-                       "wrong usage: " + std::string(error.what()) + ", expected PLAN and options, see --help"));
-  }
+  if (std::optional<int> status = parseCommandLine(app, argc, argv, "PLAN and options"))
+    return *status;
   return dump(arguments);
 }

@@ -1,8 +1,7 @@
 //===- main.cpp - qwen-synth: synthetic checkpoints for tests and measurements ----------------------------------===//
 #include "models/Checkpoint/Message.h"
+#include "tools/CommandLine.h"
 #include "tools/qwen-synth/SyntheticCheckpoint.h"
-
-#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <cstdio>
@@ -74,14 +73,8 @@ int main(int argc, char **argv) {
       "qwen-synth");
   Arguments arguments;
   addOptions(app, arguments);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError &error) {
-    if (error.get_exit_code() == 0)
-      return app.exit(error);
-    return fail(Status(StatusCode::InvalidUsage,
-                       "wrong usage: " + std::string(error.what()) + ", expected --preset NAME -o DIR, see --help"));
-  }
+  if (std::optional<int> status = parseCommandLine(app, argc, argv, "--preset NAME -o DIR"))
+    return *status;
   Result<SynthesisOptions> options = optionsFrom(arguments);
   if (!options)
     return fail(options.status());

@@ -180,55 +180,62 @@ Result<GenerateResult> generateRepeatedly(const Options &options, Session &sessi
   return first;
 }
 
+/// What one answer needs. All but the runtime comes first: a typing error should not cost the time of loading.
+struct TextRun {
+  Prompt prompt;
+  GenerateOptions generate;
+  std::optional<Tokenizer> tokenizer; ///< none where ids are printed
+};
+
+Result<TextRun> prepare(const Options &options, const std::shared_ptr<const Plan> &plan) {
+  QWENRT_ASSIGN_OR_RETURN(Prompt prompt, readPrompt(options, plan));
+  QWENRT_ASSIGN_OR_RETURN(GenerateOptions generate, generateOptions(options, *plan, /*checkpointByDefault=*/false));
+  TextRun run{std::move(prompt), std::move(generate), std::nullopt};
+  if (!options.printIds) {
+    QWENRT_ASSIGN_OR_RETURN(Tokenizer tokenizer, openTokenizer(*plan));
+    run.tokenizer.emplace(std::move(tokenizer));
+  }
+  QWENRT_RETURN_IF_ERROR(speechOptions(options, *plan).status());
+  return run;
+}
+
+/// The lines behind an answer, and whether it is all of it.
+Status printAnswer(const Options &options, const GenerateResult &result, std::optional<SpeechOutput> &speech) {
+  if (options.printIds)
+    writeOutput(formatIds(result.tokens) + "\n");
+  if (options.speech.printCodes)
+    writeOutput(speech->codes() + "\n");
+  const bool cut = result.finish == Finish::Cancelled || (speech && speech->result().finish == SpeechFinish::Cancelled);
+  if (interrupted() && (cut || options.repeat > 1))
+    return {StatusCode::InvalidInput,
+            text("interrupted after ", result.tokens.size(), " tokens, expected the answer to end, run it again")};
+  return Status::ok();
+}
+
+Status answer(const Options &options, const std::shared_ptr<const Plan> &plan) {
+  QWENRT_ASSIGN_OR_RETURN(TextRun run, prepare(options, plan));
+  QWENRT_ASSIGN_OR_RETURN(Runtime runtime, openRuntime(options, plan));
+  if (options.speech.path == "-")
+    sendTextToStandardError();
+  QWENRT_ASSIGN_OR_RETURN(std::optional<SpeechOutput> speech, SpeechOutput::open(options, runtime));
+  QWENRT_ASSIGN_OR_RETURN(GenerateResult result,
+                          generateRepeatedly(options, *runtime.session, run.prompt, run.generate,
+                                             run.tokenizer ? &*run.tokenizer : nullptr, speech ? &*speech : nullptr));
+  QWENRT_RETURN_IF_ERROR(printAnswer(options, result, speech));
+  if (speech)
+    speech->release();
+  QWENRT_RETURN_IF_ERROR(closeRuntime(options, runtime, &result, run.prompt.times));
+  reportFinish(result, *plan); // a note: errors come first
+  if (speech)
+    speech->report(options.stats);
+  return Status::ok();
+}
+
 } // namespace
 
 int tool::runTextMode(const Options &options, std::shared_ptr<const Plan> plan) {
-  // The prompt first: a typing error should not cost the time of loading.
-  Result<Prompt> prompt = readPrompt(options, plan);
-  if (!prompt.isOk())
-    return reportFailure(prompt.status());
-  Result<GenerateOptions> generate = generateOptions(options, *plan, /*checkpointByDefault=*/false);
-  if (!generate.isOk())
-    return reportFailure(generate.status());
-  std::optional<Tokenizer> tokenizer;
-  if (!options.printIds) {
-    Result<Tokenizer> opened = openTokenizer(*plan);
-    if (!opened.isOk())
-      return reportFailure(opened.status());
-    tokenizer.emplace(std::move(*opened));
-  }
-  if (Status speech = speechOptions(options, *plan).status(); !speech.isOk())
-    return reportFailure(speech);
-  Result<Runtime> runtime = openRuntime(options, plan);
-  if (!runtime.isOk())
-    return reportFailure(runtime.status());
-  if (options.speech.path == "-")
-    sendTextToStandardError();
-  Result<std::optional<SpeechOutput>> speech = SpeechOutput::open(options, *runtime);
-  if (!speech.isOk())
-    return reportFailure(speech.status());
-  Result<GenerateResult> result = generateRepeatedly(options, *runtime->session, *prompt, *generate,
-                                                     tokenizer ? &*tokenizer : nullptr, *speech ? &**speech : nullptr);
-  if (!result.isOk())
-    return reportFailure(result.status());
-  if (options.printIds)
-    writeOutput(formatIds(result->tokens) + "\n");
-  if (options.speech.printCodes)
-    writeOutput((*speech)->codes() + "\n");
-  const bool cut =
-      result->finish == Finish::Cancelled || (*speech && (*speech)->result().finish == SpeechFinish::Cancelled);
-  if (interrupted() && (cut || options.repeat > 1))
-    return reportFailure({StatusCode::InvalidInput, text("interrupted after ", result->tokens.size(),
-                                                         " tokens, expected the answer to end, run it again")});
-  if (*speech)
-    (*speech)->release();
-  Status closed = closeRuntime(options, *runtime, &*result, prompt->times);
-  if (!closed.isOk())
-    return reportFailure(closed);
-  reportFinish(*result, *plan); // a note: errors come first
-  if (*speech)
-    (*speech)->report(options.stats);
-  return 0;
+  Status status = answer(options, plan);
+  return status.isOk() ? 0 : reportFailure(status);
 }
 
 //===----------------------------------------------------------------------===//

@@ -2,24 +2,18 @@
 //
 // All query heads that share a key/value head form one list of rows, row = position * group + head in group, so that a
 // tile of queries is full for any group and its keys are read once. A subgroup owns 16 rows: their scores, the
-// statistics of their softmax and all columns of their result, so between the products only the subgroup waits for
-// itself. Nothing is known of how a matrix lies in registers; what works by rows passes through the subgroup's strip of
-// workgroup memory:
-//
-//   scores (matrix) -> f32 in the strip -> lanes: maximum, exp, sum -> weights (16-bit) and the factor of the old sums,
-//   written over the scores -> operand and factor of the second product
+// statistics of their softmax (ScoreStrips.h) and all columns of their result, so between the products only the
+// subgroup waits for itself.
 //
 // Where a workgroup has a core for itself, two subgroups share 16 rows: each takes half of the keys of every step as if
 // the others did not exist, and their sums meet at the end.
 //
-// A row of the strip: [weights: keys / 8 accesses][factor, 16 times: 4 accesses], in the place of keys / 4 accesses of
-// scores. Keys and values of the next step wait in registers while this step computes. Online softmax: Milakov and
-// Gimelshein 2018, Dao et al. 2022.
+// Keys and values of the next step wait in registers while this step computes.
 //
 //===------------------------------------------------------------------------------------------------------------===//
 
 #include "compiler/Codegen/Kernels/HalfRange.h"
-#include "compiler/Codegen/Kernels/Kernels.h"
+#include "compiler/Codegen/Kernels/ScoreStrips.h"
 
 #include "dialects/plan/StateLayout.h"
 
@@ -31,9 +25,8 @@ using plan::Access;
 
 namespace {
 
-constexpr uint32_t kMatrix = 16;
+constexpr uint32_t kMatrix = ScoreStrips::kMatrix;
 constexpr uint32_t kLargestDim = 192; // the result of 16 rows stays in registers
-constexpr double kMasked = -1e30;
 
 /// What one workgroup computes at a time.
 struct AttentionTile {
@@ -47,8 +40,7 @@ struct AttentionTile {
   uint32_t ownKeys() const { return keys / splits; }         ///< of one subgroup
   uint32_t pitch(uint32_t dim) const { return dim / 8 + 1; } // 16-byte pieces; odd, against bank conflicts
   uint32_t cachePieces(uint32_t dim) const { return buffers * 2 * keys * pitch(dim); }
-  // Two accesses more than the scores keep the 16 rows of a matrix store in different banks.
-  uint32_t stripPitch() const { return ownKeys() / 4 + 2; }
+  uint32_t stripPitch() const { return ScoreStrips::pitchOf(ownKeys()); }
   uint32_t sumPitch(uint32_t dim) const { return dim / 4 + 2; }
   uint32_t sharedBytes(uint32_t dim) const { return (cachePieces(dim) + subgroups() * kMatrix * stripPitch()) * 16; }
 
@@ -68,12 +60,12 @@ constexpr AttentionTile kTiles[] = {
     {.strips = 2, .splits = 1, .keys = 32, .buffers = 1},
 };
 
-class MatrixAttention {
+class MatrixAttention final : ScoreStrips {
 public:
   MatrixAttention(KernelBuilder &k, const RowBound &rows, const Heads &heads, double scale, Elem output,
                   const StateBlock &state, AttentionTile tile)
-      : k(k), heads(heads), rows(rows), scale(scale), output(output), tile(tile), group(heads.query / heads.keyValue),
-        pieces(heads.dim / 8), pitch(tile.pitch(heads.dim)), lanesPerRow(k.target().subgroupSize / kMatrix) {
+      : ScoreStrips(k, tile.ownKeys(), heads.dim / 8), heads(heads), rows(rows), scale(scale), output(output),
+        tile(tile), group(heads.query / heads.keyValue), pitch(tile.pitch(heads.dim)) {
     uint64_t size = uint64_t(rows.max) * heads.query * heads.dim;
     q = k.operand("q", Access::Read, size * 4);
     cells = k.operand("state", Access::Read, state.bytes());
@@ -81,8 +73,7 @@ public:
     values = k.operand("v_cache", Access::Read, heads.cacheBytes());
     y = k.operand("y", Access::Write, size * elemBytes(output));
     cacheTile = k.shared(heads.cache, tile.cachePieces(heads.dim), 8);
-    weights = k.shared(heads.cache, tile.subgroups() * kMatrix * tile.stripPitch(), 8);
-    scores = weights.as(Elem::F32);
+    declareStrips(heads.cache, tile.subgroups() * kMatrix);
     otherSums = cacheTile.as(Elem::F32);
   }
 
@@ -94,8 +85,7 @@ public:
     strip = k.subgroupIndex() * kMatrix;
     queryRow = tile.splits == 1 ? strip : k.subgroupIndex() % tile.strips * kMatrix;
     split = tile.splits == 1 ? k.u32(0) : k.subgroupIndex() / tile.strips;
-    part = k.lane() % lanesPerRow;
-    laneRow = k.lane() / lanesPerRow;
+    findLane();
     row = first + queryRow + laneRow;
     k.ifThen(first < total, [&] {
       Val position = loadCell(k, cells, plan::layout::kPosition);
@@ -108,11 +98,8 @@ public:
 
 private:
   uint32_t dimMatrices() const { return heads.dim / kMatrix; }
-  uint32_t keyMatrices() const { return tile.ownKeys() / kMatrix; } // of this subgroup
-  /// Groups of eight columns of a strip's row that one lane owns.
-  uint32_t units() const { return tile.ownKeys() / (8 * lanesPerRow); }
-  Val unit(uint32_t i) { return part + i * lanesPerRow; }
-  Val laneAccess() { return (strip + laneRow) * tile.stripPitch(); }
+  Val stripRow(uint32_t) override { return strip; } // the only one
+  Val laneAccess() { return ScoreStrips::laneAccess(0); }
 
   void run() {
     SmallVector<Value> firstStep = loadCache(k.u32(0)); // on its way while the queries are staged
@@ -162,11 +149,7 @@ private:
       Vals &x = loaded[next++];
       for (Val &value : x)
         value = clampTo(k, heads.cache, value * scale);
-      auto store = [&] { k.store(cacheTile, row * pitch + piece, x); };
-      if (isFull)
-        store();
-      else
-        k.ifThen(row < tile.queries(), store);
+      ifStaged(row, tile.queries(), isFull, [&] { k.store(cacheTile, row * pitch + piece, x); });
     });
     k.barrier();
     SmallVector<Value> query;
@@ -174,16 +157,6 @@ private:
       query.push_back(k.matrixLoad(cacheTile, queryRow * pitch + d * 2, pitch, MatrixUse::A, MatrixOrder::Rows));
     k.barrier();
     return query;
-  }
-
-  /// For each piece of `count` rows that this invocation stages: body(row, piece of the row, whether all invocations
-  /// have one).
-  void forPieces(uint32_t count, llvm::function_ref<void(Val, Val, bool)> body) {
-    const uint32_t slots = count * pieces;
-    for (uint32_t done = 0; done < slots; done += k.invocations()) {
-      Val slot = t + done;
-      body(slot / pieces, slot % pieces, done + k.invocations() <= slots);
-    }
   }
 
   /// Keys, then values, of the step that begins at `key0`, as storeCache() takes them. Behind the last visible key its
@@ -203,11 +176,8 @@ private:
       forPieces(tile.keys, [&](Val row, Val piece, bool isFull) {
         Value value = raw.front();
         raw = raw.drop_front();
-        auto store = [&] { k.storeRaw16(cacheTile, buffer + (row + firstRow) * pitch + piece, value); };
-        if (isFull)
-          store();
-        else
-          k.ifThen(row < tile.keys, store);
+        ifStaged(row, tile.keys, isFull,
+                 [&] { k.storeRaw16(cacheTile, buffer + (row + firstRow) * pitch + piece, value); });
       });
   }
 
@@ -225,51 +195,15 @@ private:
     k.subgroupBarrier();
   }
 
-  /// The eight values of columns unit * 8 .. unit * 8 + 7 of this lane's row.
-  Vals loadUnit(Val unit) {
-    Val access = laneAccess() + unit * 2;
-    Vals eight = k.load(scores, access);
-    eight.append(k.load(scores, access + 1));
-    return eight;
-  }
-
-  /// Combines the lanes of each row.
-  Val acrossRow(Val x, llvm::function_ref<Val(Val, Val)> combine) {
-    for (uint32_t mask = 1; mask < lanesPerRow; mask *= 2)
-      x = combine(x, k.shuffleXor(x, mask));
-    return x;
-  }
-
-  /// Scores in the strip become weights exp(score - maximum) and the factor of what was summed before. A row that has
-  /// seen only masked keys sums their values; the factor of its first real maximum, or of its split, is zero.
+  /// A row that has seen only masked keys sums their values; the factor of its first real maximum, or of its split, is
+  /// zero.
   void softmax(Val key0, Value &maximum, Value &sum) {
-    Val before(&k, maximum), largest = k.f32(kMasked);
-    SmallVector<Vals> rowPart;
-    for (uint32_t i = 0; i < units(); ++i) {
-      Vals eight = loadUnit(unit(i));
-      Val key = key0 + unit(i) * 8;
-      for (auto [e, score] : llvm::enumerate(eight)) {
-        score = k.select(key + uint32_t(e) <= lastKey, score, k.f32(kMasked));
-        largest = k.max(largest, score);
-      }
-      rowPart.push_back(eight);
-    }
-    largest = k.max(before, acrossRow(largest, [&](Val a, Val b) { return k.max(a, b); }));
-    Val factor = k.exp(before - largest), added = k.f32(0);
-    for (Vals &eight : rowPart)
-      for (Val &score : eight) {
-        score = k.exp(score - largest);
-        added = added + score;
-      }
-    k.subgroupBarrier(); // all scores are read
-    Val access = laneAccess();
-    for (uint32_t i = 0; i < units(); ++i)
-      k.store(weights, access + unit(i), rowPart[i]);
-    for (uint32_t i = 0; i < 4; i += lanesPerRow)
-      k.store(scores, access + (part + (tile.ownKeys() / 8 + i)), Vals(4, factor));
+    RowStep step = ScoreStrips::softmax(
+        0, {&k, maximum}, [&](Val column) { return key0 + column; },
+        [&](Val key, Val score) { return k.select(key <= lastKey, score, k.f32(kMasked)); });
     k.subgroupBarrier();
-    maximum = largest.value;
-    sum = k.fma({&k, sum}, factor, added).value;
+    maximum = step.maximum.value;
+    sum = k.fma({&k, sum}, step.factor, step.added).value;
   }
 
   /// sums = sums * factor + weights * values.
@@ -321,26 +255,15 @@ private:
     return factors;
   }
 
-  /// This subgroup's sums, and those the other splits left, times the factors of this lane's row. The strip takes as
-  /// many columns at a time as the subgroup has keys in a step.
+  /// This subgroup's sums, and those the other splits left, times the factors of this lane's row.
   void storeResults(ArrayRef<Value> sums, ArrayRef<Val> factors) {
-    k.subgroupBarrier(); // what was in the strip is read
-    for (uint32_t column0 = 0; column0 < heads.dim; column0 += tile.ownKeys()) {
-      const uint32_t columns = std::min(tile.ownKeys(), heads.dim - column0);
-      for (uint32_t j = 0; j < columns / kMatrix; ++j)
-        k.matrixStore(scores, strip * tile.stripPitch() + j * 4, tile.stripPitch(), sums[column0 / kMatrix + j]);
-      k.subgroupBarrier();
-      for (uint32_t i = 0; i < units(); ++i)
-        k.ifThen((row < total) & (unit(i) < columns / 8), [&] {
-          Vals eight = loadUnit(unit(i));
-          for (Val &value : eight)
-            value = value * factors[0];
-          for (uint32_t other = 1; other < tile.splits; ++other)
-            addUnit(eight, k.u32(other), unit(i) + column0 / 8, factors[other]);
-          k.store(y, output, rowStart(row) + column0 + unit(i) * 8, eight);
-        });
-      k.subgroupBarrier();
-    }
+    storeColumns(0, heads.dim, sums, row, total, [&](uint32_t column, uint32_t i, Vals &eight) {
+      for (Val &value : eight)
+        value = value * factors[0];
+      for (uint32_t other = 1; other < tile.splits; ++other)
+        addUnit(eight, k.u32(other), unit(i) + column / 8, factors[other]);
+      k.store(y, output, rowStart(row) + column + unit(i) * 8, eight);
+    });
   }
 
   /// eight += factor * the eight columns from unit * 8 on that another split left for this lane's row.
@@ -352,33 +275,25 @@ private:
       value = k.fma(more, factor, value);
   }
 
-  KernelBuilder &k;
   const Heads &heads;
   const RowBound &rows;
   double scale;
   Elem output;
   AttentionTile tile;
-  uint32_t group;       // query heads of one key/value head
-  uint32_t pieces;      // 16-byte pieces of a row of the cache
-  uint32_t pitch;       // of a staged row, in pieces
-  uint32_t lanesPerRow; // lanes that share a row of the strip
+  uint32_t group; // query heads of one key/value head
+  uint32_t pitch; // of a staged row, in pieces
   Buffer q, cells, keys, values, y;
   Shared cacheTile, otherSums; // [buffers][keys, values][key]; first the queries, last the sums of the other splits
-  Shared weights, scores;      // the strips of all subgroups, as 16-bit and as f32
-  Val first, cacheHead, total, t, visible;
-  Val strip, queryRow, split;      // of this subgroup: its strip's first row, its first query, its part of the keys
-  Val part, laneRow, row, lastKey; // of this lane: its part of a row, which of the 16, which query, what that sees
+  Val first, cacheHead, total, visible;
+  Val strip, queryRow, split; // of this subgroup: its strip's first row, its first query, its part of the keys
+  Val row, lastKey;           // of this lane: its query, what that sees
 };
 
 } // namespace
 
 FailureOr<KernelPlan> matrixAttentionKernel(const RowBound &rows, const Heads &heads, double scale, Elem output,
                                             const StateBlock &state, const TargetProfile &target) {
-  bool hasMatrices = heads.cache == Elem::F16    ? target.f16CooperativeMatrix
-                     : heads.cache == Elem::BF16 ? target.bf16CooperativeMatrix
-                                                 : false;
-  bool knowsLanes = target.subgroupSize >= kMatrix && target.subgroupSize <= 64;
-  if (!hasMatrices || !knowsLanes || heads.dim % kMatrix != 0 || heads.dim > kLargestDim || rows.max == 1)
+  if (!ScoreStrips::areOn(target, heads.cache) || heads.dim % kMatrix != 0 || heads.dim > kLargestDim || rows.max == 1)
     return failure();
   const uint32_t group = heads.query / heads.keyValue;
   auto tilesOf = [&](const AttentionTile &tile) { return llvm::divideCeil(rows.max * group, tile.queries()); };

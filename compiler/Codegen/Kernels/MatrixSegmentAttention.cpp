@@ -1,12 +1,12 @@
 //===- MatrixSegmentAttention.cpp - Attention within stretches of rows on cooperative matrices -------------------===//
 //
-// As MatrixAttention.cpp, which explains the strips of workgroup memory that scores pass through; here nothing is
-// cached and a tile's keys are those that its rows' stretches span. A subgroup owns one or two times 16 query rows, so
-// that keys and values which it loads as matrices serve both. Heads are padded by zeros to a multiple of 16 in
-// workgroup memory: 72 becomes 80.
+// As MatrixAttention.cpp, with the softmax of ScoreStrips.h; here nothing is cached and a tile's keys are those that
+// its rows' stretches span. A subgroup owns one or two times 16 query rows, so that keys and values which it loads as
+// matrices serve both. Heads are padded by zeros to a multiple of 16 in workgroup memory: 72 becomes 80.
 //
 //===------------------------------------------------------------------------------------------------------------===//
 
+#include "compiler/Codegen/Kernels/ScoreStrips.h"
 #include "compiler/Codegen/Kernels/SegmentAttention.h"
 
 using namespace mlir;
@@ -17,9 +17,8 @@ using plan::Access;
 
 namespace {
 
-constexpr uint32_t kMatrix = 16;
+constexpr uint32_t kMatrix = ScoreStrips::kMatrix;
 constexpr uint32_t kLargestDim = 128; // the result of a subgroup's rows stays in registers
-constexpr double kMasked = -1e30;
 
 /// What one workgroup computes at a time.
 struct SegmentTile {
@@ -32,8 +31,7 @@ struct SegmentTile {
   static uint32_t pieces(uint32_t dim) { return llvm::divideCeil(dim, kMatrix) * 2; } // of 16 bytes, padded
   static uint32_t pitch(uint32_t dim) { return pieces(dim) + 1; }                     // odd, against bank conflicts
   uint32_t stagedRows() const { return std::max(buffers * 2 * keys, queries()); }
-  // Two accesses more than the scores keep the 16 rows of a matrix store in different banks.
-  uint32_t stripPitch() const { return keys / 4 + 2; }
+  uint32_t stripPitch() const { return ScoreStrips::pitchOf(keys); }
   uint32_t sharedBytes(uint32_t dim) const {
     return (stagedRows() * pitch(dim) + queries() * stripPitch()) * 16 + queries() * 8 + 1024;
   }
@@ -55,13 +53,12 @@ constexpr SegmentTile kTiles[] = {
     {.subgroups = 2, .strips = 1, .keys = 32, .buffers = 1},
 };
 
-class MatrixSegmentAttention {
+class MatrixSegmentAttention final : ScoreStrips {
 public:
   MatrixSegmentAttention(KernelBuilder &k, const RowBound &rows, const SegmentHeads &heads, double scale, Elem output,
                          const StateBlock &state, SegmentTile tile)
-      : k(k), rows(rows), heads(heads), scale(scale), output(output), tile(tile), pieces(heads.dim / 8),
-        pitch(SegmentTile::pitch(heads.dim)), lanesPerRow(k.target().subgroupSize / kMatrix),
-        q(k.operand("q", Access::Read, heads.query.bytes(rows.max))),
+      : ScoreStrips(k, tile.keys, heads.dim / 8), rows(rows), heads(heads), scale(scale), output(output), tile(tile),
+        pitch(SegmentTile::pitch(heads.dim)), q(k.operand("q", Access::Read, heads.query.bytes(rows.max))),
         keys(k.operand("k", Access::Read, heads.keys.bytes(rows.max))),
         values(k.operand("v", Access::Read, heads.values.bytes(rows.max))),
         stretches(k, k.operand("segments", Access::Read, uint64_t(rows.max) * 8), tile.queries()) {
@@ -69,8 +66,7 @@ public:
       cells = k.operand("state", Access::Read, state.bytes());
     y = k.operand("y", Access::Write, uint64_t(rows.max) * heads.width() * elemBytes(output));
     staged = k.shared(heads.keys.elem, tile.stagedRows() * pitch, 8);
-    weights = k.shared(heads.keys.elem, tile.queries() * tile.stripPitch(), 8);
-    scores = weights.as(Elem::F32);
+    declareStrips(heads.keys.elem, tile.queries());
   }
 
   void emit() {
@@ -79,8 +75,7 @@ public:
     count = rowCount(k, rows, cells);
     t = k.localIndex();
     strip0 = k.subgroupIndex() * (tile.strips * kMatrix);
-    part = k.lane() % lanesPerRow;
-    laneRow = k.lane() / lanesPerRow;
+    findLane();
     k.ifThen(first < count, [&] {
       stretches.load(first, count);
       lastKey = k.max(stretches.upper(), k.u32(1)) - 1;
@@ -90,13 +85,7 @@ public:
 
 private:
   uint32_t dimMatrices() const { return SegmentTile::pieces(heads.dim) / 2; }
-  uint32_t keyMatrices() const { return tile.keys / kMatrix; }
-  /// Groups of eight columns of a strip's row that one lane owns.
-  uint32_t units() const { return tile.keys / (8 * lanesPerRow); }
-  Val unit(uint32_t i) { return part + i * lanesPerRow; }
-  /// First row of a subgroup's strip in the tile.
-  Val stripRow(uint32_t strip) { return strip0 + strip * kMatrix; }
-  Val laneAccess(uint32_t strip) { return (stripRow(strip) + laneRow) * tile.stripPitch(); }
+  Val stripRow(uint32_t strip) override { return strip0 + strip * kMatrix; }
 
   /// Sums, maximum of the row and this lane's part of the row's sum, for each strip; then the step that waits.
   size_t carriedEach() const { return dimMatrices() + 2; }
@@ -143,16 +132,6 @@ private:
     multiplyValues(buffer + tile.keys * pitch, live);
   }
 
-  /// For each piece of `rowCount` rows that this invocation stages: body(row, piece of the row, whether all invocations
-  /// have one).
-  void forPieces(uint32_t rowCount, llvm::function_ref<void(Val, Val, bool)> body) {
-    const uint32_t slots = rowCount * pieces;
-    for (uint32_t done = 0; done < slots; done += k.invocations()) {
-      Val slot = t + done;
-      body(slot / pieces, slot % pieces, done + k.invocations() <= slots);
-    }
-  }
-
   /// Piece `piece` of the head in row `row`.
   Value loadPiece(Buffer x, const HeadRows &source, Val row, Val piece) {
     return k.loadRaw16(x, row * (source.pitch / 8) + source.column / 8 + head * pieces + piece);
@@ -162,11 +141,7 @@ private:
     size_t next = 0;
     forPieces(rowCount, [&](Val row, Val piece, bool isFull) {
       Value value = raw[next++];
-      auto store = [&] { k.storeRaw16(staged, at + row * pitch + piece, value); };
-      if (isFull)
-        store();
-      else
-        k.ifThen(row < rowCount, store);
+      ifStaged(row, rowCount, isFull, [&] { k.storeRaw16(staged, at + row * pitch + piece, value); });
     });
   }
 
@@ -227,52 +202,15 @@ private:
     k.subgroupBarrier();
   }
 
-  /// The eight values of columns unit * 8 .. unit * 8 + 7 of this lane's row.
-  Vals loadUnit(uint32_t strip, Val unit) {
-    Val access = laneAccess(strip) + unit * 2;
-    Vals eight = k.load(scores, access);
-    eight.append(k.load(scores, access + 1));
-    return eight;
-  }
-
-  /// Combines the lanes of each row.
-  Val acrossRow(Val x, llvm::function_ref<Val(Val, Val)> combine) {
-    for (uint32_t mask = 1; mask < lanesPerRow; mask *= 2)
-      x = combine(x, k.shuffleXor(x, mask));
-    return x;
-  }
-
-  /// Scores in the strip become weights exp(scale * score - maximum) and the factor of what was summed before. What a
-  /// row sums before its first key is seen loses all weight then.
+  /// What a row sums before its first key is seen loses all weight then.
   void softmax(uint32_t strip, Val key0, Value &maximum, Value &sum) {
     Val row = stripRow(strip) + laneRow, begin = stretches.begin(row), length = stretches.end(row) - begin;
-    Val before(&k, maximum), largest = k.f32(kMasked);
-    SmallVector<Vals> rowPart;
-    for (uint32_t i = 0; i < units(); ++i) {
-      Vals eight = loadUnit(strip, unit(i));
-      // A key before the row's first is a large number of keys behind it.
-      Val key = key0 + unit(i) * 8 - begin;
-      for (auto [e, score] : llvm::enumerate(eight)) {
-        score = k.select(key + uint32_t(e) < length, score * scale, k.f32(kMasked));
-        largest = k.max(largest, score);
-      }
-      rowPart.push_back(eight);
-    }
-    largest = k.max(before, acrossRow(largest, [&](Val a, Val b) { return k.max(a, b); }));
-    Val factor = k.exp(before - largest), added = k.f32(0);
-    for (Vals &eight : rowPart)
-      for (Val &score : eight) {
-        score = k.exp(score - largest);
-        added = added + score;
-      }
-    k.subgroupBarrier(); // all scores are read
-    Val access = laneAccess(strip);
-    for (uint32_t i = 0; i < units(); ++i)
-      k.store(weights, access + unit(i), rowPart[i]);
-    for (uint32_t i = 0; i < 4; i += lanesPerRow)
-      k.store(scores, access + (part + (tile.keys / 8 + i)), Vals(4, factor));
-    maximum = largest.value;
-    sum = k.fma({&k, sum}, factor, added).value;
+    // A key before the row's first is a large number of keys behind it.
+    RowStep step = ScoreStrips::softmax(
+        strip, {&k, maximum}, [&](Val column) { return key0 + column - begin; },
+        [&](Val key, Val score) { return k.select(key < length, score * scale, k.f32(kMasked)); });
+    maximum = step.maximum.value;
+    sum = k.fma({&k, sum}, step.factor, step.added).value;
   }
 
   /// sums = sums * factor + weights * values, for all strips.
@@ -302,44 +240,28 @@ private:
     }
   }
 
-  /// A strip's sums times the factor of this lane's row. The strip takes as many columns at a time as a step has keys.
+  /// A strip's sums times the factor of this lane's row.
   void storeResults(uint32_t strip, ArrayRef<Value> sums, Val factor) {
     Val row = first + stripRow(strip) + laneRow;
-    k.subgroupBarrier(); // what was in the strip is read
-    for (uint32_t column0 = 0; column0 < heads.dim; column0 += tile.keys) {
-      const uint32_t columns = std::min(tile.keys, heads.dim - column0);
-      for (uint32_t j = 0; j < llvm::divideCeil(columns, kMatrix); ++j)
-        k.matrixStore(scores, stripRow(strip) * tile.stripPitch() + j * 4, tile.stripPitch(),
-                      sums[column0 / kMatrix + j]);
-      k.subgroupBarrier();
-      for (uint32_t i = 0; i < units(); ++i)
-        k.ifThen((row < count) & (unit(i) < columns / 8), [&] {
-          Vals eight = loadUnit(strip, unit(i));
-          for (Val &value : eight)
-            value = value * factor;
-          k.store(y, output, row * heads.width() + head * heads.dim + column0 + unit(i) * 8, eight);
-        });
-      k.subgroupBarrier();
-    }
+    storeColumns(strip, heads.dim, sums, row, count, [&](uint32_t column, uint32_t i, Vals &eight) {
+      for (Val &value : eight)
+        value = value * factor;
+      k.store(y, output, row * heads.width() + head * heads.dim + column + unit(i) * 8, eight);
+    });
   }
 
-  KernelBuilder &k;
   const RowBound &rows;
   const SegmentHeads &heads;
   double scale;
   Elem output;
   SegmentTile tile;
-  uint32_t pieces;      // 16-byte pieces of a head in device memory
-  uint32_t pitch;       // of a staged row, in pieces
-  uint32_t lanesPerRow; // lanes that share a row of a strip
+  uint32_t pitch; // of a staged row, in pieces
   Buffer q, keys, values;
   TileSegments stretches;
   Buffer cells, y;
-  Shared staged;          // [buffers][keys, values][row]; first the queries
-  Shared weights, scores; // the strips of all subgroups, as 16-bit and as f32
-  Val first, head, count, t, lastKey;
-  Val strip0;        // the first row of this subgroup's strips
-  Val part, laneRow; // of this lane: its part of a row, which of the 16
+  Shared staged; // [buffers][keys, values][row]; first the queries
+  Val first, head, count, lastKey;
+  Val strip0; // the first row of this subgroup's strips
 };
 
 } // namespace
@@ -347,11 +269,7 @@ private:
 FailureOr<KernelPlan> matrixSegmentAttentionKernel(const RowBound &rows, const SegmentHeads &heads, double scale,
                                                    Elem output, const StateBlock &state, const TargetProfile &target) {
   Elem elem = heads.keys.elem;
-  bool hasMatrices = elem == Elem::F16    ? target.f16CooperativeMatrix
-                     : elem == Elem::BF16 ? target.bf16CooperativeMatrix
-                                          : false;
-  bool knowsLanes = target.subgroupSize >= kMatrix && target.subgroupSize <= 64;
-  if (!hasMatrices || !knowsLanes || heads.dim % 8 != 0 || heads.dim > kLargestDim)
+  if (!ScoreStrips::areOn(target, elem) || heads.dim % 8 != 0 || heads.dim > kLargestDim)
     return failure();
   for (const HeadRows &operand : {heads.query, heads.keys, heads.values})
     if (operand.elem != elem || operand.pitch % 8 != 0 || operand.column % 8 != 0)
