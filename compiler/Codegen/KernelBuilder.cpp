@@ -571,6 +571,12 @@ Vals valsOf(KernelBuilder *k, ValueRange values) {
   return vals;
 }
 
+/// Weights stream through the caches between two runs of a decode kernel, so its code comes from far each time;
+/// NVIDIA's driver would write the body of a loop up to eight times. Other drivers choose for themselves.
+spirv::LoopControl loopControl(const TargetProfile &target) {
+  return target.subgroupSize == 32 ? spirv::LoopControl::DontUnroll : spirv::LoopControl::None;
+}
+
 /// A counted loop over raw values; `body` returns the values carried to the next turn.
 SmallVector<Value> buildLoop(KernelBuilder &k, Val lower, Val upper, Val step, ValueRange init,
                              llvm::function_ref<SmallVector<Value>(Value i, ValueRange carried)> body) {
@@ -580,7 +586,7 @@ SmallVector<Value> buildLoop(KernelBuilder &k, Val lower, Val upper, Val step, V
   OperationState state(loc, spirv::LoopOp::getOperationName());
   auto loop = cast<spirv::LoopOp>([&] {
     state.addTypes(init.getTypes());
-    state.addAttribute("loop_control", spirv::LoopControlAttr::get(b.getContext(), spirv::LoopControl::None));
+    state.addAttribute("loop_control", spirv::LoopControlAttr::get(b.getContext(), loopControl(k.target())));
     state.addRegion();
     return b.create(state);
   }());
