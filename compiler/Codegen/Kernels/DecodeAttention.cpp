@@ -16,6 +16,8 @@
 //
 // Keys of the next tile are asked for when the scores are computed, its values when the values are added up.
 //
+// Large groups of query heads take MatrixDecodeAttention.cpp instead where the target has matrices for them.
+//
 //===------------------------------------------------------------------------------------------------------------===//
 
 #include "compiler/Codegen/Kernels/DecodeStep.h"

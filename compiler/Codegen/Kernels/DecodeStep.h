@@ -42,9 +42,8 @@ protected:
   Val cacheRow(Val key) { return (kvHead * heads.context + key) * heads.dim; }
   /// Where workgroup memory holds an element of a row: neighbours among the invocations read neighbouring words.
   Val place(Val element) { return element % width * pitch(heads.dim, width) + element / width; }
-  static uint32_t pitch(uint32_t dim, uint32_t width) {
-    return dim / width + 1;
-  } // odd for most dims, against conflicts
+  /// Odd for most dims, against bank conflicts.
+  static uint32_t pitch(uint32_t dim, uint32_t width) { return dim / width + 1; }
   static uint32_t rowPitch(uint32_t dim, uint32_t width) { return width * pitch(dim, width); }
 
   /// Subgroups there are at least.
