@@ -20,6 +20,12 @@ Vals valsOf(KernelBuilder *k, ValueRange values) {
   return vals;
 }
 
+/// Weights stream through the caches between two runs of a decode kernel, so its code comes from far each time;
+/// NVIDIA's driver would write the body of a loop up to eight times. Other drivers choose for themselves.
+spirv::LoopControl loopControl(const TargetProfile &target) {
+  return target.subgroupSize == 32 ? spirv::LoopControl::DontUnroll : spirv::LoopControl::None;
+}
+
 /// A structured loop that carries values beside its counter: its blocks, in order.
 struct LoopBlocks {
   LoopBlocks(KernelBuilder &k, ValueRange init);
@@ -33,7 +39,7 @@ LoopBlocks::LoopBlocks(KernelBuilder &k, ValueRange init) {
   OpBuilder &b = s.b;
   OperationState state(s.loc, spirv::LoopOp::getOperationName());
   state.addTypes(init.getTypes());
-  state.addAttribute("loop_control", spirv::LoopControlAttr::get(b.getContext(), spirv::LoopControl::None));
+  state.addAttribute("loop_control", spirv::LoopControlAttr::get(b.getContext(), loopControl(k.target())));
   state.addRegion();
   loop = cast<spirv::LoopOp>(b.create(state));
   OpBuilder::InsertionGuard guard(b);

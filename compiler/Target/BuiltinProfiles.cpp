@@ -45,7 +45,7 @@ TargetProfile nvidiaH200() {
   profile.kvFormat = KvFormat::F16;
   profile.prefillChunk = 512;
   profile.mixturePrefillChunk = 2048;
-  profile.decodeSplits = 16;
+  profile.decodeSplits = 32;
   profile.narrowMatrixOperands = true;
   profile.readBytesPerNs = 4450;
   profile.flopsPerNs = 40000;

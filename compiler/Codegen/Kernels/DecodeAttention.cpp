@@ -16,16 +16,12 @@
 //
 // Keys of the next tile are asked for when the scores are computed, its values when the values are added up.
 //
-// Where several splits hold keys, each leaves its part and counts itself; who comes last combines them, always in the
-// same order. So the next step reads one row however many splits there were.
-//
-// Partial results (flash decoding, Dao et al. 2023) are numerators [heads][splits][dim], then (maximum, sum)
-// [heads][splits][2], so that both are aligned for wide loads.
+// Large groups of query heads take MatrixDecodeAttention.cpp instead where the target has matrices for them.
 //
 //===------------------------------------------------------------------------------------------------------------===//
 
+#include "compiler/Codegen/Kernels/DecodeStep.h"
 #include "compiler/Codegen/Kernels/HalfRange.h"
-#include "compiler/Codegen/Kernels/Kernels.h"
 #include "compiler/Codegen/Kernels/RowSoftmax.h"
 
 #include "dialects/plan/StateLayout.h"
@@ -39,15 +35,13 @@ using plan::Access;
 namespace {
 constexpr uint32_t kKeyBlock = 64;    // a split has a multiple of them: fewer cost as much, and combining costs more
 constexpr uint32_t kLeastKeys = 128;  // of a split that is not the last: to combine costs more than to read as many
+constexpr uint32_t kMostSplits = 16;  // used: more cost more to combine than they save
 constexpr uint32_t kSplitsAhead = 16; // splits whose parts are on their way at the same time
 constexpr uint32_t kMostHeads = 2;    // of a workgroup: each lengthens its chain; the others find the keys in the cache
 constexpr uint32_t kKeysEach = 4;     // keys of a tile that one invocation reads
 constexpr uint32_t kMostSlots = 64;   // rows read side by side
 constexpr uint32_t kSumBytes = 9 << 12; // workgroup memory for sums that meet at the same time
 constexpr double kMasked = -1e30;
-
-/// First element of the statistics of (head, split), both flattened.
-uint32_t statisticsBase(uint32_t heads, uint32_t splits, uint32_t dim) { return heads * splits * dim; }
 } // namespace
 
 KernelPlan combineSplitsKernel(const SplitShape &shape, const TargetProfile &target) {
@@ -122,64 +116,35 @@ struct Division {
   uint32_t slots = 0;                ///< rows read side by side
 };
 
-class DecodeAttention {
+class DecodeAttention : DecodeStep {
 public:
-  DecodeAttention(KernelBuilder &k, const Heads &heads, const Rotary &rotary, double scale, uint32_t splits,
+  DecodeAttention(KernelBuilder &k, const Heads &heads, const Rotary &rotary, double scale, const Division &division,
                   const StateBlock &state)
-      : k(k), heads(heads), rotary(rotary), scale(scale), splits(splits), d(heads, splits, k.target()),
+      : DecodeStep(k, heads, rotary, scale, division.splits, division.headsEach, division.width, state), d(division),
         headsPerRound(d.headsPerRound(k.target())) {
-    qkv = k.operand("qkv", Access::Read, uint64_t(heads.qkvWidth()) * 4);
-    if (rotary.normalise) {
-      qNorm = k.operand("q_norm", Access::Read, weightBytes(1, d.dim));
-      kNorm = k.operand("k_norm", Access::Read, weightBytes(1, d.dim));
-    }
-    cells = k.operand("state", Access::ReadWrite, state.bytes());
-    arrivals = plan::layout::arrivals(state.maxContext) / 4;
-    keys = k.operand("k_cache", Access::ReadWrite, heads.cacheBytes());
-    values = k.operand("v_cache", Access::ReadWrite, heads.cacheBytes());
-    // What is read of it was written in the same dispatch.
-    partials = k.operand("partials", Access::Write, SplitShape{heads.query, splits, d.dim}.bytes()).coherently();
-    rotated = k.shared(Elem::F32, (d.headsEach + 1) * d.rowPitch());
     sums = k.shared(Elem::F32, d.sharedFloats(headsPerRound));
     probabilities = k.shared(Elem::F32, d.tileKeys() * d.headsEach);
     factors = k.shared(Elem::F32, d.headsEach);
     weights = k.shared(Elem::F32, d.headsEach * splits);
     splitSums = k.shared(Elem::F32, d.headsEach * splits);
-    arrived = k.shared(Elem::U32, 1);
   }
 
   void emit() {
-    t = k.localIndex();
+    loadHeads();
     slot = t / d.pieces;
-    piece = t % d.pieces;
-    kvHead = k.workgroupId(0);
-    split = k.workgroupId(1);
-    head0 = k.workgroupId(2) * d.headsEach; // within the group
-    Val newestPosition = loadCell(k, cells, plan::layout::kPosition);
-    SmallVector<HeadPairs> rows;
-    for (uint32_t turn = 0; k.target().subgroupSize && turn < turnsOf(d.headsEach + 1); ++turn)
-      rows.push_back(rowPairs(k.subgroupIndex() + turn * subgroups()));
     Vals newValue = loadNewValue();
-    RotaryTable table(k, rotary, d.dim);
-    table.prepare();
-    rotation = sampledPosition(k, rotary, cells, newestPosition);
-    position = k.min(newestPosition, k.u32(heads.context - 1));
+    findPosition();
+    const uint32_t used = std::min(splits, kMostSplits);
     Val visible = position + 1;
-    const uint32_t turn = splits * kKeyBlock;
+    const uint32_t turn = used * kKeyBlock;
     Val each = k.max((visible + (turn - 1)) / turn * kKeyBlock, k.u32(kLeastKeys));
     active = (visible + (each - 1)) / each;
     lower = split * each;
     upper = k.min(lower + each, visible);
-    k.ifThen(lower < upper, [&] { attend(table, rows, newValue); });
+    k.ifThen(lower < upper, [&] { attend(newValue); });
   }
 
 private:
-  /// Subgroups there are at least.
-  uint32_t subgroups() const {
-    return std::max<uint32_t>(1, d.invocations / (k.target().subgroupSize ? k.target().subgroupSize : 128));
-  }
-  uint32_t turnsOf(uint32_t rows) const { return llvm::divideCeil(rows, subgroups()); }
-  Val cacheRow(Val key) { return (kvHead * heads.context + key) * d.dim; }
   /// True for the invocations that have a slot.
   void ifBusy(llvm::function_ref<void()> body) {
     if (d.slots * d.pieces == d.invocations)
@@ -188,10 +153,10 @@ private:
       k.ifThen(slot < d.slots, body);
   }
 
-  void attend(RotaryTable &table, MutableArrayRef<HeadPairs> rows, ArrayRef<Val> newValue) {
+  void attend(ArrayRef<Val> newValue) {
     // Old keys and values depend on nothing in this step.
     SmallVector<Value> firstKeys = loadTile(keys, lower), firstValues = loadTile(values, lower);
-    rotateHeads(table, rows);
+    rotateHeads();
     Vals query;
     for (uint32_t g = 0; g < d.headsEach; ++g)
       query.append(rotatedPiece(k.u32(g)));
@@ -202,7 +167,12 @@ private:
       k.storeRaw(values, heads.cache, cacheRow(position) + piece * d.width, d.width, newest[1]);
     });
     d.rowwise ? addRows(query, firstKeys, firstValues) : addTiles(query, firstKeys, firstValues);
-    k.ifThen(active > 1, [&] { arrive(); });
+    k.ifThen(active > 1, [&] {
+      k.ifThen(arrive(), [&] {
+        k.deviceBarrier();
+        combine();
+      });
+    });
   }
 
   /// All keys of the split, the slots for themselves.
@@ -252,59 +222,6 @@ private:
     });
     storeOwnStatistics(ArrayRef<Value>(carried).slice(sumCount, 2 * turns));
     storeNumerators(ArrayRef<Value>(carried).take_front(sumCount));
-  }
-
-  //===----------------------------------------------------------------------------------------------------------===//
-  // The row of this step
-  //===----------------------------------------------------------------------------------------------------------===//
-
-  Vals loadNewValue() {
-    return k.load(qkv, Elem::F32, (kvHead + heads.query + heads.keyValue) * d.dim + piece * d.width, d.width);
-  }
-
-  /// Row 0 .. headsEach - 1: a query head; behind them: the newest key.
-  HeadPairs rowPairs(Val row) {
-    Val isKey = row >= d.headsEach;
-    Val query = kvHead * d.group + k.min(head0 + row, k.u32(d.group - 1));
-    Val source = k.select(isKey, kvHead + heads.query, query) * d.dim;
-    return HeadPairs(k, rotary, d.dim, qkv, source, [this, isKey](Val element) {
-      return k.select(isKey, k.load(kNorm, Elem::BF16, element), k.load(qNorm, Elem::BF16, element));
-    });
-  }
-
-  /// Leaves all rows in workgroup memory, the queries scaled.
-  void rotateHeads(RotaryTable &table, MutableArrayRef<HeadPairs> rows) {
-    auto store = [&](const HeadPairs &pairs, Val row) {
-      Val factor = k.select(row < d.headsEach, k.f32(scale), k.f32(1));
-      pairs.rotate(table, [&](Val i, Val y1, Val y2) {
-        k.store(rotated, row * d.rowPitch() + place(i), {y1 * factor});
-        k.store(rotated, row * d.rowPitch() + place(i + d.dim / 2), {y2 * factor});
-      });
-    };
-    table.fill([&](Val) { return rotation; });
-    for (HeadPairs &pairs : rows)
-      pairs.normalise();
-    k.barrier();
-    for (auto [turn, pairs] : llvm::enumerate(rows)) {
-      Val row = k.subgroupIndex() + uint32_t(turn * subgroups());
-      k.ifThen(row <= d.headsEach, [&, &pairs = pairs] { store(pairs, row); });
-    }
-    if (rows.empty())
-      k.forLoop(k.subgroupIndex(), k.u32(d.headsEach + 1), k.subgroupCount(), [&](Val row) {
-        HeadPairs pairs = rowPairs(row);
-        pairs.normalise();
-        store(pairs, row);
-      });
-    k.barrier();
-  }
-
-  /// Where an element of a row lies in workgroup memory: neighbours among the invocations read neighbouring words.
-  Val place(Val element) { return element % d.width * d.pitch() + element / d.width; }
-  Vals rotatedPiece(Val row) {
-    Vals x;
-    for (uint32_t e = 0; e < d.width; ++e)
-      x.push_back(k.loadOne(rotated, row * d.rowPitch() + piece + e * d.pitch()));
-    return x;
   }
 
   //===----------------------------------------------------------------------------------------------------------===//
@@ -416,16 +333,11 @@ private:
   // Results
   //===----------------------------------------------------------------------------------------------------------===//
 
-  Val record(Val g, Val split) { return (kvHead * d.group + head0 + g) * splits + split; }
-  Val isPresent(Val g) { return head0 + g < d.group; }
-
   /// Maximum and sum of a head, for who combines the splits; there is nothing to combine with one, so its numerators
   /// are divided by the sum.
   void storeStatistics(Val g, Val maximum, Val sum) {
     k.store(factors, g, {k.select(active == 1, k.f32(1) / sum, k.f32(1))});
-    k.ifThen(isPresent(g), [&] {
-      k.store(partials, Elem::F32, record(g, split) * 2 + statisticsBase(heads.query, splits, d.dim), {maximum, sum});
-    });
+    k.ifThen(isPresent(g), [&] { k.store(partials, Elem::F32, statisticsOf(record(g, split)), {maximum, sum}); });
   }
 
   /// Those of the heads that this subgroup owns.
@@ -467,22 +379,6 @@ private:
   //===----------------------------------------------------------------------------------------------------------===//
   // The last workgroup combines the splits
   //===----------------------------------------------------------------------------------------------------------===//
-
-  void arrive() {
-    k.deviceBarrier();
-    k.barrier();
-    k.ifThen(t == 0, [&] {
-      Val counter = kvHead * d.workgroups() + k.workgroupId(2) + arrivals;
-      Val before = k.atomicAdd(cells, counter, k.u32(1));
-      k.store(arrived, k.u32(0), {before});
-      k.ifThen(before == active - 1, [&] { k.store(cells, Elem::U32, counter, k.u32(0)); });
-    });
-    k.barrier();
-    k.ifThen(k.loadOne(arrived, k.u32(0)) == active - 1, [&] {
-      k.deviceBarrier();
-      combine();
-    });
-  }
 
   void combine() {
     const uint32_t outputs = d.headsEach * d.dim;
@@ -543,8 +439,7 @@ private:
         })[0];
       };
       Val largest = forSplits(k.f32(kMasked), [&](Val at, Val split, Val before) {
-        Vals statistics =
-            k.load(partials, Elem::F32, record(head, split) * 2 + statisticsBase(heads.query, splits, d.dim), 2);
+        Vals statistics = k.load(partials, Elem::F32, statisticsOf(record(head, split)), 2);
         k.store(weights, at, {statistics[0]});
         k.store(splitSums, at, {statistics[1]});
         return k.max(before, statistics[0]);
@@ -563,18 +458,12 @@ private:
     });
   }
 
-  KernelBuilder &k;
-  const Heads &heads;
-  const Rotary &rotary;
-  double scale;
-  uint32_t splits;
   Division d;
   uint32_t headsPerRound;
-  Buffer qkv, qNorm, kNorm, cells, keys, values, partials;
-  uint32_t arrivals = 0; // first counter, in words of the state block
-  Shared rotated, probabilities, factors, weights, splitSums, arrived;
+  Shared probabilities, factors, weights, splitSums;
   Shared sums; // parts of the scores [head][key][piece], then numerators [slot][head][element]
-  Val t, slot, piece, kvHead, split, head0, position, rotation, active, lower, upper;
+  Val slot;
+  Val lower, upper;            // the keys of this split
   std::array<Value, 2> newest; // this invocation's piece of the newest key and value, as the caches hold them
 };
 
@@ -584,17 +473,18 @@ FailureOr<KernelPlan> decodeAttentionKernel(const Heads &heads, const Rotary &ro
                                             const StateBlock &state, const TargetProfile &target) {
   if (heads.dim % 4 != 0)
     return failure();
+  FailureOr<KernelPlan> onMatrices = matrixDecodeAttentionKernel(heads, rotary, scale, splits, state, target);
+  if (succeeded(onMatrices))
+    return onMatrices;
   Division division(heads, splits, target);
   if (!division.fits(target) || heads.keyValue * division.workgroups() > plan::layout::kArrivalCount)
     return failure();
   KernelPlan plan;
-  plan.name = std::string("decode_attention") + (rotary.normalise ? "_norm" : "") + heads.suffix() + "_s" +
-              std::to_string(splits) + (rotary.sections.empty() ? "" : "_mrope") +
-              parameterTag({rotary.theta, rotary.eps, scale});
+  plan.name = "decode_attention" + decodeAttentionSuffix(heads, rotary, scale, splits);
   plan.workgroup = {division.invocations, 1, 1};
-  plan.groups = {heads.keyValue, splits, division.workgroups()};
+  plan.groups = {heads.keyValue, std::min(splits, kMostSplits), division.workgroups()};
   plan.emit = [=](KernelBuilder &k) {
-    DecodeAttention(k, heads, rotary, scale, splits, state).emit();
+    DecodeAttention(k, heads, rotary, scale, division, state).emit();
     return success();
   };
   return plan;

@@ -51,7 +51,8 @@ void RowSoftmax::add(Vals dots, ArrayRef<Val> visible, llvm::function_ref<Vals(u
 
 void RowSoftmax::meet(const Shared &memory, Val slot, Val piece, MutableArrayRef<Value> carried,
                       llvm::function_ref<void(uint32_t, Val, Val)> done) const {
-  k.ifThen(piece == 0, [&] {
+  // With the shortest rows, some invocations are behind the last slot.
+  k.ifThen((piece == 0) & (slot < slots), [&] {
     for (uint32_t i = 0; i < 2 * heads; ++i)
       k.store(memory, slot + i * slots, {{&k, carried[numeratorCount() + i]}});
   });
