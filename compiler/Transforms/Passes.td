@@ -76,7 +76,8 @@ def SpecializeEntriesPass : Pass<"qwen-specialize-entries", "::mlir::ModuleOp"> 
   let description = [{
     Clones the two functions into the entries that the runtime replays, with static shapes: `prefill` (up to `chunk` rows),
     `next_greedy` and `next_sample` (last hidden row to token), `decode_greedy` and `decode_sample` (one token), `logits`
-    (up to `logits-rows` hidden rows to logits). States get `context` positions of the element type `kv-format`.
+    (up to `logits-rows` hidden rows to logits). States get `context` positions of the element type `kv-format`,
+    those of a talker of f32.
 
     ```mlir
     module attributes {qwen.decoder = @decoder, qwen.head = @head} {

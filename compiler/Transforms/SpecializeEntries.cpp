@@ -499,9 +499,7 @@ struct SpecializeEntries : qwen::impl::SpecializeEntriesPassBase<SpecializeEntri
 
   LogicalResult specializeStates() {
     // The history of the predictor is one frame: short, and read by few.
-    llvm::StringSet<> ofPredictor;
-    if (speech)
-      speech.predictorDecoder.walk([&](ReadStateOp read) { ofPredictor.insert(read.getState()); });
+    llvm::StringSet<> ofPredictor = statesOf(speech.predictorDecoder), ofTalker = statesOf(speech.decoder);
     for (auto state : getOperation().getOps<StateOp>()) {
       auto type = cast<RankedTensorType>(state.getType());
       if (state.getFixed() || (ofPredictor.contains(state.getSymName()) && type.hasStaticShape()))
@@ -511,9 +509,18 @@ struct SpecializeEntries : qwen::impl::SpecializeEntriesPassBase<SpecializeEntri
                                    << context.getValue();
       SmallVector<int64_t> shape(type.getShape());
       shape[0] = context;
-      state.setType(RankedTensorType::get(shape, cacheElement));
+      // Thousands of codes follow each other: what 16 bits lose adds up there.
+      Type element = ofTalker.contains(state.getSymName()) ? Float32Type::get(&getContext()) : cacheElement;
+      state.setType(RankedTensorType::get(shape, element));
     }
     return success();
+  }
+
+  static llvm::StringSet<> statesOf(func::FuncOp function) {
+    llvm::StringSet<> states;
+    if (function)
+      function.walk([&](ReadStateOp read) { states.insert(read.getState()); });
+    return states;
   }
 
   /// Cells that count positions and rows are 32 bits wide.

@@ -1,10 +1,9 @@
 // Decode attention of eight query heads for a key head on cooperative matrices: one workgroup has all heads and a split
-// of the keys, a subgroup 16 of them; one more runs ahead of who combines the splits. With fewer than four query heads, other caches, dims that are no power of two,
-// other subgroups or no f16 matrices, the keys are read by scalar code.
+// of the keys, a subgroup 16 of them; one more runs ahead of who combines the splits. With fewer than four query heads,
+// other caches, dims that are no power of two, other subgroups or no f16 matrices, the keys are read by scalar code.
 
 // RUN: qwen-opt %s --convert-qwen-to-plan=target=nvidia-h200 | FileCheck %s
 // RUN: qwen-opt %s --convert-qwen-to-plan=target=amd-gfx1151 | FileCheck %s --check-prefix=WITHOUT
-// RUN: qwen-opt %s --convert-qwen-to-plan=target=%S/../Radv/gfx1151-matrices.json | FileCheck %s --check-prefix=WITHOUT
 // RUN: sed -e 's/xf16>/xf32>/g' %s | qwen-opt --convert-qwen-to-plan=target=nvidia-h200 | FileCheck %s --check-prefix=WITHOUT
 // RUN: sed -e 's/xf16>/xbf16>/g' %s | qwen-opt --convert-qwen-to-plan=target=nvidia-h200 | FileCheck %s --check-prefix=BF16
 

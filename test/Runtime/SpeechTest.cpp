@@ -252,17 +252,17 @@ TEST(SpeechTables, CellsAndRoomAreChecked) {
 TEST(SpeechTables, LogitsAreRowsOfF32) {
   auto found = [](std::vector<TestTensor> outputs) {
     TestPlan source = fakeSpeechModel();
-    entryOf(source, "talker.next_greedy").outputs = std::move(outputs);
+    entryOf(source, "talker.decode_greedy").outputs = std::move(outputs);
     Result<std::shared_ptr<const Plan>> plan = Plan::fromBytes(source.encodeFile(), "");
     if (!plan.isOk())
       return "no plan: " + plan.status().message();
-    Result<const fb::EntryTensor *> logits = findSpeechLogits(**plan, *(*plan)->findEntry("talker.next_greedy"));
+    Result<const fb::EntryTensor *> logits = findSpeechLogits(**plan, *(*plan)->findEntry("talker.decode_greedy"));
     return logits.isOk() ? text((*logits)->size_bytes(), " bytes") : logits.status().message();
   };
   const uint32_t rows = uint32_t(fakeModel().buffers.size()) + 2;
   const TestTensor good = {"logits", DType::F32, {{"", 1}, {"", 8}}, rows, 0, 32};
   EXPECT_EQ(found({good}), "32 bytes");
-  expectProblem(found({}), "entry 'talker.next_greedy' has no output 'logits', expected one for the logits of speech");
+  expectProblem(found({}), "entry 'talker.decode_greedy' has no output 'logits', expected one for the logits of speech");
   TestTensor bad = good;
   bad.dtype = DType::I32;
   expectProblem(found({bad}), "has logits of another type");

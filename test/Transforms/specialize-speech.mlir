@@ -2,7 +2,7 @@
 
 // The talker has its own history and the cache format of the target; the history of the predictor is a frame, in f32.
 // CHECK: module attributes {qwen.max_context = 32 : i64} {
-// CHECK: qwen.state @talker.k : tensor<32x1x8xbf16>
+// CHECK: qwen.state @talker.k : tensor<32x1x8xf32>
 // CHECK: qwen.state @predictor.k : tensor<3x1x8xf32>
 module attributes {qwen.symbols = {R = 64 : i64, S = 64 : i64},
                    qwen.speech = {decoder = @t.decoder, head = @t.head, predictor_decoder = @p.decoder, predictor_head = @p.head,
