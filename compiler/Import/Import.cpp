@@ -228,6 +228,10 @@ void Importer::importSpeech() {
     return;
   const doc::TalkerInfo &talker = *graph.speech->talker;
   auto symbol = [&](const std::string &name) { return FlatSymbolRefAttr::get(builder.getContext(), name); };
+  // The rows that the talker reads: thousands of codes follow from them.
+  for (const std::string &name : {talker.text, talker.media})
+    if (auto function = module.lookupSymbol<func::FuncOp>(name))
+      function->setAttr(attrs::exact, builder.getUnitAttr());
   SmallVector<Attribute> tables;
   for (const std::string &name : talker.tables)
     tables.push_back(symbol(name));

@@ -132,9 +132,8 @@ struct NarrowMatrixOperands : qwen::impl::NarrowMatrixOperandsPassBase<NarrowMat
   using NarrowMatrixOperandsPassBase::NarrowMatrixOperandsPassBase;
 
   void runOnOperation() override {
-    // A waveform shows what 16 bits lose, and so do codes, each of which thousands of others follow; their products are
-    // few.
-    if (!getOperation().getOps<CausalConv1dOp>().empty() || getOperation()->hasAttr(attrs::sequence))
+    // A waveform shows what 16 bits lose, and its products are few.
+    if (!getOperation().getOps<CausalConv1dOp>().empty() || getOperation()->hasAttr(attrs::exact))
       return;
     // Three bits more cost a conversion of every weight. They are worth it where a rounding can change a choice.
     bool precise = false;

@@ -27,9 +27,8 @@ struct ScaleMatrixOperands : qwen::impl::ScaleMatrixOperandsPassBase<ScaleMatrix
   using ScaleMatrixOperandsPassBase::ScaleMatrixOperandsPassBase;
 
   void runOnOperation() override {
-    // A waveform shows what 16 bits lose, and so do codes, each of which thousands of others follow; their products are
-    // few.
-    if (!getOperation().getOps<CausalConv1dOp>().empty() || getOperation()->hasAttr(attrs::sequence))
+    // A waveform shows what 16 bits lose, and its products are few.
+    if (!getOperation().getOps<CausalConv1dOp>().empty() || getOperation()->hasAttr(attrs::exact))
       return;
     getOperation().walk([&](Operation *op) {
       if (!isa<FusedLinearOp, FusedExpertsOp>(op) || !takesF16(op))

@@ -212,6 +212,8 @@ public:
     std::string name = function.getSymName().str();
     symbols.remove(function); // the entry takes its name over
     beginEntry(name, "other", rows, function.getLoc());
+    if (function->hasAttr(attrs::exact))
+      entry->setAttr(attrs::exact, builder.getUnitAttr());
     SmallVector<Value> arguments;
     for (BlockArgument argument : function.getArguments())
       arguments.push_back(addArgument("tensor", boundType(cast<RankedTensorType>(argument.getType()), *bounds),
@@ -366,8 +368,11 @@ private:
   void beginEntry(StringRef name, StringRef role, int64_t rows, Location loc) {
     builder.setInsertionPointToEnd(module.getBody());
     entry = func::FuncOp::create(builder, loc, namePrefix + name.str(), builder.getFunctionType({}, {}));
-    if (sequence)
+    // Behind the text there are codes: each of thousands follows from all before it, and what 16 bits lose adds up.
+    if (sequence) {
       entry->setAttr(attrs::sequence, builder.getI64IntegerAttr(sequence));
+      entry->setAttr(attrs::exact, builder.getUnitAttr());
+    }
     entry->setAttr(attrs::role, builder.getStringAttr(role));
     entry->setAttr(attrs::rows, builder.getI64IntegerAttr(rows));
     builder.setInsertionPointToStart(entry.addEntryBlock());

@@ -34,6 +34,8 @@ inline constexpr StringLiteral rows = "qwen.rows";
 inline constexpr StringLiteral speech = "qwen.speech";
 /// Function: which history it works on, 0 where the attribute is missing: text, 1: talker, 2: predictor.
 inline constexpr StringLiteral sequence = "qwen.sequence";
+/// Function: its products keep operands of f32 on every target.
+inline constexpr StringLiteral exact = "qwen.exact";
 /// Function: tokens from 1 on that callers see as the output "codes".
 inline constexpr StringLiteral codes = "qwen.codes";
 /// Argument of binding "buffer": the symbol that counts its rows for callers.

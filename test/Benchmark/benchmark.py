@@ -166,7 +166,7 @@ def omni(suite):
     suite.equal(results["whole"], {"text_ms": 110.0, "talker_gpu_ms": 10.0, "predictor_gpu_ms": 50.0, "vocoder_gpu_ms": 30.0, "sum_ms": 200.0,
                                    "thinker_gpu_ms": 121.0, "answer_ms": 210.0, "traced_answer_ms": 230.0, "over_percent": 5.0}, "whole answer")
     suite.check("the whole: 210.0 ms, +5.0 % over 200.0 ms, which text alone (110.0)" in said, f"no word about the whole in {said[-500:]}")
-    suite.equal(results["prompts"]["text"], {"tokens": 5, "encoder_ms": 1.5, "prefill_ms": 2.5}, "prompt of text")
+    suite.equal(results["prompts"]["text"], {"tokens": 5, "front_end_ms": 0.5, "upload_ms": 0.25, "encoder_ms": 1.5, "prefill_ms": 2.5}, "prompt of text")
     suite.equal([record["name"] for record in results["speech"]], ["text", "text", "speech", "speech"], "runs")
     short = json.loads(output.with_suffix(".trace.json").read_text())
     suite.equal((short["runs"]["code2wav.decode"], short["audio"]), ([8000, 15000, 9000, 15000], [[11000, 1920]]), "short trace")

@@ -20,7 +20,7 @@ if pathlib.Path(sys.argv[0]).name == "qwen-synth":
     pathlib.Path(after("-o")).mkdir(exist_ok=True)
 elif "--cases" in words:
     for case in json.loads(pathlib.Path(after("--cases")).read_text()):
-        print(json.dumps({"name": case["name"], "prompt_tokens": 5, "encoder_ms": 1.5, "prefill_ms": 2.5}))
+        print(json.dumps({"name": case["name"], "prompt_tokens": 5, "front_end_ms": 0.5, "upload_ms": 0.25, "encoder_ms": 1.5, "prefill_ms": 2.5}))
 else:
     speaks = "--speech" in words
     if "--profile" in words:

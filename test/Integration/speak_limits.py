@@ -288,7 +288,7 @@ def statistics(suite):
     number = r"([0-9.]+)"
     late = re.search(rf"note: speech fell behind real time by {number} ms in {number} s", "\n".join(lines))
     pattern = rf"speech: 12 frames \({number} s\) in {number} ms, talker's prompt {number} ms, first frame {number} ms, first audio {number} ms, "
-    stats = re.search(pattern + rf"waited for text {number} ms, late {number} ms, real-time factor {number}", "\n".join(lines))
+    stats = re.search(pattern + rf"whole answer [0-9.]+ ms, waited for text {number} ms, late {number} ms, real-time factor {number}", "\n".join(lines))
     suite.check(late and stats, f"slow speech says {lines}")
     if not (late and stats):
         return

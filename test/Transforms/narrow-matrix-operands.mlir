@@ -137,3 +137,15 @@ func.func @encoder(%x: tensor<4x16xf32, #qwen.rows<A>>, %t: tensor<4x3xi32, #qwe
   } : (tensor<4x16xf32, #qwen.rows<A>>, tensor<16x16xbf16>) -> tensor<4x16xf32, #qwen.rows<A>>
   return %7 : tensor<4x16xf32, #qwen.rows<A>>
 }
+
+// Codes of speech follow from what these rows hold.
+// CHECK-LABEL: @exact
+// CHECK: qwen.rms_norm %{{.*}} -> tensor<4x16xf32, #qwen.rows<S>>
+func.func @exact(%x: tensor<4x16xf32, #qwen.rows<S>>, %n: tensor<16xbf16>, %w: tensor<16x16xbf16>) -> tensor<4x16xf32, #qwen.rows<S>> attributes {qwen.exact} {
+  %a = qwen.rms_norm %x, %n eps 1.0e-6 : (tensor<4x16xf32, #qwen.rows<S>>, tensor<16xbf16>) -> tensor<4x16xf32, #qwen.rows<S>>
+  %y = qwen.fused_linear none concat %a weights(%w) {
+  ^bb0(%s: f32):
+    qwen.yield %s : f32
+  } : (tensor<4x16xf32, #qwen.rows<S>>, tensor<16x16xbf16>) -> tensor<4x16xf32, #qwen.rows<S>>
+  return %y : tensor<4x16xf32, #qwen.rows<S>>
+}

@@ -55,3 +55,14 @@ func.func @waveform(%x: tensor<3x8xf32>, %w: tensor<4x56xbf16>, %b: tensor<4xbf1
   } : (tensor<3x4xf32>, tensor<16x4xbf16>) -> tensor<3x16xf32>
   return %y : tensor<3x16xf32>
 }
+
+// Codes of speech follow from what these rows hold.
+// CHECK-LABEL: @exact
+// CHECK-NOT: qwen.scaled
+func.func @exact(%x: tensor<4x16xf32, #qwen.rows<S>>, %o: tensor<16x16xbf16>) -> tensor<4x16xf32, #qwen.rows<S>> attributes {qwen.exact} {
+  %y = qwen.fused_linear none concat %x weights(%o) {
+  ^bb0(%s: f32):
+    qwen.yield %s : f32
+  } : (tensor<4x16xf32, #qwen.rows<S>>, tensor<16x16xbf16>) -> tensor<4x16xf32, #qwen.rows<S>>
+  return %y : tensor<4x16xf32, #qwen.rows<S>>
+}

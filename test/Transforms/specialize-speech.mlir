@@ -22,7 +22,7 @@ module attributes {qwen.symbols = {R = 64 : i64, S = 64 : i64},
   // CHECK-SAME: %{{.*}}: tensor<16xi32, #qwen.rows<S>> {qwen.binding = "tokens"}
   // CHECK-SAME: %[[I:.*]]: tensor<32x8xf32> {qwen.binding = "buffer", qwen.name = "inputs", qwen.symbol = "S"}
   // CHECK-SAME: %[[P:.*]]: tensor<16x3xf32, #qwen.rows<S>> {qwen.binding = "positions"}
-  // CHECK-SAME: (tensor<16x8xf32, #qwen.rows<S>> {qwen.name = "hidden"}) attributes {qwen.role = "other", qwen.rows = 16 : i64, qwen.sequence = 1 : i64}
+  // CHECK-SAME: (tensor<16x8xf32, #qwen.rows<S>> {qwen.name = "hidden"}) attributes {qwen.exact, qwen.role = "other", qwen.rows = 16 : i64, qwen.sequence = 1 : i64}
   // CHECK-NEXT: qwen.begin_chunk 16
   // CHECK-NEXT: qwen.input_rows %[[I]] : tensor<32x8xf32> -> tensor<16x8xf32, #qwen.rows<S>>
   // CHECK: qwen.mrope %{{.*}}, %[[P]]
@@ -30,7 +30,7 @@ module attributes {qwen.symbols = {R = 64 : i64, S = 64 : i64},
 
   // CHECK-LABEL: func.func @predictor.begin
   // CHECK-SAME: (%[[H:.*]]: tensor<1x8xf32> {qwen.binding = "buffer", qwen.name = "last_hidden"})
-  // CHECK-SAME: attributes {qwen.codes = 3 : i64, qwen.role = "other", qwen.rows = 1 : i64, qwen.sequence = 2 : i64}
+  // CHECK-SAME: attributes {qwen.codes = 3 : i64, qwen.exact, qwen.role = "other", qwen.rows = 1 : i64, qwen.sequence = 2 : i64}
   // CHECK-NEXT: qwen.begin_frame
   // CHECK: qwen.reshape %[[H]]
   // CHECK: qwen.advance

@@ -123,8 +123,8 @@ void SpeechOutput::report(bool stats) const {
       text("speech: ", result_.frames, " frames", spoken > 0 ? text(" (", formatFixed(spoken, 2), " s)") : "", " in ",
            milliseconds(result_.speechNs), ", talker's prompt ", milliseconds(result_.talkerPromptNs), ", first frame ",
            milliseconds(result_.firstFrameNs), ", first audio ",
-           result_.firstAudioNs ? milliseconds(result_.firstAudioNs) : "none", ", waited for text ",
-           milliseconds(result_.waitNs), ", late ", milliseconds(result_.lateNs), ", whole answer ",
-           milliseconds(result_.answerNs),
+           result_.firstAudioNs ? milliseconds(result_.firstAudioNs) : "none", ", whole answer ",
+           milliseconds(result_.answerNs), ", waited for text ", milliseconds(result_.waitNs), ", late ",
+           milliseconds(result_.lateNs),
            spoken > 0 ? text(", real-time factor ", formatFixed(double(result_.speechNs) / 1e9 / spoken, 3)) : ""));
 }
