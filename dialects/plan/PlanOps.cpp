@@ -154,7 +154,7 @@ LogicalResult StorageOp::verify() {
   // (C7) Weights and the arena are not storages.
   if (getPurpose() == Purpose::Weights || getPurpose() == Purpose::Arena)
     return emitOpError("has purpose ") << stringifyPurpose(getPurpose())
-                                       << ", expected cache, state, output or mailbox; use plan.weight or plan.alloc";
+                                       << ", expected derived, cache, state, output or mailbox; use plan.weight or plan.alloc";
   // (C8) Every storage and buffer holds at least one byte.
   if (static_cast<int64_t>(getSizeBytes()) <= 0)
     return emitOpError("has ") << static_cast<int64_t>(getSizeBytes()) << " bytes, expected a positive size";

@@ -57,7 +57,8 @@ ExportOptions tinyOptions() {
           .producer = "qwenc test",
           .graphFolder = kSource + "/models",
           .maxContext = 16,
-          .kvFormat = KvFormat::F16};
+          .kvFormat = KvFormat::F16,
+          .mediaLimits = {}};
 }
 
 class PlanExport : public testing::Test {

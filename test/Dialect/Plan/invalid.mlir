@@ -73,7 +73,7 @@ plan.weight @w file 0 at 0 rows 8 x 32 pitch 32 in @b at 16
 // -----
 
 // (C7)
-// expected-error @+1 {{has purpose arena, expected cache, state, output or mailbox; use plan.weight or plan.alloc}}
+// expected-error @+1 {{has purpose arena, expected derived, cache, state, output or mailbox; use plan.weight or plan.alloc}}
 plan.storage @s arena size 64
 
 // -----
