@@ -20,8 +20,6 @@ constexpr uint32_t kOutputsEach = 8; // rows of the folded matrix that one invoc
 constexpr uint32_t kInvocations = 128;
 constexpr uint32_t kMostTurns = 16; // accesses of a row in the registers of an invocation; more are read in a loop
 
-uint32_t invocationsOn(const TargetProfile &target) { return std::min(kInvocations, target.maxWorkgroupInvocations); }
-
 } // namespace
 
 //===------------------------------------------------------------------------------------------------------------===//
