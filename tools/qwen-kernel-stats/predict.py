@@ -142,19 +142,24 @@ def speech(text, entries, kernels, options):
     return {name: dispatches for name, dispatches in entries.items() if name.startswith(("talker.", "predictor.", "code2wav."))}
 
 
-def parse_arguments():
-    parser = argparse.ArgumentParser(description="What limits the kernels of an entry: the driver's cycles beside the bytes.")
+def add_common(parser):
+    """What predictions of steps and of prompts (prefill.py) both ask for."""
     parser.add_argument("bin_dir", type=pathlib.Path, help="folder with qwen-kernel-stats and qwen-plan-dump")
     parser.add_argument("plan", type=pathlib.Path)
-    parser.add_argument("--entry", default="decode_greedy", help="entry of the plan (default: decode_greedy)")
-    parser.add_argument("--speech", type=int, metavar="FRAMES", help="the entries of a frame of speech instead, with pushes of FRAMES frames")
-    parser.add_argument("--efficiency", type=float, default=50, help="percent of the SIMDs' products that kernels over many rows reach (default: 50)")
-    parser.add_argument("--depth", type=int, default=0, help="cached positions (default: 0)")
     parser.add_argument("--device", default="gfx1151", help="part of the device's name (default: gfx1151)")
     parser.add_argument("--bandwidth", type=float, default=212, help="GB/s (default: 212)")
     parser.add_argument("--simds", type=int, default=80, help="SIMDs of the device (default: 80)")
     parser.add_argument("--clock", type=float, default=2.9, help="GHz (default: 2.9)")
     parser.add_argument("--overhead", type=float, default=5, help="us of each dispatch (default: 5)")
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description="What limits the kernels of an entry: the driver's cycles beside the bytes.")
+    parser.add_argument("--entry", default="decode_greedy", help="entry of the plan (default: decode_greedy)")
+    parser.add_argument("--speech", type=int, metavar="FRAMES", help="the entries of a frame of speech instead, with pushes of FRAMES frames")
+    parser.add_argument("--efficiency", type=float, default=50, help="percent of the SIMDs' products that kernels over many rows reach (default: 50)")
+    parser.add_argument("--depth", type=int, default=0, help="cached positions (default: 0)")
+    add_common(parser)
     return parser.parse_args()
 
 

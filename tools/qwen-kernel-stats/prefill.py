@@ -64,16 +64,10 @@ def time_of(dispatch, kernel, wmma, options):
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description="What a driver's compiler predicts for reading a prompt.")
-    parser.add_argument("bin_dir", type=pathlib.Path, help="folder with qwen-kernel-stats and qwen-plan-dump")
-    parser.add_argument("plan", type=pathlib.Path)
     parser.add_argument("--entry", default="prefill", help="entry of the plan (default: prefill)")
     parser.add_argument("--depth", type=int, default=0, help="positions before the chunk (default: 0)")
-    parser.add_argument("--device", default="gfx1151", help="part of the device's name (default: gfx1151)")
-    parser.add_argument("--bandwidth", type=float, default=212, help="GB/s (default: 212)")
     parser.add_argument("--units", type=int, default=40, help="compute units of the device (default: 40)")
-    parser.add_argument("--simds", type=int, default=80, help="SIMDs of the device (default: 80)")
-    parser.add_argument("--clock", type=float, default=2.9, help="GHz (default: 2.9)")
-    parser.add_argument("--overhead", type=float, default=5, help="us of each dispatch (default: 5)")
+    predict.add_common(parser)
     return parser.parse_args()
 
 
