@@ -71,6 +71,8 @@ static void populateFusion(OpPassManager &passes, const CompileOptions &options)
   passes.addNestedPass<func::FuncOp>(createSplitDecodeAttentionPass(attention));
   // After all products exist, so that a norm with several readers can disappear.
   passes.addNestedPass<func::FuncOp>(createFuseProloguePass());
+  // Rows are normalised by the products that read them.
+  passes.addNestedPass<func::FuncOp>(createJoinEmbeddingPass());
   // All products that take a choice are there.
   passes.addNestedPass<func::FuncOp>(createJoinRoutePass());
   // A choice made by a product can apply the factor that a folded router leaves out; kernels count on a known size of

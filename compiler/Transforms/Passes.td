@@ -401,6 +401,25 @@ def FuseExpertsPass : Pass<"qwen-fuse-experts", "::mlir::func::FuncOp"> {
                     Statistic<"sumCount", "fused-sums", "weighted sums that joined a product">];
 }
 
+def JoinEmbeddingPass : Pass<"qwen-join-embedding", "::mlir::func::FuncOp"> {
+  let summary = "the first product of a decode step takes its row from the table";
+  let description = [{
+    Every workgroup of the product finds the token for itself, which costs less than a step; one of them leaves the row for
+    the residual.
+
+    ```mlir
+    %x = qwen.embedding %tokens, %table : (tensor<1xi32>, tensor<1433x128xbf16>) -> tensor<1x128xf32>
+    %y = qwen.fused_linear rms_norm concat %x weights(%w) ... : ... -> tensor<1x256xf32>
+    ```
+    ==>
+    ```mlir
+    %x = qwen.embedding %tokens, %table joined : (tensor<1xi32>, tensor<1433x128xbf16>) -> tensor<1x128xf32>
+    %y = qwen.fused_linear rms_norm concat %x weights(%w) ... : ... -> tensor<1x256xf32>
+    ```
+  }];
+  let statistics = [Statistic<"joinedCount", "joined-embeddings", "rows that a product takes from the table">];
+}
+
 def JoinRoutePass : Pass<"qwen-join-route", "::mlir::func::FuncOp"> {
   let summary = "the first product that takes the choice of one row makes it";
   let description = [{

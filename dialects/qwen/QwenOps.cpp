@@ -97,6 +97,15 @@ LogicalResult ReadStateOp::verifySymbolUses(SymbolTableCollection &tables) {
 // Primitive operations
 //===------------------------------------------------------------------------------------------------------------===//
 
+/// The first reader of \p op's results in its block.
+static Operation *firstUser(Operation *op) {
+  Operation *first = nullptr;
+  for (Operation *user : op->getUsers())
+    if (user->getBlock() == op->getBlock() && (!first || user->isBeforeInBlock(first)))
+      first = user;
+  return first;
+}
+
 LogicalResult EmbeddingOp::verify() { // (C5)
   RankedTensorType ids = typeOf(getIds()), table = typeOf(getTable()), result = getResult().getType();
   if (ids.getRank() != 1 && ids.getRank() != 2)
@@ -106,7 +115,26 @@ LogicalResult EmbeddingOp::verify() { // (C5)
       failed(verifySameRows(*this, "result", result, ids)) ||
       (ids.getRank() == 2 && failed(verifyDim(*this, "result", result, 1, ids.getDimSize(1)))))
     return failure();
-  return verifyDim(*this, "result", result, ids.getRank(), table.getDimSize(1));
+  if (failed(verifyDim(*this, "result", result, ids.getRank(), table.getDimSize(1))))
+    return failure();
+  if (getJoined() && !getGatheringProduct())
+    return emitOpError()
+           << "is joined to no product, expected that a qwen.fused_linear with rms_norm is the first to read "
+              "one row of the entry's tokens";
+  return success();
+}
+
+FusedLinearOp EmbeddingOp::getGatheringProduct() {
+  auto ids = dyn_cast<BlockArgument>(getIds());
+  auto entry = dyn_cast<FunctionOpInterface>((*this)->getParentOp());
+  RankedTensorType type = typeOf(getIds());
+  if (!ids || !entry || type.getShape() != ArrayRef<int64_t>{1} || getRows(type))
+    return {};
+  auto binding = entry.getArgAttrOfType<StringAttr>(ids.getArgNumber(), attrs::binding);
+  auto product = dyn_cast_or_null<FusedLinearOp>(firstUser(*this));
+  bool gathers = binding && binding.getValue() == "tokens" && product && product.getInput() == getResult() &&
+                 product.getPrologue() == Prologue::RmsNorm;
+  return gathers ? product : FusedLinearOp();
 }
 
 // (C22)
@@ -641,11 +669,7 @@ FusedLinearOp FoldedRouterOp::getProjection() {
 }
 
 FusedExpertsOp RouteOp::getChoosingProduct() {
-  Operation *first = nullptr;
-  for (Operation *user : (*this)->getUsers())
-    if (user->getBlock() == (*this)->getBlock() && (!first || user->isBeforeInBlock(first)))
-      first = user;
-  auto product = dyn_cast_or_null<FusedExpertsOp>(first);
+  auto product = dyn_cast_or_null<FusedExpertsOp>(firstUser(*this));
   return product && !product.getRouteWeights() && !product.getOrder() ? product : FusedExpertsOp();
 }
 

@@ -89,9 +89,21 @@ def Qwen_ReadStateOp : Qwen_Op<"read_state", [Pure, DeclareOpInterfaceMethods<Sy
 
 def Qwen_EmbeddingOp : Qwen_Op<"embedding", [Pure]> {
   let summary = "row gather: y[r, ..] = table[ids[r, ..]]";
-  let arguments = (ins IdTensor:$ids, WeightTensor:$table);
+  let description = [{
+    With `joined` nothing is left to compute here: the first product that reads the row takes it from the table, and leaves
+    it for what reads it behind.
+
+    ```mlir
+    %x = qwen.embedding %tokens, %table joined : (tensor<1xi32>, tensor<1433x128xbf16>) -> tensor<1x128xf32>
+    ```
+  }];
+  let arguments = (ins IdTensor:$ids, WeightTensor:$table, UnitAttr:$joined);
   let results = (outs Activation:$result);
-  let assemblyFormat = "$ids `,` $table attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = "$ids `,` $table (`joined` $joined^)? attr-dict `:` functional-type(operands, results)";
+  let extraClassDeclaration = [{
+    /// The first reader of one row of an entry's tokens, when it is a product that normalises the row.
+    FusedLinearOp getGatheringProduct();
+  }];
   let hasVerifier = 1;
 }
 

@@ -9,8 +9,7 @@ module attributes {qwen.max_context = 96 : i64} {
   // CHECK-LABEL: plan.entry @next_greedy
   // CHECK: plan.dispatch @last_row_r24_n37
   // CHECK: plan.dispatch @gemv_n31_k37
-  // CHECK: plan.dispatch @argmax_v31
-  // CHECK: plan.dispatch @append_argmax_v31 groups
+  // CHECK: plan.dispatch @append_argmax_v31 groups [1, 1, 1]
   func.func @next_greedy(%hidden: tensor<24x37xf32> {qwen.binding = "hidden"})
       -> (tensor<1x31xf32> {qwen.name = "logits"}) attributes {qwen.role = "next_greedy", qwen.rows = 1 : i64} {
     %odd = qwen.weight @odd : tensor<31x37xbf16>

@@ -78,6 +78,12 @@ LogicalResult describePrologue(qwen::FusedLinearOp op, Linear &linear) {
   return success();
 }
 
+/// The row that this product takes from its table.
+qwen::EmbeddingOp joinedEmbedding(qwen::FusedLinearOp op) {
+  auto row = op.getInput().getDefiningOp<qwen::EmbeddingOp>();
+  return row && row.getJoined() && row.getGatheringProduct() == op ? row : qwen::EmbeddingOp();
+}
+
 FailureOr<Linear> describe(qwen::FusedLinearOp op, const RowBound &rows, const StateBlock &state) {
   Linear linear = describeProduct(op, rows, state);
   linear.n = widthOf(op.getResult().getType());
@@ -93,6 +99,10 @@ FailureOr<Linear> describe(qwen::FusedLinearOp op, const RowBound &rows, const S
   }
   for (Value extra : op.getExtras())
     linear.extras.push_back(describeExtra(extra, linear.n));
+  if (qwen::EmbeddingOp row = joinedEmbedding(op)) {
+    linear.gathered = static_cast<uint32_t>(dimOf(row.getTable(), 0));
+    linear.input = Elem::BF16;
+  }
   if (qwen::FoldedRouterOp router = routerBeside(op))
     linear.router = foldedShape(router.getFolded(), router.getResidual());
   return linear;
@@ -135,7 +145,9 @@ Work workOf(const Linear &linear) {
   int64_t choices = linear.experts ? int64_t(linear.rows.max) * linear.experts->choices : 1;
   int64_t read = linear.experts ? std::min<int64_t>(choices, linear.experts->count) : 1;
   int64_t products = int64_t(linear.accumulators) * linear.n * linear.k;
-  int64_t besideBytes = linear.router ? int64_t(linear.router->bytes()) : 0;
+  int64_t besideBytes = linear.router     ? int64_t(linear.router->bytes())
+                        : linear.gathered ? int64_t(weightBytes(1, linear.k))
+                                          : 0;
   return {.readBytes = int64_t(read * linear.accumulators * linear.weights().bytes(linear.n)) + besideBytes,
           .flops = 2 * products * (linear.experts ? choices : linear.rows.max)};
 }
@@ -161,9 +173,14 @@ LogicalResult PlanConverter::lower(qwen::FusedLinearOp op) {
   FailureOr<Linear> linear = describe(op, *rows, state);
   if (failed(linear))
     return failure();
-  SmallVector<Value> operands{range(op.getInput())};
+  SmallVector<Value> operands;
+  qwen::EmbeddingOp row = joinedEmbedding(op);
   if (auto patches = op.getInput().getDefiningOp<qwen::TapPatchesOp>())
     operands = {range(patches.getInput()), range(patches.getTaps())};
+  else if (!row)
+    operands = {range(op.getInput())};
+  else if (failed(appendWeights(loc, {row.getTable()}, operands)))
+    return failure();
   if (failed(appendWeights(loc, {op.getNormWeight()}, operands)))
     return failure();
   if (linear->needsState())
@@ -177,6 +194,8 @@ LogicalResult PlanConverter::lower(qwen::FusedLinearOp op) {
       return failure();
   }
   operands.push_back(destination(op.getResult()));
+  if (row)
+    operands.push_back(destination(row.getResult()));
   if (qwen::FoldedRouterOp router = routerBeside(op))
     operands.append({range(router.getFolded()), destination(router.getLogits())});
   return dispatch(loc, linearKernel(*linear, target), operands, workOf(*linear));

@@ -16,6 +16,8 @@ LogicalResult PlanConverter::convertReadState(qwen::ReadStateOp op) {
 //===------------------------------------------------------------------------------------------------------------===//
 
 LogicalResult PlanConverter::lower(qwen::EmbeddingOp op) {
+  if (op.getJoined())
+    return success();
   FailureOr<RowBound> rows = rowsOf(op.getLoc(), op.getResult());
   FailureOr<Value> table = weightRange(op.getLoc(), op.getTable());
   if (failed(rows) || failed(table))
@@ -139,10 +141,8 @@ LogicalResult PlanConverter::lower(qwen::NextTokenOp op) {
     return dispatch(loc, plan, {logits, scratch, stateRef(loc), mailboxRef(loc)});
   }
   Value partials = alloc(loc, "argmax partials", uint64_t(argmaxGroups(vocab)) * 8);
-  if (failed(dispatch(loc, argmaxKernel(vocab, target), {logits, partials})))
-    return failure();
   return dispatch(loc, appendArgmaxKernel(vocab, op.getAdvances(), state, target),
-                  {partials, stateRef(loc), mailboxRef(loc)});
+                  {logits, partials, stateRef(loc), mailboxRef(loc)});
 }
 
 } // namespace qwenc

@@ -25,7 +25,6 @@ DecodeStep::DecodeStep(KernelBuilder &k, const Heads &heads, const Rotary &rotar
   // What is read of it was written in the same dispatch.
   partials = k.operand("partials", Access::Write, SplitShape{heads.query, splits, heads.dim}.bytes()).coherently();
   rotated = k.shared(Elem::F32, (headsEach + 1) * rowPitch(heads.dim, width));
-  arrived = k.shared(Elem::U32, 1);
 }
 
 void DecodeStep::loadHeads() {
@@ -97,16 +96,7 @@ Vals DecodeStep::rotatedPiece(Val row) {
 }
 
 Val DecodeStep::arrive() {
-  k.deviceBarrier();
-  k.barrier();
-  k.ifThen(t == 0, [&] {
-    Val counter = kvHead * llvm::divideCeil(group, headsEach) + k.workgroupId(2) + arrivals;
-    Val before = k.atomicAdd(cells, counter, k.u32(1));
-    k.store(arrived, k.u32(0), {before});
-    k.ifThen(before == active - 1, [&] { k.store(cells, Elem::U32, counter, k.u32(0)); });
-  });
-  k.barrier();
-  return k.loadOne(arrived, k.u32(0)) == active - 1;
+  return isLastWorkgroup(k, cells, kvHead * llvm::divideCeil(group, headsEach) + k.workgroupId(2) + arrivals, active);
 }
 
 std::string decodeAttentionSuffix(const Heads &heads, const Rotary &rotary, double scale, uint32_t splits) {

@@ -79,7 +79,6 @@ private:
   Buffer qkv, qNorm, kNorm, cells;
   uint32_t arrivals; // first counter, in words of the state block
   RotaryTable table;
-  Shared arrived;
   Val newestPosition, rotation;
   llvm::SmallVector<HeadPairs> rows;
 };

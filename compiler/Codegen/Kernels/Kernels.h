@@ -75,6 +75,12 @@ struct StateBlock {
 
 Val loadCell(KernelBuilder &k, Buffer state, uint32_t offsetBytes);
 void storeCell(KernelBuilder &k, Buffer state, uint32_t offsetBytes, Val value);
+/// True for all invocations of the last of \p count workgroups that come here; each has stored its part before. Behind
+/// a deviceBarrier() it may load, coherently, what the others left. \p counter is a word of the state block that is
+/// zero between dispatches (layout::arrivals). Contains barriers.
+Val isLastWorkgroup(KernelBuilder &k, Buffer state, Val counter, Val count);
+/// The token history's entry of row \p row behind the position, below \p vocab.
+Val loadToken(KernelBuilder &k, Buffer state, const StateBlock &block, Val row, uint32_t vocab);
 /// Rows present: the cell or the constant.
 Val rowCount(KernelBuilder &k, const RowBound &rows, Buffer state);
 
@@ -168,13 +174,16 @@ struct Linear {
   StateBlock state;
   std::optional<Experts> experts;
   std::optional<TapInput> taps;
+  /// One row, normalised: the input is the token's row of an embedding table of this many rows, and left for what reads
+  /// it behind.
+  std::optional<uint32_t> gathered;
   /// One row: the experts are chosen here, from a router's logits, and left for products behind.
   std::optional<Route> route;
   /// One row, a known size of subgroups: the first workgroups are those of a router that runs beside the product and
   /// reads the same input and residual (qwen.folded_router).
   std::optional<FoldedShape> router;
 
-  bool needsState() const { return rows.cellOffset.has_value(); }
+  bool needsState() const { return gathered || rows.cellOffset.has_value(); }
   uint64_t inputBytes() const;
   /// Rows of the result: one for each choice, unless choices are added up.
   uint64_t resultRows() const { return uint64_t(rows.max) * (experts && !experts->sum ? experts->choices : 1); }
@@ -191,6 +200,7 @@ struct LinearOperands {
   Buffer logits, experts, routeWeights, order, tiles;
   llvm::SmallVector<Buffer> weights, extras;
   Buffer folded; // of a router, with logits
+  Buffer row;    // that was gathered
 };
 LinearOperands declareOperands(KernelBuilder &k, const Linear &linear);
 /// The extras at [row, column .. column + count - 1].
@@ -406,11 +416,10 @@ KernelPlan combineSplitsKernel(const SplitShape &shape, const TargetProfile &tar
 // NextToken.cpp
 //===------------------------------------------------------------------------------------------------------------===//
 
-/// Groups of the first step of argmax over `vocab` logits.
+/// Workgroups that share the argmax over `vocab` logits.
 uint32_t argmaxGroups(uint32_t vocab);
-/// Operands: logits [v], partials [groups, 2].
-KernelPlan argmaxKernel(uint32_t vocab, const TargetProfile &target);
-/// Operands: partials, state, mailbox. Chooses among the partial maxima and appends the token.
+/// Operands: logits [v], partials [groups, 2], state, mailbox. The last workgroup chooses among the maxima that all
+/// have left and appends the token.
 KernelPlan appendArgmaxKernel(uint32_t vocab, bool advances, const StateBlock &state, const TargetProfile &target);
 /// Operands: logits [v], scratch [v], state, mailbox. Repetition penalty, temperature, top-k, top-p, draw, append.
 KernelPlan sampleKernel(uint32_t vocab, bool advances, const StateBlock &state, const TargetProfile &target);

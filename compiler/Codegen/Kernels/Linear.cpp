@@ -15,6 +15,8 @@ uint64_t Linear::inputBytes() const {
     return taps->elements() * elemBytes(input);
   if (prologue == LinearPrologue::CombineSplits)
     return SplitShape{combineHeads, combineSplits, k / combineHeads}.bytes();
+  if (gathered)
+    return qwenc::weightBytes(*gathered, k);
   return uint64_t(rows.max) * (experts && experts->ownInput ? experts->choices : 1) * k * elemBytes(input);
 }
 
@@ -35,6 +37,8 @@ std::string Linear::suffix() const {
   if (route)
     name += "_route_top" + std::to_string(route->choices) + (route->normalize ? "_normalized" : "") +
             (route->folded ? "_folded" : "");
+  if (gathered)
+    name += "_gathered" + std::to_string(*gathered);
   if (router)
     name += "_router" + std::to_string(router->outputs);
   if (std::string body = bodyName(*epilogue); !body.empty())
@@ -87,6 +91,8 @@ LinearOperands declareOperands(KernelBuilder &k, const Linear &linear) {
     ops.routeWeights = k.operand("route_weights", Access::Write, linear.route->choices * 4);
     ops.experts = k.operand("experts", Access::Write, linear.route->choices * 4);
   }
+  if (linear.gathered)
+    ops.row = k.operand("row", Access::Write, uint64_t(linear.k) * 4);
   if (linear.router) {
     ops.folded = k.operand("folded", Access::Read, linear.router->bytes());
     ops.logits = k.operand("logits", Access::Write, uint64_t(linear.router->outputs) * 4);

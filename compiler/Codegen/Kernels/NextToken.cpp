@@ -47,50 +47,48 @@ void appendToken(KernelBuilder &k, Buffer cells, Buffer mailbox, Val token, bool
 
 uint32_t argmaxGroups(uint32_t vocab) { return (vocab + kPerGroup - 1) / kPerGroup; }
 
-KernelPlan argmaxKernel(uint32_t vocab, const TargetProfile &target) {
-  KernelPlan plan;
-  plan.name = "argmax_v" + std::to_string(vocab);
-  plan.workgroup = {nextTokenWorkgroup(target), 1, 1};
-  plan.groups = {argmaxGroups(vocab), 1, 1};
-  plan.emit = [=](KernelBuilder &k) {
-    Buffer logits = k.operand("logits", Access::Read, uint64_t(vocab) * 4);
-    Buffer partials = k.operand("partials", Access::Write, uint64_t(argmaxGroups(vocab)) * 8);
-    Val group = k.workgroupId(0);
-    Val first = group * kPerGroup;
-    Val end = k.min(first + kPerGroup, k.u32(vocab));
-    Vals best = k.forLoop(first + k.localIndex(), end, k.u32(k.invocations()), {k.f32(kLowest), first},
-                          [&](Val i, ArrayRef<Val> carried) -> Vals {
-                            Val x = k.load(logits, Elem::F32, i);
-                            Val better = x > carried[0];
-                            return {k.select(better, x, carried[0]), k.select(better, i, carried[1])};
-                          });
-    auto [value, index] = workgroupArgmax(k, best[0], best[1]);
-    Val winner = value, at = index;
-    k.ifThen(k.localIndex() == 0, [&] {
-      k.store(partials, Elem::F32, group * 2, winner);
-      k.store(partials, Elem::U32, group * 2 + 1, at);
-    });
-    return success();
-  };
-  return plan;
-}
-
 KernelPlan appendArgmaxKernel(uint32_t vocab, bool advances, const StateBlock &state, const TargetProfile &target) {
   KernelPlan plan;
   plan.name = "append_argmax_v" + std::to_string(vocab) + (advances ? "_advance" : "");
   plan.workgroup = {nextTokenWorkgroup(target), 1, 1};
+  plan.groups = {argmaxGroups(vocab), 1, 1};
   plan.emit = [=](KernelBuilder &k) {
-    Buffer partials = k.operand("partials", Access::Read, uint64_t(argmaxGroups(vocab)) * 8);
+    Buffer logits = k.operand("logits", Access::Read, uint64_t(vocab) * 4);
+    // What is read of it was written in the same dispatch.
+    Buffer partials = k.operand("partials", Access::Write, uint64_t(argmaxGroups(vocab)) * 8).coherently();
     Buffer cells = k.operand("state", Access::ReadWrite, state.bytes());
     Buffer mailbox = k.operand("mailbox", Access::Write, layout::mailboxBytes());
-    Vals best = k.forLoop(k.localIndex(), k.u32(argmaxGroups(vocab)), k.u32(k.invocations()),
-                          {k.f32(kLowest), k.u32(0)}, [&](Val i, ArrayRef<Val> carried) -> Vals {
-                            Val x = k.load(partials, Elem::F32, i * 2), at = k.load(partials, Elem::U32, i * 2 + 1);
-                            Val better = x > carried[0];
-                            return {k.select(better, x, carried[0]), k.select(better, at, carried[1])};
-                          });
-    Val token = workgroupArgmax(k, best[0], best[1]).second;
-    k.ifThen(k.localIndex() == 0, [&] { appendToken(k, cells, mailbox, token, advances, state); });
+    auto argmax = [&](Val begin, Val end, llvm::function_ref<std::pair<Val, Val>(Val)> load) {
+      Vals best = k.forLoop(begin + k.localIndex(), end, k.u32(k.invocations()), {k.f32(kLowest), begin},
+                            [&](Val i, ArrayRef<Val> carried) -> Vals {
+                              auto [x, index] = load(i);
+                              Val better = x > carried[0];
+                              return {k.select(better, x, carried[0]), k.select(better, index, carried[1])};
+                            });
+      return workgroupArgmax(k, best[0], best[1]);
+    };
+    auto append = [&](Val token) {
+      k.ifThen(k.localIndex() == 0, [&] { appendToken(k, cells, mailbox, token, advances, state); });
+    };
+
+    Val group = k.workgroupId(0), first = group * kPerGroup;
+    auto [value, index] = argmax(first, k.min(first + kPerGroup, k.u32(vocab)),
+                                 [&](Val i) { return std::pair(k.load(logits, Elem::F32, i), i); });
+    if (argmaxGroups(vocab) == 1) {
+      append(index);
+      return success();
+    }
+    k.ifThen(k.localIndex() == 0, [&, value = value, index = index] {
+      k.store(partials, Elem::F32, group * 2, value);
+      k.store(partials, Elem::U32, group * 2 + 1, index);
+    });
+    k.ifThen(isLastWorkgroup(k, cells, k.u32(layout::arrivals(state.maxContext) / 4), k.u32(argmaxGroups(vocab))), [&] {
+      k.deviceBarrier();
+      auto [largest, token] = argmax(k.u32(0), k.u32(argmaxGroups(vocab)), [&](Val i) {
+        return std::pair(k.load(partials, Elem::F32, i * 2), k.load(partials, Elem::U32, i * 2 + 1));
+      });
+      append(token);
+    });
     return success();
   };
   return plan;

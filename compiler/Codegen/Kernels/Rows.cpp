@@ -66,6 +66,26 @@ void storeCell(KernelBuilder &k, Buffer state, uint32_t offsetBytes, Val value) 
   k.store(state, Elem::U32, k.u32(offsetBytes / 4), value);
 }
 
+Val isLastWorkgroup(KernelBuilder &k, Buffer state, Val counter, Val count) {
+  Shared before = k.shared(Elem::U32, 1);
+  k.deviceBarrier();
+  k.barrier();
+  k.ifThen(k.localIndex() == 0, [&] {
+    Val arrived = k.atomicAdd(state, counter, k.u32(1));
+    k.store(before, k.u32(0), {arrived});
+    k.ifThen(arrived == count - 1, [&] { k.store(state, Elem::U32, counter, k.u32(0)); });
+  });
+  k.barrier();
+  return k.loadOne(before, k.u32(0)) == count - 1;
+}
+
+Val loadToken(KernelBuilder &k, Buffer state, const StateBlock &block, Val row, uint32_t vocab) {
+  Val index = k.min(loadCell(k, state, plan::layout::kPosition) + row, k.u32(block.maxContext));
+  Val token = k.load(state, Elem::U32, index + plan::layout::kTokens / 4);
+  // The host checks ids; a wrong one reads the last row instead of foreign memory.
+  return k.min(token, k.u32(vocab - 1));
+}
+
 Val rowCount(KernelBuilder &k, const RowBound &rows, Buffer state) {
   if (!rows.cellOffset)
     return k.u32(rows.max);
@@ -103,10 +123,7 @@ KernelPlan embeddingKernel(const RowBound &rows, uint32_t vocab, uint32_t width,
     unsigned step = accessWidth(width, 8);
     Val row = k.workgroupId(0);
     k.ifThen(row < rowCount(k, rows, cells), [&] {
-      Val index = k.min(loadCell(k, cells, plan::layout::kPosition) + row, k.u32(state.maxContext));
-      Val token = k.load(cells, Elem::U32, index + plan::layout::kTokens / 4);
-      // The host checks ids; a wrong one reads the last row instead of foreign memory.
-      token = k.min(token, k.u32(vocab - 1));
+      Val token = loadToken(k, cells, state, row, vocab);
       forEach(k, width / step, [&](Val i) {
         Vals values = k.load(table, Elem::BF16, token * paddedWidth(width) + i * step, step);
         k.store(y, Elem::F32, row * width + i * step, values);

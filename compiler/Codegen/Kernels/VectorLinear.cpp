@@ -61,17 +61,20 @@ Schedule schedule(const Linear &linear, const TargetProfile &target) {
   s.invocations =
       std::min<uint32_t>({256, target.maxWorkgroupInvocations, std::max<uint32_t>(size * (largeInput ? 8 : 4), 64)});
   uint32_t subgroups = s.invocations / size;
-  // More outputs per subgroup share the staging; stop while the grid still fills the machine several times.
+  s.turns = (s.stagedVectors + size - 1) / size;
+  auto preloads = [&](uint32_t outputs) {
+    return s.stagedVectors == s.vectors && s.turns * outputs * linear.accumulators <= kPreloadVectors;
+  };
+  // More outputs per subgroup share the staging; stop while the grid still fills the machine several times and loads
+  // still go ahead.
   uint64_t outputs = uint64_t(linear.n) * linear.resultRows();
   const uint32_t fills = linear.experts ? 6 : 4;
-  while (s.outputsPerSubgroup < 4 &&
+  while (s.outputsPerSubgroup < 4 && (preloads(s.outputsPerSubgroup * 2) || !preloads(s.outputsPerSubgroup)) &&
          outputs / (s.outputsPerSubgroup * 2 * subgroups) >= uint64_t(target.computeUnits) * fills)
     s.outputsPerSubgroup *= 2;
   s.outputsPerWorkgroup = subgroups * s.outputsPerSubgroup;
-  s.turns = (s.stagedVectors + size - 1) / size;
-  uint32_t turnVectors = s.outputsPerSubgroup * linear.accumulators;
-  s.preload = s.stagedVectors == s.vectors && s.turns * turnVectors <= kPreloadVectors;
-  s.window = std::max(1u, kWindowVectors / turnVectors);
+  s.preload = preloads(s.outputsPerSubgroup);
+  s.window = std::max(1u, kWindowVectors / (s.outputsPerSubgroup * linear.accumulators));
   return s;
 }
 
@@ -111,8 +114,8 @@ private:
     Val first = group * s.outputsPerWorkgroup;
     if (linear.experts && !linear.experts->sum)
       choice = k.workgroupId(1);
-    // The input does not wait for the expert.
-    if (size && s.preload)
+    // The input does not wait for the expert; a row that is gathered waits for its token, and weights for neither.
+    if (size && s.preload && !linear.gathered)
       slots = loadSlots();
     if (linear.route)
       chooser.emplace(k, linear.experts->count, *linear.route);
@@ -157,7 +160,9 @@ private:
   /// Where element \p e of the staged row lies in the input; `inside` is false for padding, whose index is safe to
   /// read.
   struct Source {
-    Val index, inside, choice; ///< with `choice`, whose weight the element gets
+    Val index, inside;
+    Val element; ///< of the row
+    Val choice;  ///< whose weight the element gets, if there is one
   };
   Source sourceOf(Val e) {
     Source source;
@@ -171,11 +176,20 @@ private:
     }
     source.inside = e < linear.k;
     source.index = k.select(source.inside, e, k.u32(0));
+    source.element = source.index;
+    if (linear.gathered)
+      source.index = source.index + gatheredRow;
     if (linear.prologue == LinearPrologue::CombineSplits)
       source.index = splitShape().combined(source.index);
     if (choice && linear.experts->ownInput)
       source.index = source.index + choice * linear.k;
     return source;
+  }
+
+  /// First element of the row in its table.
+  void findGatheredRow() {
+    if (linear.gathered)
+      gatheredRow = loadToken(k, ops.state, linear.state, k.u32(0), *linear.gathered) * paddedWidth(linear.k);
   }
 
   /// Where the input lies when its prologue is CombineSplits.
@@ -191,6 +205,7 @@ private:
     if (s.preload)
       for (uint32_t turn = 0; turn < std::min(s.turns, s.window); ++turn)
         loadTurn(output, count, 0, turn, units);
+    findGatheredRow();
     Vals sums(count * linear.accumulators, k.f32(0));
     sumOfSquares = k.f32(0);
     for (uint32_t base = 0; base < s.vectors; base += s.stagedVectors) {
@@ -239,7 +254,7 @@ private:
         if (source.choice)
           staged.weights.append(step, routeWeightAt(source.choice));
         if (linear.prologue == LinearPrologue::RmsNorm)
-          staged.norm.append(k.load(ops.norm, Elem::BF16, source.index, step));
+          staged.norm.append(k.load(ops.norm, Elem::BF16, source.element, step));
       }
       loaded.push_back(staged);
     }
@@ -272,6 +287,7 @@ private:
   /// Unknown subgroup size: loops over lanes' vectors and over the outputs of the workgroup.
   LogicalResult emitDynamic(Val first) {
     LogicalResult result = success();
+    findGatheredRow();
     sumOfSquares = k.f32(0);
     bool single = s.vectors == s.stagedVectors;
     auto stageAll = [&](uint32_t base) {
@@ -385,7 +401,9 @@ private:
     Vals values = k.load(ops.x, linear.input, source.index, step);
     Vals norm;
     if (linear.prologue == LinearPrologue::RmsNorm)
-      norm = k.load(ops.norm, Elem::BF16, source.index, step);
+      norm = k.load(ops.norm, Elem::BF16, source.element, step);
+    if (linear.gathered)
+      k.ifThen((group == 0) & source.inside, [&] { k.store(ops.row, Elem::F32, source.element, values); });
     for (unsigned i = 0; i < step; ++i) {
       Val v = source.choice ? values[i] * routeWeightAt(source.choice) : values[i];
       v = k.select(source.inside, v, k.f32(0));
@@ -443,6 +461,7 @@ private:
   std::optional<ExpertChooser> chooser;
   Vals slotExperts;
   Val group;              // of the product's workgroups along the outputs
+  Val gatheredRow;        // first element of the input, where it is a row of a table
   Val choice, expertRows; // of the workgroup, when each expert has results of its own
 };
 

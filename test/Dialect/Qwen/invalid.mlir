@@ -145,6 +145,59 @@ func.func @f(%ids: tensor<4xi32>, %t: tensor<32x8xbf16>) {
 
 // -----
 
+// (C5) several rows
+func.func @f(%ids: tensor<4xi32> {qwen.binding = "tokens"}, %t: tensor<32x8xbf16>, %w: tensor<16x8xbf16>, %n: tensor<8xbf16>) {
+  // expected-error @+1 {{is joined to no product, expected that a qwen.fused_linear with rms_norm is the first to read one row of the entry's tokens}}
+  %0 = qwen.embedding %ids, %t joined : (tensor<4xi32>, tensor<32x8xbf16>) -> tensor<4x8xf32>
+  %y = qwen.fused_linear none concat %0 weights(%w) {
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  } : (tensor<4x8xf32>, tensor<16x8xbf16>) -> tensor<4x16xf32>
+  return
+}
+
+// -----
+
+// (C5) ids of callers
+func.func @f(%ids: tensor<1xi32>, %t: tensor<32x8xbf16>, %w: tensor<16x8xbf16>, %n: tensor<8xbf16>) {
+  // expected-error @+1 {{is joined to no product, expected that a qwen.fused_linear with rms_norm is the first to read one row of the entry's tokens}}
+  %0 = qwen.embedding %ids, %t joined : (tensor<1xi32>, tensor<32x8xbf16>) -> tensor<1x8xf32>
+  %y = qwen.fused_linear rms_norm concat %0 weights(%w) norm(%n eps 1.0e-6) {
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  } : (tensor<1x8xf32>, tensor<16x8xbf16>, tensor<8xbf16>) -> tensor<1x16xf32>
+  return
+}
+
+// -----
+
+// (C5) a product that takes the row as it is
+func.func @f(%ids: tensor<1xi32> {qwen.binding = "tokens"}, %t: tensor<32x8xbf16>, %w: tensor<16x8xbf16>, %n: tensor<8xbf16>) {
+  // expected-error @+1 {{is joined to no product, expected that a qwen.fused_linear with rms_norm is the first to read one row of the entry's tokens}}
+  %0 = qwen.embedding %ids, %t joined : (tensor<1xi32>, tensor<32x8xbf16>) -> tensor<1x8xf32>
+  %y = qwen.fused_linear none concat %0 weights(%w) {
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  } : (tensor<1x8xf32>, tensor<16x8xbf16>) -> tensor<1x16xf32>
+  return
+}
+
+// -----
+
+// (C5) a reader before the product
+func.func @f(%ids: tensor<1xi32> {qwen.binding = "tokens"}, %t: tensor<32x8xbf16>, %w: tensor<16x8xbf16>, %n: tensor<8xbf16>) {
+  // expected-error @+1 {{is joined to no product, expected that a qwen.fused_linear with rms_norm is the first to read one row of the entry's tokens}}
+  %0 = qwen.embedding %ids, %t joined : (tensor<1xi32>, tensor<32x8xbf16>) -> tensor<1x8xf32>
+  qwen.expose %0 "row" : tensor<1x8xf32>
+  %y = qwen.fused_linear rms_norm concat %0 weights(%w) norm(%n eps 1.0e-6) {
+  ^bb0(%a: f32):
+    qwen.yield %a : f32
+  } : (tensor<1x8xf32>, tensor<16x8xbf16>, tensor<8xbf16>) -> tensor<1x16xf32>
+  return
+}
+
+// -----
+
 // (C6)
 func.func @f(%x: tensor<4x8xf32>, %w: tensor<4xbf16>) {
   // expected-error @+1 {{dimension 0 of weight is 4, expected 8}}
