@@ -47,6 +47,9 @@ TargetProfile nvidiaH200() {
   profile.mixturePrefillChunk = 2048;
   profile.decodeSplits = 32;
   profile.narrowMatrixOperands = true;
+  // Weights stream through the caches between two runs of a decode kernel, so its code comes from far each time; the
+  // driver would write the body of a loop up to eight times.
+  profile.dontUnrollLoops = true;
   profile.readBytesPerNs = 4450;
   profile.flopsPerNs = 40000;
   profile.stepOverheadNs = 2900;

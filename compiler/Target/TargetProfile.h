@@ -46,6 +46,7 @@ struct TargetProfile {
   uint32_t mixturePrefillChunk = 0;  ///< the same for mixtures of experts, whose weights more rows share; 0: as others
   uint32_t decodeSplits = 4;         ///< workgroups over the keys of one key/value head in decode
   bool narrowMatrixOperands = false; ///< products of many rows take 16 bits: stored as bf16, or scaled without bf16
+  bool dontUnrollLoops = false;      ///< loops of kernels have SPIR-V's DontUnroll; else the driver chooses
 
   // For cost estimates.
   double readBytesPerNs = 10.0; ///< device memory, GB/s
