@@ -1,6 +1,7 @@
 // Decode attention of eight query heads for a key head on cooperative matrices: one workgroup has all heads and a split
 // of the keys, a subgroup 16 of them; one more runs ahead of who combines the splits. With fewer than four query heads,
-// other caches, dims that are no power of two, other subgroups or no f16 matrices, the keys are read by scalar code.
+// caches of f32, dims that are no power of two, other subgroups or no matrices of the cache's type, the keys are read by
+// scalar code.
 
 // RUN: qwen-opt %s --convert-qwen-to-plan=target=nvidia-h200 | FileCheck %s
 // RUN: qwen-opt %s --convert-qwen-to-plan=target=amd-gfx1151 | FileCheck %s --check-prefix=WITHOUT
