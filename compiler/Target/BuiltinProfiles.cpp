@@ -1,6 +1,7 @@
 //===- BuiltinProfiles.cpp - The targets that qwenc knows by name -------------------------------------------------===//
 //
-// Limits were read from the drivers named, not from datasheets; rates and overheads are measurements.
+// Limits were read from the drivers named, not from datasheets; rates and overheads of lavapipe and nvidia-h200 are
+// measurements.
 //
 //===------------------------------------------------------------------------------------------------------------===//
 #include "compiler/Target/BuiltinProfiles.h"
@@ -75,7 +76,7 @@ TargetProfile amdGfx1151() {
   profile.narrowMatrixOperands = true;
   profile.readBytesPerNs = 212;
   profile.flopsPerNs = 8000; // a guess far below what the driver's compiler predicts, so that submissions stay short
-  profile.stepOverheadNs = 5000;
+  profile.stepOverheadNs = 5000; // a guess
   return profile;
 }
 
