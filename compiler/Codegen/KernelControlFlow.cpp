@@ -20,10 +20,8 @@ Vals valsOf(KernelBuilder *k, ValueRange values) {
   return vals;
 }
 
-/// Weights stream through the caches between two runs of a decode kernel, so its code comes from far each time;
-/// NVIDIA's driver would write the body of a loop up to eight times. Other drivers choose for themselves.
 spirv::LoopControl loopControl(const TargetProfile &target) {
-  return target.subgroupSize == 32 ? spirv::LoopControl::DontUnroll : spirv::LoopControl::None;
+  return target.dontUnrollLoops ? spirv::LoopControl::DontUnroll : spirv::LoopControl::None;
 }
 
 /// A structured loop that carries values beside its counter: its blocks, in order.

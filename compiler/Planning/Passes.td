@@ -17,8 +17,8 @@ def PlaceStorage : PlanningPass<"plan-place-storage"> {
     Creates the plan.buffer operations of every purpose but the arena and gives each weight and storage its place.
     Weights that one plan.weights stacks lie side by side in its order; the groups of all entries together must allow
     that. Such chains, and weights of their own, keep the order of the module, start at multiples of 256 bytes and never
-    straddle two buffers: when the next one does not fit, the next buffer begins. Caches and outputs are split the same
-    way; the state and the mailbox are one buffer each.
+    straddle two buffers: when the next one does not fit, the next buffer begins. Derived storages, caches and outputs are
+    split the same way; the state and the mailbox are one buffer each.
 
     ```mlir
     plan.weight @q file 0 at 1000 rows 8 x 32 pitch 32        // 256 bytes

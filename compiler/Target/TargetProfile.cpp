@@ -110,6 +110,7 @@ const Key kKeys[] = {
      [](TargetProfile &p, const json &v) { return setInteger(p.mixturePrefillChunk, v, 1, 16384); }},
     {"decode_splits", [](TargetProfile &p, const json &v) { return setInteger(p.decodeSplits, v, 1, 256); }},
     {"narrow_matrix_operands", [](TargetProfile &p, const json &v) { return setFlag(p.narrowMatrixOperands, v); }},
+    {"dont_unroll_loops", [](TargetProfile &p, const json &v) { return setFlag(p.dontUnrollLoops, v); }},
     {"read_bytes_per_ns",
      [](TargetProfile &p, const json &v) {
        return setNumber(p.readBytesPerNs, v, 0.001, 1e6, "a number from 0.001 to 1000000");

@@ -2,7 +2,7 @@
 //
 // Limits and features of the device a plan is compiled for, and the few choices that follow from them. Compiling needs
 // no device: these numbers are all the compiler knows. Built-in profiles: generic, lavapipe, nvidia-h200, amd-gfx1151;
-// a profile file is a JSON object with the same keys over a "base" profile.
+// a profile file is a JSON object over a "base" profile, with these names in snake case as keys: "subgroup_size".
 //
 //===------------------------------------------------------------------------------------------------------------===//
 #pragma once
@@ -44,8 +44,9 @@ struct TargetProfile {
   KvFormat kvFormat = KvFormat::F32;
   uint32_t prefillChunk = 64;        ///< rows of one prefill run
   uint32_t mixturePrefillChunk = 0;  ///< the same for mixtures of experts, whose weights more rows share; 0: as others
-  uint32_t decodeSplits = 4;         ///< workgroups over the keys of one key/value head in decode
+  uint32_t decodeSplits = 4;         ///< parts of the keys of one key/value head in decode, at most
   bool narrowMatrixOperands = false; ///< products of many rows take 16 bits: stored as bf16, or scaled without bf16
+  bool dontUnrollLoops = false;      ///< loops of kernels have SPIR-V's DontUnroll; else the driver chooses
 
   // For cost estimates.
   double readBytesPerNs = 10.0; ///< device memory, GB/s

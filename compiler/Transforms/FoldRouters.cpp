@@ -1,6 +1,7 @@
 //===- FoldRouters.cpp - Routers that do not wait for the row they read ------------------------------------------===//
 
 #include "compiler/Transforms/Passes.h"
+#include "dialects/qwen/EntryRoles.h"
 #include "dialects/qwen/QwenDialect.h"
 
 namespace mlir::qwen {
@@ -12,8 +13,6 @@ using namespace mlir;
 using namespace mlir::qwen;
 
 namespace {
-
-constexpr StringLiteral kPrepare = "prepare";
 
 int64_t dimOf(Value value, unsigned dim) { return cast<RankedTensorType>(value.getType()).getDimSize(dim); }
 
@@ -95,8 +94,8 @@ private:
     OpBuilder builder(chain.projection);
     Location loc = chain.router.getLoc();
     Value folded = ReadStateOp::create(builder, loc, state.getType(), state.getSymName());
-    Value logits = FoldedRouterOp::create(builder, loc, chain.router.getResult().getType(),
-                                          chain.projection.getInput(), chain.residual(), folded);
+    Value logits = FoldedRouterOp::create(builder, loc, chain.router.getResult().getType(), chain.projection.getInput(),
+                                          chain.residual(), folded);
     chain.route.getLogitsMutable().assign(logits);
     chain.route.setFolded(true);
     chain.router.erase();
@@ -125,13 +124,15 @@ private:
   }
 
   func::FuncOp prepareEntry(SymbolTable &symbols) {
-    if (auto found = symbols.lookup<func::FuncOp>(kPrepare))
-      return found;
+    for (auto entry : getOperation().getOps<func::FuncOp>())
+      if (auto role = entry->getAttrOfType<StringAttr>(attrs::role); role && role.getValue() == roles::prepare)
+        return entry;
     OpBuilder builder = OpBuilder::atBlockEnd(getOperation().getBody());
     Location loc = getOperation().getLoc();
-    auto prepare = func::FuncOp::create(builder, loc, kPrepare, builder.getFunctionType({}, {}));
-    prepare->setAttr(attrs::role, builder.getStringAttr(kPrepare));
+    auto prepare = func::FuncOp::create(builder, loc, roles::prepare, builder.getFunctionType({}, {}));
+    prepare->setAttr(attrs::role, builder.getStringAttr(roles::prepare));
     prepare->setAttr(attrs::rows, builder.getI64IntegerAttr(1));
+    symbols.insert(prepare); // under another name, if a weight has this one
     builder.setInsertionPointToStart(prepare.addEntryBlock());
     func::ReturnOp::create(builder, loc);
     return prepare;

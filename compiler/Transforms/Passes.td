@@ -33,8 +33,8 @@ def VerifyEntriesPass : Pass<"qwen-verify-entries", "::mlir::ModuleOp"> {
 def VerifyFusedPass : Pass<"qwen-verify-fused", "::mlir::func::FuncOp"> {
   let summary = "reject operations that code generation does not take, naming the pass that removes them";
   let description = [{
-    Only fused and entry operations, `embedding`, `rms_norm`, `attention`, `weight` and `read_state` may be left, and
-    `reshape`, which code generation reads as another view of the same bytes.
+    Only fused and entry operations, primitive ones with a kernel of their own (`embedding`, `rms_norm`, `attention`, ...),
+    `weight` and `read_state` may be left, and `reshape`, which code generation reads as another view of the same bytes.
   }];
 }
 
@@ -45,9 +45,10 @@ def VerifyFusedPass : Pass<"qwen-verify-fused", "::mlir::func::FuncOp"> {
 def QuantizeWeightsPass : Pass<"qwen-quantize-weights", "::mlir::ModuleOp"> {
   let summary = "store the matrices of products in blocks of few bits";
   let description = [{
-    Marks the parameters that are read only as the matrix of `qwen.linear` and whose rows are whole blocks of 32. What a
-    gather reads (embeddings, and a head tied to them), vectors (norms, biases) and products that choose (a router: an
-    operation with integer results reads them) stay bf16. With `format` bf16 the pass does nothing.
+    Marks the parameters that are read only as the matrix of `qwen.linear` or `qwen.expert_linear` and whose rows are whole
+    blocks of 32. What a gather reads (embeddings, and a head tied to them), vectors (norms, biases), products that choose (a
+    router: an operation with integer results reads them) and those of waveforms stay bf16. With `format` bf16 the pass does
+    nothing.
 
     ```mlir
     qwen.parameter @up : tensor<384x192xbf16> file 0 offset 7272
@@ -314,9 +315,10 @@ def FuseElementwisePass : Pass<"qwen-fuse-elementwise", "::mlir::func::FuncOp"> 
 def NarrowMatrixOperandsPass : Pass<"qwen-narrow-matrix-operands", "::mlir::func::FuncOp"> {
   let summary = "activations of many rows that only feed products are stored in 16 bits";
   let description = [{
-    For targets whose matrix units take 16-bit operands. The residual stream, extras and results stay f32. Products take
-    a copy of what callers give to the entry of a component. Queries, keys and values that only attention within segments
-    reads are stored as f16, or bf16 without `f16`, where a rotation or a slice makes each of them.
+    For targets whose matrix units take 16-bit operands. The residual stream, extras and results stay f32, and so does
+    everything in functions that are `qwen.exact` or make waveforms. Products take a copy of what callers give to the entry of
+    a component. Queries, keys and values that only attention within segments reads are stored as f16, or bf16 without `f16`,
+    where a rotation or a slice makes each of them.
 
     With `f16`, functions that choose experts keep more bits, since a rounding can change a choice: norms, and attention over
     f16 values, have a bound and are stored as f16; products of linears are stored at a scale of 1/64, and the epilogues
@@ -342,7 +344,7 @@ def ScaleMatrixOperandsPass : Pass<"qwen-scale-matrix-operands", "::mlir::func::
   let description = [{
     For targets whose matrix units take f16 but not bf16. f16 ends at 65504, while weights are bf16 and activations f32, so
     both stay what they are, and the kernel brings every row into range by a power of two of its own. Routers, whose choice
-    a rounding can change, and products of waveforms stay f32.
+    a rounding can change, and products of waveforms and of functions that are `qwen.exact` stay f32.
 
     ```mlir
     %y = qwen.fused_linear none concat %x weights(%a) { ... } : (tensor<64x8xf32, #qwen.rows<S>>, ...
@@ -456,9 +458,9 @@ def FoldRoutersPass : Pass<"qwen-fold-routers", "::mlir::ModuleOp"> {
     ```
     ==>
     ```mlir
-    qwen.state @folded.router : tensor<128x6144xf32> derived
+    qwen.state @"folded(r,w,o)" : tensor<128x6144xf32> derived
     ...
-    %f = qwen.read_state @folded.router : tensor<128x6144xf32>
+    %f = qwen.read_state @"folded(r,w,o)" : tensor<128x6144xf32>
     %l = qwen.folded_router %a, %x, %f : ... -> tensor<1x128xf32>
     %h = qwen.fused_linear combine_splits concat %a weights(%o) extras(%x) { a sum } : ... -> tensor<1x2048xf32>
     %p, %e = qwen.route %l folded normalize joined : (tensor<1x128xf32>) -> (tensor<1x8xf32>, tensor<1x8xi32>)

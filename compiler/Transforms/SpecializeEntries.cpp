@@ -2,6 +2,7 @@
 
 #include "compiler/Transforms/Generator.h"
 #include "compiler/Transforms/Passes.h"
+#include "dialects/qwen/EntryRoles.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/IRMapping.h"
@@ -107,7 +108,7 @@ public:
 
   LogicalResult buildPrefill() {
     Location loc = generator.decoder.getLoc();
-    beginEntry("prefill", "prefill", chunkRows.count, loc);
+    beginEntry(roles::prefill, roles::prefill, chunkRows.count, loc);
     SmallVector<Value> arguments;
     RowBounds bounds = {{idsSymbol(), chunkRows}};
     if (failed(addDecoderArguments(bounds, arguments)))
@@ -130,7 +131,7 @@ public:
   /// The rows of the prompt are given; its tokens are there for the repetition penalty.
   LogicalResult buildTalkerPrefill() {
     Location loc = generator.decoder.getLoc();
-    beginEntry("prefill", "other", chunkRows.count, loc);
+    beginEntry(roles::prefill, roles::other, chunkRows.count, loc);
     RowBounds bounds = {{idsSymbol(), chunkRows}};
     addArgument("tokens", RankedTensorType::get({chunkRows.count}, builder.getI32Type(), chunkRows.symbol), {}, loc);
     Value inputs = addBuffer("inputs", context, idsSymbol(), loc);
@@ -147,7 +148,7 @@ public:
   /// The frame that the predictor has made, and text, are the row of a step.
   LogicalResult buildTalkerDecode(StringRef name, Sampling sampling, const Speech &speech) {
     Location loc = generator.decoder.getLoc();
-    beginEntry(name, "other", 1, loc);
+    beginEntry(name, roles::other, 1, loc);
     Value text = addBuffer("text_rows", context, "N", loc);
     Value row = FrameRowOp::create(builder, loc, inputType(oneRow), text, tableValues(speech));
     FailureOr<SmallVector<Value>> hidden = inlineTalker(row, {{idsSymbol(), oneRow}});
@@ -158,7 +159,7 @@ public:
 
   LogicalResult buildTalkerNext(StringRef name, Sampling sampling, const Speech &speech) {
     Location loc = generator.head.getLoc();
-    beginEntry(name, "other", 1, loc);
+    beginEntry(name, roles::other, 1, loc);
     Value hidden = addArgument("hidden", hiddenType, {}, loc);
     Value row = LastRowOp::create(builder, loc, inputType(oneRow), hidden);
     return buildTalkerHead(row, sampling, /*advances=*/false, speech);
@@ -167,7 +168,7 @@ public:
   /// The talker's state is the first row of a frame's history.
   LogicalResult buildPredictorBegin(const Speech &speech) {
     Location loc = generator.decoder.getLoc();
-    beginEntry("begin", "other", 1, loc);
+    beginEntry("begin", roles::other, 1, loc);
     entry->setAttr(attrs::codes, builder.getI64IntegerAttr(speech.tables.size()));
     Value row = addBuffer("last_hidden", 1, {}, loc);
     BeginFrameOp::create(builder, loc);
@@ -182,7 +183,7 @@ public:
 
   LogicalResult buildPredictorDecode(StringRef name, Sampling sampling, const Speech &speech) {
     Location loc = generator.decoder.getLoc();
-    beginEntry(name, "other", 1, loc);
+    beginEntry(name, roles::other, 1, loc);
     entry->setAttr(attrs::codes, builder.getI64IntegerAttr(speech.tables.size()));
     auto row = CodeRowOp::create(builder, loc, inputType(oneRow), RankedTensorType::get({1, 1}, builder.getI32Type()),
                                  tableValues(speech));
@@ -211,7 +212,7 @@ public:
       rows = std::max(rows, bound.second.count);
     std::string name = function.getSymName().str();
     symbols.remove(function); // the entry takes its name over
-    beginEntry(name, "other", rows, function.getLoc());
+    beginEntry(name, roles::other, rows, function.getLoc());
     if (function->hasAttr(attrs::exact))
       entry->setAttr(attrs::exact, builder.getUnitAttr());
     SmallVector<Value> arguments;
@@ -252,7 +253,7 @@ public:
 
   LogicalResult buildLogits() {
     Location loc = generator.head.getLoc();
-    beginEntry("logits", "logits", logitsRows, loc);
+    beginEntry(roles::logits, roles::logits, logitsRows, loc);
     Value hidden = addArgument("hidden", hiddenType, {}, loc);
     RowBound rows = {logitsRows, RowsAttr::get(module.getContext(), builder.getStringAttr("R"))};
     Value taken = HeadRowsOp::create(builder, loc, rows.apply(hiddenType), hidden);
@@ -456,10 +457,10 @@ struct SpecializeEntries : qwen::impl::SpecializeEntriesPassBase<SpecializeEntri
   }
 
   LogicalResult buildGenerator(EntryBuilder &entries) {
-    if (failed(entries.buildPrefill()) || failed(entries.buildNext("next_greedy", Sampling::Greedy)) ||
-        failed(entries.buildNext("next_sample", Sampling::Sample)) ||
-        failed(entries.buildDecode("decode_greedy", Sampling::Greedy)) ||
-        failed(entries.buildDecode("decode_sample", Sampling::Sample)) || failed(entries.buildLogits()))
+    if (failed(entries.buildPrefill()) || failed(entries.buildNext(roles::nextGreedy, Sampling::Greedy)) ||
+        failed(entries.buildNext(roles::nextSample, Sampling::Sample)) ||
+        failed(entries.buildDecode(roles::decodeGreedy, Sampling::Greedy)) ||
+        failed(entries.buildDecode(roles::decodeSample, Sampling::Sample)) || failed(entries.buildLogits()))
       return failure();
     entryCount += 6;
     return success();
@@ -472,13 +473,12 @@ struct SpecializeEntries : qwen::impl::SpecializeEntriesPassBase<SpecializeEntri
     predictor.setSequence(2, "predictor.");
     if (failed(talker.buildTalkerPrefill()) || failed(predictor.buildPredictorBegin(speech)))
       return failure();
-    for (auto [suffix, sampling] : {std::pair("greedy", Sampling::Greedy), std::pair("sample", Sampling::Sample)}) {
-      std::string next = std::string("next_") + suffix, decode = std::string("decode_") + suffix;
+    for (auto [next, decode, sampling] : {std::tuple(roles::nextGreedy, roles::decodeGreedy, Sampling::Greedy),
+                                          std::tuple(roles::nextSample, roles::decodeSample, Sampling::Sample)})
       if (failed(talker.buildTalkerNext(next, sampling, speech)) ||
           failed(talker.buildTalkerDecode(decode, sampling, speech)) ||
           failed(predictor.buildPredictorDecode(decode, sampling, speech)))
         return failure();
-    }
     entryCount += 8;
     return success();
   }

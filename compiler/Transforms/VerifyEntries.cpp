@@ -1,7 +1,9 @@
 //===- VerifyEntries.cpp - What specialisation leaves: entries with static shapes, roles and bindings -----------===//
 
 #include "compiler/Transforms/Passes.h"
+#include "dialects/qwen/EntryRoles.h"
 
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
 
 namespace mlir::qwen {
@@ -36,18 +38,17 @@ LogicalResult verifyType(Location loc, Type type) {
 }
 
 LogicalResult verifySignature(func::FuncOp entry) {
-  static const llvm::StringSet<> roles = {"other",         "prefill",       "next_greedy", "next_sample",
-                                          "decode_greedy", "decode_sample", "logits"};
+  static constexpr StringLiteral known[] = {roles::other,      roles::prefill,      roles::nextGreedy,
+                                            roles::nextSample, roles::decodeGreedy, roles::decodeSample,
+                                            roles::logits};
   static const llvm::StringSet<> bindings = {"tokens", "hidden", "positions", "media_rows",
                                              "media",  "tensor", "buffer"};
   auto role = entry->getAttrOfType<StringAttr>(attrs::role);
   if (!role)
     return entry.emitError() << "function has no attribute '" << attrs::role
                              << "', expected an entry, run qwen-specialize-entries first";
-  if (!roles.contains(role.getValue()))
-    return entry.emitError()
-           << "entry has role " << role
-           << ", expected other, prefill, next_greedy, next_sample, decode_greedy, decode_sample or logits";
+  if (!llvm::is_contained(known, role.getValue()))
+    return entry.emitError() << "entry has role " << role << ", expected one of " << llvm::join(ArrayRef(known), ", ");
   auto rows = entry->getAttrOfType<IntegerAttr>(attrs::rows);
   if (!rows || rows.getInt() < 1)
     return entry.emitError() << "entry has no positive '" << attrs::rows << "', expected the rows of one run";

@@ -1,17 +1,24 @@
 // Decode attention of eight query heads for a key head on cooperative matrices: one workgroup has all heads and a split
 // of the keys, a subgroup 16 of them; one more runs ahead of who combines the splits. With fewer than four query heads,
-// other caches, dims that are no power of two, other subgroups or no f16 matrices, the keys are read by scalar code.
+// caches of f32, dims that are no power of two, other subgroups or no matrices of the cache's type, the keys are read by
+// scalar code.
 
 // RUN: qwen-opt %s --convert-qwen-to-plan=target=nvidia-h200 | FileCheck %s
 // RUN: qwen-opt %s --convert-qwen-to-plan=target=amd-gfx1151 | FileCheck %s --check-prefix=WITHOUT
 // RUN: sed -e 's/xf16>/xf32>/g' %s | qwen-opt --convert-qwen-to-plan=target=nvidia-h200 | FileCheck %s --check-prefix=WITHOUT
 // RUN: sed -e 's/xf16>/xbf16>/g' %s | qwen-opt --convert-qwen-to-plan=target=nvidia-h200 | FileCheck %s --check-prefix=BF16
+// RUN: echo '{"base": "nvidia-h200", "dont_unroll_loops": false}' > %t.json
+// RUN: qwen-opt %s --convert-qwen-to-plan=target=%t.json | FileCheck %s --check-prefix=UNROLL
 
 // WITHOUT-NOT: decode_attention_matrix
 // WITHOUT: plan.dispatch @decode_attention_h8kv1d64
 // WITHOUT-NOT: decode_attention_matrix
 
 // BF16: plan.kernel @decode_attention_matrix_h8kv1d64_c96_bf16_s5{{.*}} features ["cooperative_matrix", "bfloat16"]
+
+// UNROLL: plan.kernel @decode_attention_matrix
+// UNROLL: spirv.mlir.loop
+// UNROLL-NOT: DontUnroll
 
 // CHECK: plan.kernel @decode_attention_matrix_h8kv1d64_c96_f16_s5{{.*}} workgroup [256, 1, 1] subgroup 32 {{.*}} features ["cooperative_matrix", "shader_float16"]
 // What other workgroups left is read past the caches of this one's core.

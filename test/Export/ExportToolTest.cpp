@@ -80,7 +80,7 @@ TEST(ExportTool, BadInputIsStatus1AndLeavesNoFile) {
 TEST(ExportTool, HelpListsTheOptions) {
   Outcome result = run(exporter + " --help");
   EXPECT_EQ(result.status, 0);
-  for (const char *option : {"CHECKPOINT_DIR", "--output", "--components"})
+  for (const char *option : {"CHECKPOINT_DIR", "--output", "--components", "text, audio, vision, talker, code2wav"})
     EXPECT_NE(result.output.find(option), std::string::npos) << option;
 }
 

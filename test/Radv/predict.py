@@ -3,13 +3,9 @@
 Usage: predict.py PREDICT WORK_DIR
 """
 
-import json
-import pathlib
-import shutil
-import subprocess
-import sys
+import predictions
+from predictions import expect, kernel
 
-FAILURES = []
 PLAN = """plan "p" version 1
 entries: 2
   "decode" role decode_greedy, rows 1
@@ -39,40 +35,17 @@ SPEECH = """  "talker.decode_greedy" role other, rows 1
         write y "arena" + 3000000, 1000000 bytes
 """
 
-
-def kernel(name, invocations, statistics):
-    return {"name": name, "invocations": invocations, "statistics": statistics}
-
-
 KERNELS = [kernel("product", 256, {"VGPRs": 48, "Subgroups per SIMD": 20, "Inverse Throughput": 1000}),
            kernel("conv_n96_c100_t7_d1_r4000c1", 64, {"VGPRs": 48, "Subgroups per SIMD": 20, "Inverse Throughput": 100}),
            kernel("attention", 65, {"VGPRs": 120, "Subgroups per SIMD": 8, "Inverse Throughput": 5000})]
 
 
-def fake(path, text, status=0):
-    path.write_text(f"#!/bin/sh\ncat <<'END'\n{text}\nEND\nexit {status}\n")
-    path.chmod(0o755)
-
-
 def run(script, work, *options, cost=1000, kernels=KERNELS, status=0, push=None):
-    fake(work / "qwen-plan-dump", PLAN.format(cost=cost) + (SPEECH.format(push=push) if push else ""))
-    fake(work / "qwen-kernel-stats", json.dumps({"device": "Chip", "plan": "p", "kernels": kernels}), status)
-    words = [sys.executable, script, work, "p.fb", "--entry", "decode", "--bandwidth", "100", "--simds", "10", "--clock", "2", *options]
-    return subprocess.run([str(word) for word in words], capture_output=True, text=True)
+    plan = PLAN.format(cost=cost) + (SPEECH.format(push=push) if push else "")
+    return predictions.run(script, work, plan, kernels, "--entry", "decode", "--simds", "10", "--clock", "2", *options, status=status)
 
 
-def expect(what, result, status, *texts):
-    for text in texts:
-        if text not in result.stdout + result.stderr:
-            FAILURES.append(f"{what}: found no {text!r} in\n{result.stdout}{result.stderr}")
-    if result.returncode != status:
-        FAILURES.append(f"{what}: exit status {result.returncode}, expected {status}")
-
-
-def main():
-    script, work = (pathlib.Path(path).resolve() for path in sys.argv[1:3])
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+def test(script, work):
     # 640 subgroups of 1000 cycles on 10 SIMDs of 2 GHz: 32 us; 4 MB at 100 GB/s: 40 us, and twice the overhead.
     product = "| `product` | 2 | 48 | 20 | 1000 | 4.00 | 32 | 40 | 80 % |"
     expect("depth 0", run(script, work), 0, "decode at depth 0, Chip", product, "| `attention` | 1 | 120 | 8 | 5000 | 0.00 | 40 | 0 | - |",
@@ -101,8 +74,7 @@ def main():
     expect("mute plan", run(script, work, "--speech", "2"), 1,
            "error: the plan has no entry 'talker.decode_greedy', expected those of talker, code predictor and vocoder, export all components")
     expect("failing program", run(script, work, status=1), 1, "qwen-kernel-stats ended with 1")
-    sys.exit("\n".join(FAILURES) if FAILURES else 0)
 
 
 if __name__ == "__main__":
-    main()
+    predictions.main(test)

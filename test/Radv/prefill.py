@@ -3,13 +3,9 @@
 Usage: prefill.py PREFILL WORK_DIR
 """
 
-import json
-import pathlib
-import shutil
-import subprocess
-import sys
+import predictions
+from predictions import expect
 
-FAILURES = []
 SCALED, EXPERTS, TILE, ATTENTION, NORM = ("gemm_matrix_scaled_n1024_k1024_r256", "gemm_matrix_scaled_n512x2_k512_r256_experts16x4_shared_mulf",
                                           "gemm_n128_k2048_r256", "attention_matrix_h16kv8d128_c8192_f16_r256_p1", "rms_norm_n1024_r256")
 PLAN = f"""plan "p" version 1
@@ -27,39 +23,20 @@ WMMA = {SCALED: 32, EXPERTS: 32, ATTENTION: 32}
 
 
 def kernel(name, invocations, cycles):
-    return {"name": name, "invocations": invocations, "statistics": {"VGPRs": 48, "Subgroups per SIMD": 20, "Inverse Throughput": cycles}}
+    return predictions.kernel(name, invocations, {"VGPRs": 48, "Subgroups per SIMD": 20, "Inverse Throughput": cycles})
 
 
 KERNELS = [kernel(NORM, 64, 100), kernel(SCALED, 512, 8000), kernel(TILE, 256, 400), kernel(EXPERTS, 256, 8000), kernel(ATTENTION, 256, 4000)]
 
 
-def fake(path, text, more=""):
-    path.write_text(f"#!/bin/sh\n{more}cat <<'END'\n{text}\nEND\n")
-    path.chmod(0o755)
-
-
 def run(script, work, *options):
-    fake(work / "qwen-plan-dump", PLAN)
     # The last word is the folder of the listings.
     listings = "".join(f'for i in $(seq {count}); do echo v_wmma; done >"$folder/{name}.s"\n' for name, count in WMMA.items())
-    fake(work / "qwen-kernel-stats", json.dumps({"device": "Chip", "plan": "p", "kernels": KERNELS}),
-         f'for folder; do :; done\nmkdir -p "$folder"\n{listings}')
-    words = [sys.executable, script, work, "p.fb", "--bandwidth", "100", "--units", "5", "--simds", "10", "--clock", "1", *options]
-    return subprocess.run([str(word) for word in words], capture_output=True, text=True)
+    return predictions.run(script, work, PLAN, KERNELS, "--units", "5", "--simds", "10", "--clock", "1", *options,
+                           before=f'for folder; do :; done\nmkdir -p "$folder"\n{listings}')
 
 
-def expect(what, result, status, *texts):
-    for text in texts:
-        if text not in result.stdout + result.stderr:
-            FAILURES.append(f"{what}: found no {text!r} in\n{result.stdout}{result.stderr}")
-    if result.returncode != status:
-        FAILURES.append(f"{what}: exit status {result.returncode}, expected {status}")
-
-
-def main():
-    script, work = (pathlib.Path(path).resolve() for path in sys.argv[1:3])
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+def test(script, work):
     # 10 subgroups of 100 cycles on 10 SIMDs of 1 GHz.
     norm = f"| `{NORM}` | 1 | 48 | 20 | 0 | 0 |"
     # 16 workgroups on 5 units: as if 20. A subgroup has 32 x 64 results, 8 matrices for each 16 of k, 32 in a turn: 16 turns
@@ -80,8 +57,7 @@ def main():
            "error: the plan has no dispatches in entry 'none', expected those of a chunk, give another --entry")
     expect("one row", run(script, work, "--entry", "decode"), 1,
            "error: no kernel of entry 'decode' has many rows, expected a chunk of them, give another --entry")
-    sys.exit("\n".join(FAILURES) if FAILURES else 0)
 
 
 if __name__ == "__main__":
-    main()
+    predictions.main(test)

@@ -73,6 +73,7 @@ TEST(BuiltinProfile, NvidiaH200) {
   EXPECT_TRUE(profile.bf16CooperativeMatrix);
   EXPECT_TRUE(profile.f16CooperativeMatrix);
   EXPECT_TRUE(profile.narrowMatrixOperands);
+  EXPECT_TRUE(profile.dontUnrollLoops);
   EXPECT_EQ(profile.kvFormat, KvFormat::F16);
   EXPECT_EQ(profile.prefillChunk, 512u);
   EXPECT_EQ(profile.mixturePrefillChunk, 2048u);
@@ -87,6 +88,7 @@ TEST(BuiltinProfile, AmdGfx1151) {
   EXPECT_FALSE(profile.bf16CooperativeMatrix);
   EXPECT_TRUE(profile.f16CooperativeMatrix);
   EXPECT_TRUE(profile.narrowMatrixOperands);
+  EXPECT_FALSE(profile.dontUnrollLoops);
   EXPECT_EQ(profile.prefillChunk, 512u);
   EXPECT_EQ(profile.mixturePrefillChunk, 2048u);
 }
@@ -104,7 +106,7 @@ TEST(ProfileFile, EveryKey) {
       "max_workgroup_invocations": 512, "max_shared_bytes": 16384, "max_push_constant_bytes": 200,
       "max_workgroup_count": [65535, 70000, 80000], "max_allocation_bytes": 1048576, "bf16_cooperative_matrix": true,
       "f16_cooperative_matrix": true, "shader_float16": true, "shader_int8": true, "compute_units": 7, "kv_format": "bf16", "prefill_chunk": 128, "decode_splits": 3,
-      "mixture_prefill_chunk": 256, "narrow_matrix_operands": true, "read_bytes_per_ns": 100.5, "step_overhead_ns": 4000, "flops_per_ns": 750})");
+      "mixture_prefill_chunk": 256, "narrow_matrix_operands": true, "dont_unroll_loops": true, "read_bytes_per_ns": 100.5, "step_overhead_ns": 4000, "flops_per_ns": 750})");
   ASSERT_TRUE(profile.isOk()) << profile.status().message();
   EXPECT_EQ(profile->name, "my-card");
   EXPECT_EQ(profile->subgroupSize, 32u);
@@ -123,6 +125,7 @@ TEST(ProfileFile, EveryKey) {
   EXPECT_EQ(profile->mixturePrefillChunk, 256u);
   EXPECT_EQ(profile->decodeSplits, 3u);
   EXPECT_TRUE(profile->narrowMatrixOperands);
+  EXPECT_TRUE(profile->dontUnrollLoops);
   EXPECT_EQ(profile->readBytesPerNs, 100.5);
   EXPECT_EQ(profile->stepOverheadNs, 4000.0);
   EXPECT_EQ(profile->flopsPerNs, 750.0);
@@ -180,6 +183,7 @@ TEST(ProfileFile, ChecksRanges) {
   expectRefused(R"({"mixture_prefill_chunk": 0})", "expected an integer from 1 to 16384");
   expectRefused(R"({"decode_splits": 257})", "expected an integer from 1 to 256");
   expectRefused(R"({"narrow_matrix_operands": null})", "expected true or false");
+  expectRefused(R"({"dont_unroll_loops": "always"})", "dont_unroll_loops is '\"always\"', expected true or false");
   expectRefused(R"({"read_bytes_per_ns": 0})", "read_bytes_per_ns is '0', expected a number from 0.001 to 1000000");
   expectRefused(R"({"step_overhead_ns": "fast"})", "expected a number from 0 to 1000000000");
 }

@@ -122,3 +122,35 @@ func.func @no_sum(%a: tensor<1x16xf32>, %x: tensor<1x8xf32>, %g: tensor<4x6x8xbf
   } : (tensor<1x8xf32>, tensor<1x2xi32>, tensor<4x6x8xbf16>, tensor<8xbf16>) -> tensor<1x2x6xf32>
   return %y : tensor<1x2x6xf32>
 }
+
+// -----
+
+// A weight has the name of the entry that folds.
+// CHECK: qwen.state @"folded(r,prepare,o)"
+// CHECK-LABEL: @weight_called_prepare
+// CHECK: qwen.folded_router
+// CHECK-LABEL: func.func @prepare_0() attributes {qwen.role = "prepare", qwen.rows = 1 : i64}
+// CHECK: qwen.fold_linears
+qwen.parameter @r : tensor<4x8xbf16> file 0 offset 0
+qwen.parameter @prepare : tensor<8xbf16> file 0 offset 0
+qwen.parameter @o : tensor<8x16xbf16> file 0 offset 0
+func.func @weight_called_prepare(%a: tensor<2x3x10xf32>, %x: tensor<1x8xf32>, %g: tensor<4x6x8xbf16>) -> tensor<1x2x6xf32> {
+  %r = qwen.weight @r : tensor<4x8xbf16>
+  %w = qwen.weight @prepare : tensor<8xbf16>
+  %o = qwen.weight @o : tensor<8x16xbf16>
+  %h = qwen.fused_linear combine_splits concat %a weights(%o) extras(%x) {
+  ^bb0(%acc: f32, %e: f32):
+    %s = arith.addf %e, %acc : f32
+    qwen.yield %s : f32
+  } : (tensor<2x3x10xf32>, tensor<8x16xbf16>, tensor<1x8xf32>) -> tensor<1x8xf32>
+  %l = qwen.fused_linear rms_norm concat %h weights(%r) norm(%w eps 1.0e-6) {
+  ^bb0(%acc: f32):
+    qwen.yield %acc : f32
+  } : (tensor<1x8xf32>, tensor<4x8xbf16>, tensor<8xbf16>) -> tensor<1x4xf32>
+  %p, %e = qwen.route %l normalize joined : (tensor<1x4xf32>) -> (tensor<1x2xf32>, tensor<1x2xi32>)
+  %y = qwen.fused_experts %h experts(%e) weights(%g) norm(%w eps 1.0e-6) {
+  ^bb0(%acc: f32):
+    qwen.yield %acc : f32
+  } : (tensor<1x8xf32>, tensor<1x2xi32>, tensor<4x6x8xbf16>, tensor<8xbf16>) -> tensor<1x2x6xf32>
+  return %y : tensor<1x2x6xf32>
+}

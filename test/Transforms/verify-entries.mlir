@@ -24,7 +24,7 @@ func.func @e(%t: tensor<1xi32> {qwen.binding = "tokens"})  {
 
 // -----
 
-// expected-error @+1 {{entry has role "decode", expected other, prefill, next_greedy, next_sample, decode_greedy, decode_sample or logits}}
+// expected-error @+1 {{entry has role "decode", expected one of other, prefill, next_greedy, next_sample, decode_greedy, decode_sample, logits}}
 func.func @e(%t: tensor<1xi32> {qwen.binding = "tokens"}) attributes {qwen.role = "decode", qwen.rows = 1 : i64} {
   return
 }

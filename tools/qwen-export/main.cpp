@@ -4,6 +4,7 @@
 #include "models/Qwen3/Exporter.h"
 #include "tools/CommandLine.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <sstream>
@@ -60,6 +61,19 @@ std::vector<std::string> splitList(const std::string &list) {
   return parts;
 }
 
+/// What --components may name, for one architecture or another.
+std::string componentNames() {
+  std::vector<std::string_view> names;
+  for (const Architecture &architecture : architectures())
+    for (std::string_view name : architecture.components)
+      if (std::find(names.begin(), names.end(), name) == names.end())
+        names.push_back(name);
+  std::string text;
+  for (std::string_view name : names)
+    text += (text.empty() ? "" : ", ") + std::string(name);
+  return text;
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -75,7 +89,8 @@ int main(int argc, char **argv) {
       ->required()
       ->type_name("FILE");
   CLI::Option *list = app.add_option("--components", components,
-                                     "Comma-separated parts of the model to export: text (default: all that it has)");
+                                     "Comma-separated parts of the model to export, of " + componentNames() +
+                                         " (default: all that it has)");
   list->type_name("LIST");
   app.set_version_flag("--version", "qwen-export " QWENC_VERSION);
   if (std::optional<int> status = parseCommandLine(app, argc, argv, "CHECKPOINT_DIR -o FILE"))

@@ -91,7 +91,8 @@ void declareOptions(CLI::App &app, Arguments &arguments) {
   app.add_option("--weights-format", arguments.weightsFormat,
                  "How the matrices of products are stored; q8 and q4 need qwen-pack (default: bf16)")
       ->type_name("bf16|q8|q4");
-  app.add_option("--kv-format", arguments.kvFormat, "Element type of the KV cache (default: as the target says)")
+  app.add_option("--kv-format", arguments.kvFormat,
+                 "Element type of the KV cache of text (default: as the target says)")
       ->type_name("f32|f16|bf16");
   declareMediaLimits(app, arguments);
   app.add_option("--compile-to", arguments.compileTo, "Stop behind this phase and print the IR (default: write a plan)")

@@ -2,6 +2,8 @@
 
 #include "compiler/Codegen/Conversion/PlanConverter.h"
 
+#include "dialects/qwen/EntryRoles.h"
+
 using namespace mlir;
 
 namespace qwenc {
@@ -39,7 +41,7 @@ LogicalResult PlanConverter::convertEntry(func::FuncOp func) {
   outputStorage.clear();
   extents.clear();
   sequence = sequenceOf(func);
-  isComponent = role.getValue() == "other" && !sequence;
+  isComponent = role.getValue() == qwen::roles::other && !sequence;
   OpBuilder atEnd = OpBuilder::atBlockEnd(module.getBody());
   // The function keeps its name until it is erased, so the entry takes it over afterwards.
   std::string name = func.getSymName().str();
@@ -140,7 +142,7 @@ void PlanConverter::declareHidden(func::FuncOp func, BlockArgument argument) {
   auto type = cast<RankedTensorType>(argument.getType());
   std::string in = bufferName("hidden");
   bindArgument(func, argument, in);
-  bool isLogits = func->getAttrOfType<StringAttr>(qwen::attrs::role).getValue() == "logits";
+  bool isLogits = func->getAttrOfType<StringAttr>(qwen::attrs::role).getValue() == qwen::roles::logits;
   int64_t rows = isLogits ? rowsOfEntry(func) : type.getDimSize(0);
   StringRef symbol = isLogits ? "R" : "S";
   // Beside text, entries run one after another: what stands there stays.

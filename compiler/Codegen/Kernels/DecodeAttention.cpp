@@ -1,6 +1,6 @@
 //===- DecodeAttention.cpp - Attention of one row, split over the keys -------------------------------------------===//
 //
-// One workgroup for each split of the keys of a key/value head, and for at most four of its query heads. What a step
+// One workgroup for each split of the keys of a key/value head, and for at most two of its query heads. What a step
 // costs at small depth is the chain of what waits for what, so little stands in it:
 //
 //   before    keys and values of the first tile are on their way; they do not depend on this step. The newest ones do:

@@ -6,7 +6,8 @@
 // order. So the next step reads one row however many splits there were.
 //
 // Partial results (flash decoding, Dao et al. 2023) are numerators [heads][splits][dim], then (maximum, sum)
-// [heads][splits][2], so that both are aligned for wide loads.
+// [heads][splits][2], so that both are aligned for wide loads. On matrices, means of the cache's type take the place of
+// numerators (MatrixDecodeAttention.cpp).
 //
 //===------------------------------------------------------------------------------------------------------------===//
 #pragma once
@@ -83,9 +84,9 @@ private:
   llvm::SmallVector<HeadPairs> rows;
 };
 
-/// decodeAttentionKernel on cooperative matrices, for groups of at least four query heads. Operands have the cache's
-/// type (queries, softmax weights and the parts of the splits are rounded to it), sums are f32. Fails where the target
-/// has no such matrices or the shape does not divide into them.
+/// decodeAttentionKernel on cooperative matrices, for groups of 4 to 16 query heads. Operands have the cache's type
+/// (queries, softmax weights and the parts of the splits are rounded to it), sums are f32. Fails where the target has
+/// no such matrices or no subgroups of 32, or the shape does not divide into them.
 mlir::FailureOr<KernelPlan> matrixDecodeAttentionKernel(const Heads &heads, const Rotary &rotary, double scale,
                                                         uint32_t splits, const StateBlock &state,
                                                         const TargetProfile &target);

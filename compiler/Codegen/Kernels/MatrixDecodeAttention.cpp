@@ -5,19 +5,19 @@
 // and a maximum and a sum of its own for each head, so nobody waits for anybody until the last key is read:
 //
 //   before    the first keys and values are on their way while the heads are rotated (DecodeStep)
-//   scores    the subgroup's keys pass through its strip of workgroup memory, and so do the scores (MatrixAttention.cpp
-//             says why); two lanes have a head's 16 scores and leave softmax weights
+//   scores    the subgroup's keys pass through its strip of workgroup memory, and so do the scores (ScoreStrips.h says
+//             why); two lanes have a head's 16 scores and leave softmax weights
 //   values    take the keys' place in the strip
-//   meet      the sums of the subgroups, 64 columns at a time, in the strips; a subgroup adds up a head
+//   meet      the sums of the subgroups, 64 columns at a time, in the strips; each head is added up by one subgroup
 //   combine   a split leaves its softmax-weighted mean of the values, which is no larger than they are, so it has the
-//             cache's type: the last workgroup reads the parts of all splits, each lane some of them
+//             cache's type: the last workgroup of a key/value head reads the parts of all splits, each lane some
 //
 // What this costs at small depth is mostly fetching its code: since the last step, weights have streamed through the
-// caches. So there is little of it, and the first workgroup of each key/value head, which has no split, runs ahead of
-// the last one through combine() and drops the result.
+// caches. So there is little of it, and where splits meet, the first workgroup of each key/value head, which has no
+// split, runs ahead of the last one through combine() and drops the result.
 //
-// Partial results: the combined row of a head is where its first numerators would be; behind it lie the parts of its
-// splits.
+// Partial results: the combined row of a head, in f32, is where its first numerators would be; behind it lie the parts
+// of its splits. Statistics are where DecodeStep has them.
 //
 //===------------------------------------------------------------------------------------------------------------===//
 
@@ -33,19 +33,20 @@ namespace qwenc {
 namespace {
 
 constexpr uint32_t kMatrix = 16;
-constexpr uint32_t kSubgroup = 32;                   // lanes: two have a row
-constexpr uint32_t kSubgroups = 8;                   // of a workgroup
-constexpr uint32_t kLeastGroup = 4;                  // query heads: with fewer, most of a matrix is padding
+constexpr uint32_t kSubgroup = 32;  // lanes: two have a row
+constexpr uint32_t kSubgroups = 8;  // of a workgroup
+constexpr uint32_t kLeastGroup = 4; // query heads: with fewer, more than three quarters of a matrix are padding
 constexpr uint32_t kTileKeys = kSubgroups * kMatrix; // of a workgroup at a time
-constexpr uint32_t kHalf = kSubgroup / 2;
-constexpr uint32_t kLargestDim = 128; // a strip holds 16 rows of it
-constexpr uint32_t kSumColumns = 64;  // that meet at the same time
-constexpr uint32_t kSumPitch = kSumColumns / 4 + 1;
-constexpr uint32_t kStrip = kMatrix * kSumPitch;  // accesses
-constexpr uint32_t kScorePitch = kMatrix / 4 + 2; // keeps the 16 rows of a matrix store in different banks
+constexpr uint32_t kHalf = kSubgroup / 2;            // lanes
+constexpr uint32_t kLargestDim = 128;                // a strip holds 16 rows of it
+constexpr uint32_t kSumColumns = 64;                 // that meet at the same time
+// Pitches and the strip are in accesses of 16 bytes.
+constexpr uint32_t kSumPitch = kSumColumns / 4 + 1; // against bank conflicts
+constexpr uint32_t kStrip = kMatrix * kSumPitch;    // 16 rows of keys, of values, of sums, or scores and their factors
+constexpr uint32_t kScorePitch = kMatrix / 4 + 2;   // without the two, rows of a matrix would begin in only two banks
 constexpr uint32_t kWeightPitch = kMatrix / 8;
-constexpr uint32_t kPartsAhead = 5; // parts of splits that a lane asks for at the same time
-constexpr uint32_t kTilesAlone = 4; // that one workgroup takes: to meet others costs as much as three of them
+constexpr uint32_t kPartsAhead = 5; // most parts of splits that a lane asks for at the same time
+constexpr uint32_t kTilesAlone = 4; // most for one workgroup alone: to meet others costs as much as three of them
 constexpr double kMasked = -1e30;
 
 /// Accesses between rows of keys, values and queries; odd, against bank conflicts.
@@ -240,7 +241,7 @@ private:
       score = k.select(key + uint32_t(e) <= position, score, k.f32(kMasked));
       largest = k.max(largest, score);
     }
-    largest = k.max(largest, k.shuffleXor(largest, 1)); // of two keys at least one is visible: the first of the tile
+    largest = k.max(largest, k.shuffleXor(largest, 1)); // part 0 sees the first key of the tile
     Val factor = k.exp(before - largest), total = Val(&k, sum) * factor;
     for (Val &score : x) {
       score = k.exp(score - largest);

@@ -22,8 +22,8 @@ public:
   static constexpr uint32_t kMatrix = 16; ///< rows of a strip
   static constexpr double kMasked = -1e30;
 
-  /// Accesses between the rows of a strip of \p keys scores. Two more than these keep the 16 rows of a matrix store in
-  /// different banks.
+  /// Accesses between the rows of a strip of \p keys scores, two more than these take: else the 16 rows of a matrix
+  /// would begin in one or two banks.
   static uint32_t pitchOf(uint32_t keys) { return keys / 4 + 2; }
   /// Whether \p target multiplies matrices of \p elem, and lanes of its subgroups share rows of a strip evenly.
   static bool areOn(const TargetProfile &target, Elem elem);
