@@ -8,7 +8,6 @@ prepare needs qwen-synth, qwen-export and qwenc, measure qwen-synth and qwenrt w
 tiny model of the tests: its ids are a part of the published vocabulary, and synthetic weights say nothing anyway.
 """
 
-import argparse
 import json
 import math
 import os
@@ -16,7 +15,6 @@ import pathlib
 import random
 import shutil
 import struct
-import subprocess
 import sys
 import wave
 import zlib
@@ -25,6 +23,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent / "speech-timeline"))
 import answers  # noqa: E402
 import output  # noqa: E402
+from commands import run, two_steps  # noqa: E402
 
 TINY = HERE.parent.parent / "test" / "Integration" / "golden" / "tiny-qwen3-omni"
 TOKENIZER = ["tokenizer.json", "tokenizer_config.json", "preprocessor_config.json"]
@@ -32,13 +31,6 @@ PRESETS = ["qwen3-omni-thinker", "qwen3-omni-audio", "qwen3-omni-vision", "qwen3
 TEXT = "What do you hear and see here? Please describe it in a few words. "
 REPEATS = 3
 PARTS = ["front_end_ms", "upload_ms", "encoder_ms", "prefill_ms"]  # upload is a part of encoder
-
-
-def run(*words):
-    result = subprocess.run([str(word) for word in words], capture_output=True, text=True)
-    if result.returncode:
-        sys.exit(f"{' '.join(map(str, words))}\nended with {result.returncode}: {result.stderr[-3000:]}{result.stdout[-2000:]}")
-    return result.stdout, result.stderr
 
 
 def merge(config, other):
@@ -170,18 +162,8 @@ def whole(text, speech, traced, short):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    modes = parser.add_subparsers(required=True)
-    for function in (prepare, measure):
-        mode = modes.add_parser(function.__name__)
-        mode.set_defaults(run=function)
-        mode.add_argument("bin", type=pathlib.Path)
-        mode.add_argument("folder", type=pathlib.Path)
-        if function is prepare:
-            mode.add_argument("--target", default="nvidia-h200")
-        else:
-            mode.add_argument("weights", type=pathlib.Path)
-            mode.add_argument("-o", dest="output", type=pathlib.Path, required=True)
+    parser, first, _ = two_steps(__doc__, prepare, measure)
+    first.add_argument("--target", default="nvidia-h200")
     arguments = parser.parse_args()
     arguments.run(arguments)
 
