@@ -10,7 +10,6 @@ tiny model of the tests: its ids are a part of the published vocabulary, and syn
 
 import json
 import math
-import os
 import pathlib
 import random
 import shutil
