@@ -296,7 +296,36 @@ def router_flips(suite):
     suite.equal((exchanged, search.unexplained, search.passes), ({}, {0: 1.0}, flips.PASSES + 1), "a row without an answer")
 
 
-SUITES = {suite.__name__: suite for suite in (table, failures, omni, omni_plans, report, long_speech, router_flips)}
+def transformers_speech(suite):
+    """What a frame takes, of calls that take their time by a clock of their own."""
+    sys.path.insert(0, str(SCRIPTS))
+    sys.dont_write_bytecode = True
+    import fake_transformers as fake
+
+    output, config = suite.work / "results.json", {"talker_config": {"num_code_groups": 16}, "tts_pad_token_id": 1}
+    with fake.install():
+        import transformers_speech as script
+
+        def measure(talker):
+            script.build = lambda folder: (talker, fake.Vocoder(), config)
+            script.main([str(suite.work), "-o", str(output)])
+
+        talker = fake.Talker()
+        measure(talker)
+        suite.equal({"forward", "generate"} & (vars(talker).keys() | vars(talker.code_predictor).keys()), set(), "what is left of the timing")
+        results = json.loads(output.read_text())
+        # A frame: 1 + 5 + 2 ms, and of the 256 ms of 256 frames in the vocoder one; it sounds for 80 ms.
+        row = {"talker_step_ms": 2.0, "predictor_ms": 5.0, "talker_and_predictor_ms": 8.0, "vocoder_ms": 1.0, "frame_ms": 9.0, "real_time_factor": 0.1125}
+        suite.equal(results["attention"], {"sdpa": row, "eager": row}, "a frame")
+        suite.equal([results[key] for key in ("device", "torch", "transformers", "experts")], ["Fake", "2", "5", "of all"], "heading")
+        try:
+            measure(fake.Talker(lost=1))
+            suite.check(False, "no word about frames that were lost")
+        except SystemExit as error:
+            suite.check("in 32 steps, expected [1, 16, 32] in 33" in str(error), f"wrong word about frames that were lost: {error}")
+
+
+SUITES = {suite.__name__: suite for suite in (table, failures, omni, omni_plans, report, long_speech, router_flips, transformers_speech)}
 
 
 def main():
