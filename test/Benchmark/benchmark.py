@@ -168,12 +168,32 @@ def omni(suite):
     suite.check("the whole: 210.0 ms, +5.0 % over 200.0 ms, which text alone (110.0)" in said, f"no word about the whole in {said[-500:]}")
     suite.equal(results["prompts"]["text"], {"tokens": 5, "front_end_ms": 0.5, "upload_ms": 0.25, "encoder_ms": 1.5, "prefill_ms": 2.5}, "prompt of text")
     suite.equal([record["name"] for record in results["speech"]], ["text", "text", "speech", "speech"], "runs")
+    # A token for each 32x32 pixels of 4096x3136, and five.
+    suite.equal(results["largest_image"], {"pixels": 12845056, "tokens": 12549, "front_end_ms": 0.5, "upload_ms": 0.25, "encoder_ms": 15.0,
+                                           "prefill_ms": 25.0, "stats": []}, "largest image")
     short = json.loads(output.with_suffix(".trace.json").read_text())
     suite.equal((short["runs"]["code2wav.decode"], short["audio"]), ([8000, 15000, 9000, 15000], [[11000, 1920]]), "short trace")
     for name, message in (("silent", "--stats says nothing about answer_ms"), ("talkative", "64 further tokens with speech and 63 without")):
         (programs / name).touch()
         suite.check(message in suite.script("omni.py", *words, status=1).stderr, f"{name}: no '{message}'")
         (programs / name).unlink()
+    output.unlink()
+    (programs / "small").touch()
+    suite.check("device has no room" in suite.script("omni.py", *words, status=1).stderr, "no word about an image that has no room")
+    kept = json.loads(output.read_text())
+    suite.check(kept.get("whole") and "largest_image" not in kept, f"behind the largest image, which failed, these are left: {list(kept)}")
+
+
+def omni_plans(suite):
+    """The plans at the published size: one of all parts, one for the largest image, whose tokens must fit in its context."""
+    suite.script("omni.py", "prepare", suite.bin, suite.work)
+    suite.equal(sorted(path.name for path in suite.work.iterdir()), ["config.json", "largest.fb", "largest.json", "model.json", "plan.fb"], "files of prepare")
+    said = {name: subprocess.run([suite.bin / "qwen-plan-dump", suite.work / f"{name}.fb"], capture_output=True, text=True).stdout
+            for name in ("plan", "largest")}
+    for name, parts in {"plan": ["code2wav.decode", "images of 4194304 pixels"], "largest": ["images of 12845056 pixels", "16384 positions"]}.items():
+        for part in parts:
+            suite.check(part in said[name], f"{name}.fb has no '{part}'")
+    suite.check("code2wav" not in said["largest"], "the plan for the largest image speaks")
 
 
 ROWS = (
@@ -276,7 +296,36 @@ def router_flips(suite):
     suite.equal((exchanged, search.unexplained, search.passes), ({}, {0: 1.0}, flips.PASSES + 1), "a row without an answer")
 
 
-SUITES = {suite.__name__: suite for suite in (table, failures, omni, report, long_speech, router_flips)}
+def transformers_speech(suite):
+    """What a frame takes, of calls that take their time by a clock of their own."""
+    sys.path.insert(0, str(SCRIPTS))
+    sys.dont_write_bytecode = True
+    import fake_transformers as fake
+
+    output, config = suite.work / "results.json", {"talker_config": {"num_code_groups": 16}, "tts_pad_token_id": 1}
+    with fake.install():
+        import transformers_speech as script
+
+        def measure(talker):
+            script.build = lambda folder: (talker, fake.Vocoder(), config)
+            script.main([str(suite.work), "-o", str(output)])
+
+        talker = fake.Talker()
+        measure(talker)
+        suite.equal({"forward", "generate"} & (vars(talker).keys() | vars(talker.code_predictor).keys()), set(), "what is left of the timing")
+        results = json.loads(output.read_text())
+        # A frame: 1 + 5 + 2 ms, and of the 256 ms of 256 frames in the vocoder one; it sounds for 80 ms.
+        row = {"talker_step_ms": 2.0, "predictor_ms": 5.0, "talker_and_predictor_ms": 8.0, "vocoder_ms": 1.0, "frame_ms": 9.0, "real_time_factor": 0.1125}
+        suite.equal(results["attention"], {"sdpa": row, "eager": row}, "a frame")
+        suite.equal([results[key] for key in ("device", "torch", "transformers", "experts")], ["Fake", "2", "5", "of all"], "heading")
+        try:
+            measure(fake.Talker(lost=1))
+            suite.check(False, "no word about frames that were lost")
+        except SystemExit as error:
+            suite.check("in 32 steps, expected [1, 16, 32] in 33" in str(error), f"wrong word about frames that were lost: {error}")
+
+
+SUITES = {suite.__name__: suite for suite in (table, failures, omni, omni_plans, report, long_speech, router_flips, transformers_speech)}
 
 
 def main():

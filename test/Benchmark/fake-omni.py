@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 """Stands in for qwenrt and qwen-synth (by the name it is called with): a spoken answer with numbers that are easy to add.
 
-A file "silent" beside it makes it say nothing about the whole answer, "talkative" another token with speech.
+A prompt has a token for each square of 32 pixels of its image, and five; the plan for the largest image takes its time.
+A file "silent" beside it makes it say nothing about the whole answer, "talkative" another token with speech, "small" that this plan has no
+room for its image.
 """
 
 import json
+import math
 import pathlib
+import struct
 import sys
 
 words = sys.argv[1:]
@@ -20,7 +24,14 @@ if pathlib.Path(sys.argv[0]).name == "qwen-synth":
     pathlib.Path(after("-o")).mkdir(exist_ok=True)
 elif "--cases" in words:
     for case in json.loads(pathlib.Path(after("--cases")).read_text()):
-        print(json.dumps({"name": case["name"], "prompt_tokens": 5, "front_end_ms": 0.5, "upload_ms": 0.25, "encoder_ms": 1.5, "prefill_ms": 2.5}))
+        files = [pathlib.Path(medium["image"]).read_bytes() for medium in case["media"] if "image" in medium]
+        tokens = 5 + sum(math.prod(struct.unpack(">II", file[16:24])) // 32**2 for file in files)
+        times = 10 if words[0].endswith("largest.fb") else 1
+        if times > 1 and (here / "small").exists():
+            print(json.dumps({"name": case["name"], "error": "device has no room"}))
+            break
+        print(json.dumps({"name": case["name"], "prompt_tokens": tokens, "front_end_ms": 0.5, "upload_ms": 0.25, "encoder_ms": 1.5 * times,
+                          "prefill_ms": 2.5 * times}))
 else:
     speaks = "--speech" in words
     if "--profile" in words:

@@ -8,25 +8,17 @@ prepare needs qwen-synth, qwen-export and qwenc, measure qwen-synth and qwenrt. 
 Each plan speaks on its own; the reference is fed with the codes that came out (teacher forced, not its generate), see talker_reference.py.
 """
 
-import argparse
 import json
 import pathlib
 import shutil
-import subprocess
 import sys
 import time
 
-HERE = pathlib.Path(__file__).resolve().parent
+from commands import run, two_steps
+
 PLANS = {"f32": ["--target", "generic"], "nvidia-h200": ["--target", "nvidia-h200"]}
 PENALTY = 1.05
 SPEAKER = "ethan"
-
-
-def run(*words):
-    result = subprocess.run([str(word) for word in words], capture_output=True, text=True)
-    if result.returncode:
-        sys.exit(f"{' '.join(map(str, words))[:300]}\nended with {result.returncode}: {result.stderr[-3000:]}{result.stdout[-2000:]}")
-    return result.stdout, result.stderr
 
 
 def published(arguments):
@@ -106,25 +98,16 @@ def measure(arguments):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    modes = parser.add_subparsers(required=True)
-    for function in (prepare, measure):
-        mode = modes.add_parser(function.__name__)
-        mode.set_defaults(run=function)
-        mode.add_argument("bin", type=pathlib.Path)
-        mode.add_argument("folder", type=pathlib.Path)
+    parser, first, second = two_steps(__doc__, prepare, measure)
+    for mode in (first, second):
         mode.add_argument("--plans", type=lambda names: names.split(","), default=list(PLANS), help="comma-separated, of " + ", ".join(PLANS))
-        if function is prepare:
-            mode.add_argument("--config", type=pathlib.Path, help="config.json of another shape")
-            mode.add_argument("--max-context", type=int, default=4352)
-        else:
-            mode.add_argument("weights", type=pathlib.Path)
-            mode.add_argument("-o", dest="output", type=pathlib.Path, required=True)
-            mode.add_argument("--frames", type=int, default=4000)
-            mode.add_argument("--text-tokens", type=int, default=1024)
-            mode.add_argument("--logits", type=pathlib.Path, default=pathlib.Path("/dev/shm"), help="folder for the logits, 540 MB")
-            mode.add_argument("--allow-cpu", action="store_true")
-            mode.add_argument("--device", default="cuda", help="of PyTorch")
+    first.add_argument("--config", type=pathlib.Path, help="config.json of another shape")
+    first.add_argument("--max-context", type=int, default=4352)
+    second.add_argument("--frames", type=int, default=4000)
+    second.add_argument("--text-tokens", type=int, default=1024)
+    second.add_argument("--logits", type=pathlib.Path, default=pathlib.Path("/dev/shm"), help="folder for the logits, 540 MB")
+    second.add_argument("--allow-cpu", action="store_true")
+    second.add_argument("--device", default="cuda", help="of PyTorch")
     arguments = parser.parse_args()
     arguments.run(arguments)
 

@@ -1,22 +1,19 @@
 #!/usr/bin/env python3
 """Measures prompts with sound, images and video, and speech, at the published size of Qwen3-Omni with synthetic weights.
 
-Usage: omni.py prepare BIN_DIR FOLDER [--target NAME]      compiles the plan (no GPU, no weights' data)
+Usage: omni.py prepare BIN_DIR FOLDER [--target NAME]      compiles the plans (no GPU, no weights' data)
        omni.py measure BIN_DIR FOLDER WEIGHTS -o results.json    on the machine with the GPU; WEIGHTS lies in memory (/dev/shm)
 
 prepare needs qwen-synth, qwen-export and qwenc, measure qwen-synth and qwenrt with its modules for media. The tokenizer is that of the
 tiny model of the tests: its ids are a part of the published vocabulary, and synthetic weights say nothing anyway.
 """
 
-import argparse
 import json
 import math
-import os
 import pathlib
 import random
 import shutil
 import struct
-import subprocess
 import sys
 import wave
 import zlib
@@ -25,20 +22,16 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent / "speech-timeline"))
 import answers  # noqa: E402
 import output  # noqa: E402
+from commands import run, two_steps  # noqa: E402
 
 TINY = HERE.parent.parent / "test" / "Integration" / "golden" / "tiny-qwen3-omni"
 TOKENIZER = ["tokenizer.json", "tokenizer_config.json", "preprocessor_config.json"]
 PRESETS = ["qwen3-omni-thinker", "qwen3-omni-audio", "qwen3-omni-vision", "qwen3-omni-speech", "qwen3-omni-code2wav"]
-TEXT = "What do you hear and see here? Please describe it in a few words. "
+TEXT = ("What do you hear and see here? Please describe it in a few words. " * 4)[:190]
+LARGEST = (4096, 3136)  # as many pixels as the published preprocessor leaves an image, and 12,544 tokens
+LARGEST_CONTEXT = 16384
 REPEATS = 3
 PARTS = ["front_end_ms", "upload_ms", "encoder_ms", "prefill_ms"]  # upload is a part of encoder
-
-
-def run(*words):
-    result = subprocess.run([str(word) for word in words], capture_output=True, text=True)
-    if result.returncode:
-        sys.exit(f"{' '.join(map(str, words))}\nended with {result.returncode}: {result.stderr[-3000:]}{result.stdout[-2000:]}")
-    return result.stdout, result.stderr
 
 
 def merge(config, other):
@@ -70,6 +63,9 @@ def prepare(arguments):
         shutil.copy(TINY / name, sparse / name)
     run(arguments.bin / "qwen-export", sparse, "-o", folder / "model.json")
     run(arguments.bin / "qwenc", folder / "model.json", "-o", folder / "plan.fb", "--target", arguments.target)
+    run(arguments.bin / "qwen-export", sparse, "-o", folder / "largest.json", "--components", "text,vision")
+    run(arguments.bin / "qwenc", folder / "largest.json", "-o", folder / "largest.fb", "--target", arguments.target,
+        "--max-image-pixels", math.prod(LARGEST), "--max-context", LARGEST_CONTEXT)
     shutil.rmtree(sparse)  # a plan knows files by their headers, which the weights' files have too
 
 
@@ -84,8 +80,16 @@ def write_sound(path, seconds):
 
 
 def write_image(path, width, height, seed):
-    noise = random.Random(seed).randbytes(width * 3)
-    rows = b"".join(b"\0" + bytes(noise[(x + 7 * y) % len(noise)] // 2 + (x + y) % 128 for x in range(width * 3)) for y in range(height))
+    """Noise that moves from row to row over a ramp; halves of both, so that whole rows can be added as numbers without a carry."""
+    size = width * 3
+    noise = 2 * random.Random(seed).randbytes(size).translate(bytes(value // 2 for value in range(256)))
+    ramp = bytes(range(128)) * (size // 128 + 2)
+
+    def row(y):
+        parts = (part[first : first + size] for part, first in ((noise, 7 * y % size), (ramp, y % 128)))
+        return b"\0" + sum(int.from_bytes(part, "little") for part in parts).to_bytes(size, "little")
+
+    rows = b"".join(map(row, range(height)))
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -103,35 +107,41 @@ def media(folder):
         for frame in range(16):
             write_image(folder / "frames" / f"{frame:02}.png", 640, 360, frame)
         (folder / "frames").rename(folder / "video")
-    text = (TEXT * 4)[:190]
-    return {"text": (text, []), "10 s of sound, a spoken question": (".", [{"audio": str(folder / "10s.wav")}]),
-            "30 s of sound": (text, [{"audio": str(folder / "30s.wav")}]),
-            "image of 1280x720": (text, [{"image": str(folder / "image.png")}]),
-            "16 frames of 640x360": (text, [{"video": str(folder / "video")}])}
+    return {"text": (TEXT, []), "10 s of sound, a spoken question": (".", [{"audio": str(folder / "10s.wav")}]),
+            "30 s of sound": (TEXT, [{"audio": str(folder / "30s.wav")}]),
+            "image of 1280x720": (TEXT, [{"image": str(folder / "image.png")}]),
+            "16 frames of 640x360": (TEXT, [{"video": str(folder / "video")}])}
+
+
+def measure_prompts(arguments, plan, prompts):
+    """What each prompt takes, in the median of all rounds but the first, which compiles kernels; and what --stats says."""
+    cases = [{"name": name, "prompt": prompt, "media": parts, "max_new_tokens": 8, "ignore_eos": True}
+             for _ in range(REPEATS) for name, (prompt, parts) in prompts.items()]
+    path = arguments.folder / "cases.json"
+    path.write_text(json.dumps(cases))
+    out, err = run(arguments.bin / "qwenrt", arguments.folder / plan, "--weights", arguments.weights, "--cases", path, "--stats")
+    rows = {}
+    for line in map(json.loads, filter(None, out.splitlines())):
+        if "error" in line:
+            sys.exit(line["error"])
+        row = rows.setdefault(line["name"], {"tokens": line["prompt_tokens"], **{part: [] for part in PARTS}})
+        for part in PARTS:
+            row[part].append(line.get(part, 0))
+    for row in rows.values():
+        for part in PARTS:
+            row[part] = sorted(row[part][1:])[(REPEATS - 1) // 2]
+    return rows, err.splitlines()
 
 
 def measure(arguments):
     folder, weights = arguments.folder, arguments.weights
     if not (weights / "config.json").exists():
         print(run(arguments.bin / "qwen-synth", "--config", folder / "config.json", "-o", weights)[0])
-    prompts = media(folder)
-    cases = [{"name": name, "prompt": prompt, "media": parts, "max_new_tokens": 8, "ignore_eos": True}
-             for _ in range(REPEATS) for name, (prompt, parts) in prompts.items()]
-    (folder / "cases.json").write_text(json.dumps(cases))
-    plan = folder / "plan.fb"
-    out, err = run(arguments.bin / "qwenrt", plan, "--weights", weights, "--cases", folder / "cases.json", "--stats")
-    results = {"prompts": {}, "stats": err.splitlines(), "speech": []}
-    for line in map(json.loads, filter(None, out.splitlines())):
-        if "error" in line:
-            sys.exit(line["error"])
-        row = results["prompts"].setdefault(line["name"], {"tokens": line["prompt_tokens"], **{part: [] for part in PARTS}})
-        for part in PARTS:
-            row[part].append(line.get(part, 0))
-    for row in results["prompts"].values():  # the first of each compiles kernels
-        for part in PARTS:
-            row[part] = sorted(row[part][1:])[(REPEATS - 1) // 2]
-    measure_speech(arguments, results)
-    arguments.output.write_text(json.dumps(results, indent=1) + "\n")
+    rows, stats = measure_prompts(arguments, "plan.fb", media(folder))
+    results = {"prompts": rows, "stats": stats, "speech": []}
+    for part in (measure_speech, measure_largest):
+        part(arguments, results)
+        arguments.output.write_text(json.dumps(results, indent=1) + "\n")
     print(json.dumps(results, indent=1))
 
 
@@ -153,6 +163,15 @@ def measure_speech(arguments, results):
           "({talker_gpu_ms:.1f}), code predictor ({predictor_gpu_ms:.1f}) and vocoder ({vocoder_gpu_ms:.1f}) are".format(**results["whole"]))
 
 
+def measure_largest(arguments, results):
+    """One image of the most pixels, from its file, in a plan that has room for it."""
+    image = arguments.folder / "largest.png"
+    if not image.exists():
+        write_image(image, *LARGEST, 1)
+    rows, stats = measure_prompts(arguments, "largest.fb", {"largest": (TEXT, [{"image": str(image)}])})
+    results["largest_image"] = {"pixels": math.prod(LARGEST), **rows["largest"], "stats": stats}
+
+
 def whole(text, speech, traced, short):
     """How much longer a spoken answer takes than its text alone and the GPU time of what speaks, in milliseconds."""
     if missing := [key for stats, keys in ((text, ("prompt_ms", "choose_ms", "generation_ms")), (speech, ("answer_ms", "generated_tokens")),
@@ -170,18 +189,8 @@ def whole(text, speech, traced, short):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    modes = parser.add_subparsers(required=True)
-    for function in (prepare, measure):
-        mode = modes.add_parser(function.__name__)
-        mode.set_defaults(run=function)
-        mode.add_argument("bin", type=pathlib.Path)
-        mode.add_argument("folder", type=pathlib.Path)
-        if function is prepare:
-            mode.add_argument("--target", default="nvidia-h200")
-        else:
-            mode.add_argument("weights", type=pathlib.Path)
-            mode.add_argument("-o", dest="output", type=pathlib.Path, required=True)
+    parser, first, _ = two_steps(__doc__, prepare, measure)
+    first.add_argument("--target", default="nvidia-h200")
     arguments = parser.parse_args()
     arguments.run(arguments)
 

@@ -29,6 +29,14 @@ def settle_rotary(config):
     return {**kept, "rope_parameters": {**scaling, "rope_type": "default", "rope_theta": config["rope_theta"]}}
 
 
+def settled_talker(parts):
+    """The configuration of the talker, of what config.json says about it."""
+    inner = {part: settle_rotary(parts[part]) for part in ("text_config", "code_predictor_config")}
+    config = configurations.Qwen3OmniMoeTalkerConfig(**{**parts, **inner})
+    config.spatial_merge_size = parts.get("spatial_merge_size", 2)
+    return config
+
+
 def relative(got, want):
     """Relative L2 along the last dimension."""
     return (got - want).norm(dim=-1) / want.norm(dim=-1)
@@ -76,13 +84,8 @@ class Reference:
         return {"transformers": transformers.__version__, "torch": torch.__version__, "device": name, "dtype": "float32, TF32 off"}
 
     def build(self):
-        parts = dict(self.talker_config)
-        for part in ("text_config", "code_predictor_config"):
-            parts[part] = settle_rotary(parts[part])
-        config = configurations.Qwen3OmniMoeTalkerConfig(**parts)
-        config.spatial_merge_size = parts.get("spatial_merge_size", 2)
         with self.device:
-            talker = models.Qwen3OmniMoeTalkerForConditionalGeneration._from_config(config).float().eval()
+            talker = models.Qwen3OmniMoeTalkerForConditionalGeneration._from_config(settled_talker(self.talker_config)).float().eval()
         for module in talker.modules():  # plain matrix products, in the order of the formulas
             if hasattr(module, "config"):
                 module.config._attn_implementation = "eager"
