@@ -9,6 +9,7 @@
 
 #include "compiler/Codegen/Kernels/Convolution.h"
 #include "compiler/Codegen/Kernels/Encoders.h"
+#include "compiler/Codegen/Kernels/NextToken.h"
 #include "compiler/Codegen/Kernels/Speech.h"
 #include "compiler/Codegen/Kernels/Vision.h"
 

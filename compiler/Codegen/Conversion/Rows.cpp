@@ -138,7 +138,11 @@ LogicalResult PlanConverter::lower(qwen::NextTokenOp op) {
     Value scratch = alloc(loc, "sampling scratch", uint64_t(vocab) * 4);
     KernelPlan plan = samples ? sampleKernel(vocab, op.getAdvances(), suppression, state, target)
                               : penalisedArgmaxKernel(vocab, op.getAdvances(), suppression, state, target);
-    return dispatch(loc, plan, {logits, scratch, stateRef(loc), mailboxRef(loc)});
+    SmallVector<Value> operands{logits, scratch};
+    if (samples && sampleShares(vocab) > 1)
+      operands.push_back(alloc(loc, "sampling partials", uint64_t(sampleShares(vocab)) * 8));
+    operands.append({stateRef(loc), mailboxRef(loc)});
+    return dispatch(loc, plan, operands);
   }
   Value partials = alloc(loc, "argmax partials", uint64_t(argmaxGroups(vocab)) * 8);
   return dispatch(loc, appendArgmaxKernel(vocab, op.getAdvances(), state, target),

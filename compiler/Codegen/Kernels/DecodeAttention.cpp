@@ -66,7 +66,8 @@ namespace {
 
 /// How the query heads and keys of one key/value head are divided.
 struct Division {
-  Division(const Heads &heads, uint32_t splits, const TargetProfile &target) : splits(splits) {
+  Division(const Heads &heads, uint32_t splits, const TargetProfile &target)
+      : splits(splits), used(std::min(splits, kMostSplits)) {
     invocations = std::min<uint32_t>(256, target.maxWorkgroupInvocations);
     group = heads.query / heads.keyValue;
     dim = heads.dim;
@@ -88,7 +89,7 @@ struct Division {
   uint32_t rowPitch() const { return width * pitch(); }
   /// Floats of workgroup memory apart from the sums of the slots; 64 are for the reductions.
   uint32_t fixedFloats() const {
-    return (headsEach + 1) * rowPitch() + dim + (tileKeys() + 1 + 2 * splits) * headsEach + 65;
+    return (headsEach + 1) * rowPitch() + dim + (tileKeys() + 1 + 2 * used) * headsEach + 65;
   }
   uint32_t dotFloats() const { return headsEach * tileKeys() * pitch(); }
   /// Floats between the slots of a round.
@@ -108,7 +109,8 @@ struct Division {
     return slots > 0 && (fixedFloats() + sharedFloats(1)) * 4 <= target.maxSharedBytes;
   }
 
-  uint32_t splits = 0, invocations = 0;
+  uint32_t splits = 0, used = 0; ///< that there is room for, that are used
+  uint32_t invocations = 0;
   uint32_t group = 0, headsEach = 0; ///< query heads of a key/value head and of one workgroup
   uint32_t dim = 0, width = 0;       ///< elements of one access of the cache
   bool rowwise = false;              ///< a row is read by lanes of one subgroup
@@ -125,8 +127,8 @@ public:
     sums = k.shared(Elem::F32, d.sharedFloats(headsPerRound));
     probabilities = k.shared(Elem::F32, d.tileKeys() * d.headsEach);
     factors = k.shared(Elem::F32, d.headsEach);
-    weights = k.shared(Elem::F32, d.headsEach * splits);
-    splitSums = k.shared(Elem::F32, d.headsEach * splits);
+    weights = k.shared(Elem::F32, d.headsEach * d.used);
+    splitSums = k.shared(Elem::F32, d.headsEach * d.used);
   }
 
   void emit() {
@@ -134,9 +136,8 @@ public:
     slot = t / d.pieces;
     Vals newValue = loadNewValue();
     findPosition();
-    const uint32_t used = std::min(splits, kMostSplits);
     Val visible = position + 1;
-    const uint32_t turn = used * kKeyBlock;
+    const uint32_t turn = d.used * kKeyBlock;
     Val each = k.max((visible + (turn - 1)) / turn * kKeyBlock, k.u32(kLeastKeys));
     active = (visible + (each - 1)) / each;
     lower = split * each;
@@ -385,7 +386,7 @@ private:
     uint32_t step = accessWidth(d.dim, 4);
     while (step > 1 && outputs / step < d.invocations)
       step /= 2;
-    const uint32_t ahead = std::min(splits, kSplitsAhead), turns = llvm::divideCeil(outputs, step * d.invocations);
+    const uint32_t ahead = std::min(d.used, kSplitsAhead), turns = llvm::divideCeil(outputs, step * d.invocations);
     auto element = [&](uint32_t turn) { return k.min((t + turn * d.invocations) * step, k.u32(outputs - step)); };
     auto load = [&](uint32_t turn, Val split0) {
       SmallVector<Value> raw;
@@ -405,14 +406,14 @@ private:
       Val g = element(turn) / d.dim;
       auto add = [&](Val split0, SmallVectorImpl<Value> &live) {
         for (uint32_t s = 0; s < ahead; ++s) {
-          Val split = k.min(split0 + s, k.u32(splits - 1));
-          Val weight = k.select(split0 + s < active, k.loadOne(weights, g * splits + split), k.f32(0));
+          Val split = k.min(split0 + s, k.u32(d.used - 1));
+          Val weight = k.select(split0 + s < active, k.loadOne(weights, g * d.used + split), k.f32(0));
           Vals part = k.widen(Elem::F32, live[step + s]);
           for (uint32_t e = 0; e < step; ++e)
             live[e] = k.fma(weight, part[e], {&k, live[e]}).value;
         }
       };
-      if (splits <= ahead)
+      if (d.used <= ahead)
         add(k.u32(0), carried);
       else
         k.forLoopMatrices(k.u32(0), active, k.u32(ahead), carried, [&](Val split0, SmallVectorImpl<Value> &live) {
@@ -435,7 +436,7 @@ private:
       // A lane meets the same splits in every loop.
       auto forSplits = [&](Val init, llvm::function_ref<Val(Val at, Val split, Val carried)> body) {
         return k.forLoop(k.lane(), active, k.subgroupSize(), {init}, [&](Val split, ArrayRef<Val> c) -> Vals {
-          return {body(g * splits + split, split, c[0])};
+          return {body(g * d.used + split, split, c[0])};
         })[0];
       };
       Val largest = forSplits(k.f32(kMasked), [&](Val at, Val split, Val before) {
@@ -452,7 +453,7 @@ private:
       });
       Val inverse = k.f32(1) / k.subgroupAdd(sum);
       k.forLoop(k.lane(), active, k.subgroupSize(), [&](Val split) {
-        Val at = g * splits + split;
+        Val at = g * d.used + split;
         k.store(weights, at, {k.loadOne(weights, at) * inverse});
       });
     });
@@ -482,7 +483,7 @@ FailureOr<KernelPlan> decodeAttentionKernel(const Heads &heads, const Rotary &ro
   KernelPlan plan;
   plan.name = "decode_attention" + decodeAttentionSuffix(heads, rotary, scale, splits);
   plan.workgroup = {division.invocations, 1, 1};
-  plan.groups = {heads.keyValue, std::min(splits, kMostSplits), division.workgroups()};
+  plan.groups = {heads.keyValue, division.used, division.workgroups()};
   plan.emit = [=](KernelBuilder &k) {
     DecodeAttention(k, heads, rotary, scale, division, state).emit();
     return success();

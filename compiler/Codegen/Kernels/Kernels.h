@@ -412,16 +412,4 @@ struct SplitShape {
 /// Operands: partials, y [h d]. Gathers the row where no product could take it as its prologue.
 KernelPlan combineSplitsKernel(const SplitShape &shape, const TargetProfile &target);
 
-//===------------------------------------------------------------------------------------------------------------===//
-// NextToken.cpp
-//===------------------------------------------------------------------------------------------------------------===//
-
-/// Workgroups that share the argmax over `vocab` logits.
-uint32_t argmaxGroups(uint32_t vocab);
-/// Operands: logits [v], partials [groups, 2], state, mailbox. The last workgroup chooses among the maxima that all
-/// have left and appends the token.
-KernelPlan appendArgmaxKernel(uint32_t vocab, bool advances, const StateBlock &state, const TargetProfile &target);
-/// Operands: logits [v], scratch [v], state, mailbox. Repetition penalty, temperature, top-k, top-p, draw, append.
-KernelPlan sampleKernel(uint32_t vocab, bool advances, const StateBlock &state, const TargetProfile &target);
-
 } // namespace qwenc

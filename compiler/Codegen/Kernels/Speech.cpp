@@ -64,14 +64,6 @@ Val token(KernelBuilder &k, Buffer cells, Val index) { return k.load(cells, Elem
 
 } // namespace
 
-std::string Suppression::suffix() const {
-  if (first == end)
-    return "";
-  return "_without" + std::to_string(first) + "_" + std::to_string(end) + "_keep" + std::to_string(kept);
-}
-
-Val Suppression::holds(KernelBuilder &k, Val id) const { return (id >= first) & (id < end) & (id != kept); }
-
 KernelPlan gatherRowsKernel(const RowBound &rows, uint32_t vocab, uint32_t width, const StateBlock &state,
                             const TargetProfile &target) {
   KernelPlan plan;

@@ -10,15 +10,6 @@
 
 namespace qwenc {
 
-/// Ids from first to end - 1 apart from kept are never chosen.
-struct Suppression {
-  uint32_t first = 0, end = 0, kept = 0;
-  /// "_without100_200_keep150", or empty when nothing is suppressed.
-  std::string suffix() const;
-  /// Whether \p id must not be chosen.
-  Val holds(KernelBuilder &k, Val id) const;
-};
-
 /// Operands: ids [rows], table [v, h], (state,) y [rows, h]. An id that names no row of the table gives zeros.
 KernelPlan gatherRowsKernel(const RowBound &rows, uint32_t vocab, uint32_t width, const StateBlock &state,
                             const TargetProfile &target);
@@ -33,11 +24,5 @@ KernelPlan codeRowKernel(llvm::ArrayRef<uint32_t> rows, uint32_t width, const St
 /// Operands: state, state of the next sequence, text [textRows, n], tables, y [n].
 KernelPlan frameRowKernel(llvm::ArrayRef<uint32_t> rows, uint32_t textRows, uint32_t width, const StateBlock &state,
                           const TargetProfile &target);
-/// sampleKernel with ids that are never chosen.
-KernelPlan sampleKernel(uint32_t vocab, bool advances, const Suppression &suppression, const StateBlock &state,
-                        const TargetProfile &target);
-/// Operands: logits [v], scratch [v], state, mailbox. The largest logit after repetition penalty and suppression.
-KernelPlan penalisedArgmaxKernel(uint32_t vocab, bool advances, const Suppression &suppression, const StateBlock &state,
-                                 const TargetProfile &target);
 
 } // namespace qwenc
