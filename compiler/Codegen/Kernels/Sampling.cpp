@@ -32,6 +32,9 @@ constexpr uint32_t kCandidates = 512; // in workgroup memory
 constexpr uint32_t kBest = 128;       // that are looked for when top-k is off
 constexpr uint32_t kUnrolled = 4;
 
+/// Words that one invocation leaves for all.
+enum Word : uint32_t { kDigit, kRemaining, kBound, kCount, kToken, kWords };
+
 /// How the ids are divided among workgroups.
 struct Shares {
   explicit Shares(uint32_t vocab) {
@@ -85,7 +88,7 @@ public:
     weights = k.shared(Elem::F32, kCandidates);
     histogram = k.shared(Elem::U32, 256);
     partSums = k.shared(Elem::F32, std::max(k.invocations(), kCandidates));
-    exchange = k.shared(Elem::U32, 4);
+    exchange = k.shared(Elem::U32, kWords);
     if (shares.count == 1) {
       penalise(k.u32(0), k.u32(vocab));
       gatherOwnShares();
@@ -120,6 +123,8 @@ private:
     return k.workgroupAdd(
         forIds({k.f32(0)}, [&](Val i, ArrayRef<Val> carried) -> Vals { return {carried[0] + term(i)}; })[0]);
   }
+  void leave(Word word, Val value) { k.store(exchange, k.u32(word), {value}); }
+  Val wordOf(Word word) { return k.loadOne(exchange, k.u32(word)); }
   Val logitAt(Val id) { return k.load(scratch, Elem::F32, id); }
   /// Of a logit, relative to the largest one, which has 1 whatever the temperature.
   Val weight(Val x, Val largest) { return k.exp((x - largest) / temperature); }
@@ -219,7 +224,7 @@ private:
   /// Leaves the ids of logits that are not below the wanted-th largest of the shares; returns how many there are, which
   /// may be more than fit.
   Val collect(Val wanted) {
-    k.ifThen(t == 0, [&] { k.store(exchange, k.u32(3), {k.u32(0)}); });
+    k.ifThen(t == 0, [&] { leave(kCount, k.u32(0)); });
     k.barrier();
     for (uint32_t turn = 0; turn < shareSlots() / k.invocations(); ++turn) {
       Val key = k.loadOne(shareKeys, t + turn * k.invocations());
@@ -234,13 +239,13 @@ private:
                                 return next;
                               });
       // All that come here have the same key.
-      k.ifThen((counts[0] < wanted) & (counts[1] >= wanted), [&] { k.store(exchange, k.u32(2), {key}); });
+      k.ifThen((counts[0] < wanted) & (counts[1] >= wanted), [&] { leave(kBound, key); });
     }
     k.barrier();
-    Val bound = k.loadOne(exchange, k.u32(2));
+    Val bound = wordOf(kBound);
     auto take = [&](Val id) {
       k.ifThen(orderKey(k, logitAt(id)) >= bound, [&] {
-        Val place = k.atomicAdd(exchange, k.u32(3), k.u32(1));
+        Val place = k.atomicAdd(exchange, k.u32(kCount), k.u32(1));
         k.ifThen(place < kCandidates, [&] { k.store(candidateIds, place, {id}); });
       });
     };
@@ -255,7 +260,7 @@ private:
         });
       });
     k.barrier();
-    return k.loadOne(exchange, k.u32(3));
+    return wordOf(kCount);
   }
 
   /// Adds up over all candidates in their order, whatever the invocation.
@@ -371,12 +376,12 @@ private:
                         Val passed = k.logicalNot(c[2]) & (count < c[0]);
                         return {k.select(passed, c[0] - count, c[0]), k.select(here, digit, c[1]), c[2] | here};
                       });
-        k.store(exchange, k.u32(0), {found[1]});
-        k.store(exchange, k.u32(1), {found[0]});
+        leave(kDigit, found[1]);
+        leave(kRemaining, found[0]);
       });
       k.barrier();
-      prefix = prefix | (k.loadOne(exchange, k.u32(0)) << shift);
-      remaining = k.loadOne(exchange, k.u32(1));
+      prefix = prefix | (wordOf(kDigit) << shift);
+      remaining = wordOf(kRemaining);
     }
     return prefix;
   }
@@ -453,10 +458,10 @@ private:
         Val take = (w > 0.0) & (c[0] <= target);
         return {c[0] + w, k.select(take, i, c[1])};
       });
-      k.store(exchange, k.u32(2), {token[1]});
+      leave(kToken, token[1]);
     });
     k.barrier();
-    return k.loadOne(exchange, k.u32(2));
+    return wordOf(kToken);
   }
 
   KernelBuilder &k;
