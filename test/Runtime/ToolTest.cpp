@@ -44,7 +44,8 @@ TEST_F(ToolTest, WrongUsageIsExitStatusTwo) {
 
 TEST_F(ToolTest, OptionsThatDoNothingAreRefused) {
   EXPECT_FAILS(run("--interactive --raw"), 2, "--raw given without --prompt, --input-ids or --cases, expected");
-  EXPECT_FAILS(run("--bench pp5 --temperature 1"), 2, "--temperature given without --prompt, --input-ids, --inter");
+  EXPECT_FAILS(run("--bench pp5 --ignore-eos"), 2, "--ignore-eos given without --prompt, --input-ids, --inter");
+  EXPECT_FAILS(run("--tokenize a --temperature 1"), 2, "--temperature given without --prompt, --input-ids, --inter");
   EXPECT_FAILS(run("--tokenize a --stats"), 2, "--stats given without");
   EXPECT_FAILS(run("--tokenize a --audio b"), 2, "--audio given without --prompt, --input-ids or --interactive");
   EXPECT_FAILS(run("--input-ids 1 --thinking on"), 2, "--thinking given beside --input-ids");
@@ -308,6 +309,14 @@ TEST_F(ToolDeviceTest, Benchmarks) {
   EXPECT_EQ(outcome.out.rfind("pp20: ", 0), 0u) << outcome.out;
   EXPECT_NE(outcome.out.find("\ntg5@10: "), std::string::npos) << outcome.out;
   EXPECT_NE(outcome.out.find(" % of "), std::string::npos) << outcome.out;
+}
+
+TEST_F(ToolDeviceTest, BenchmarksSampling) {
+  for (auto [options, entry] : {std::pair("", "decode_greedy"), std::pair("--temperature 0.6", "decode_sample")}) {
+    Outcome outcome = run(std::string("--bench tg5 --repeat 1 --profile t.json --profile-runs ") + options);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_NE(folder.read("t.json").find(entry), std::string::npos) << options;
+  }
 }
 
 TEST_F(ToolDeviceTest, ProfilesAndPrintsStatistics) {

@@ -61,32 +61,32 @@ std::vector<int32_t> someTokens(uint32_t count, uint32_t vocabulary) {
 }
 
 /// Nanoseconds of one run of \p item; the history holds its depth before and after.
-Result<uint64_t> measureOnce(Session &session, const Item &item, const std::vector<int32_t> &tokens) {
+Result<uint64_t> measureOnce(Session &session, const Item &item, const std::vector<int32_t> &tokens,
+                             GenerateOptions options) {
   QWENRT_RETURN_IF_ERROR(session.rewind(item.depth));
   if (!item.generation) {
     QWENRT_RETURN_IF_ERROR(session.append(std::span(tokens).subspan(item.depth, item.tokens)));
     return session.prefill();
   }
   QWENRT_RETURN_IF_ERROR(session.append(std::span(tokens).subspan(item.depth, 1)));
-  GenerateOptions options;
   options.maxNewTokens = item.tokens + 1; // the first belongs to the prompt
-  options.cancel = &interrupted();
   QWENRT_ASSIGN_OR_RETURN(GenerateResult result, session.generate(options));
   return result.decodeNs;
 }
 
 /// Median of several runs after one that warms up; fewer runs where one takes long.
-Result<uint64_t> measure(Session &session, const Item &item, const std::vector<int32_t> &tokens, uint32_t repeat) {
+Result<uint64_t> measure(Session &session, const Item &item, const std::vector<int32_t> &tokens,
+                         const GenerateOptions &options, uint32_t repeat) {
   QWENRT_RETURN_IF_ERROR(session.reset());
   QWENRT_RETURN_IF_ERROR(session.append(std::span(tokens).first(item.depth)));
   if (item.depth)
     QWENRT_RETURN_IF_ERROR(session.prefill().status());
-  QWENRT_ASSIGN_OR_RETURN(uint64_t warmUp, measureOnce(session, item, tokens));
+  QWENRT_ASSIGN_OR_RETURN(uint64_t warmUp, measureOnce(session, item, tokens, options));
   constexpr uint64_t kSecond = 1'000'000'000;
   uint32_t runs = repeat ? repeat : warmUp < 2 * kSecond ? 5 : warmUp < 10 * kSecond ? 3 : 1;
   std::vector<uint64_t> times;
   for (uint32_t i = 0; i < runs && !interrupted(); ++i) {
-    QWENRT_ASSIGN_OR_RETURN(uint64_t ns, measureOnce(session, item, tokens));
+    QWENRT_ASSIGN_OR_RETURN(uint64_t ns, measureOnce(session, item, tokens, options));
     times.push_back(std::max<uint64_t>(1, ns));
   }
   if (times.empty())
@@ -115,6 +115,8 @@ Status bench(const Options &options, std::shared_ptr<const Plan> plan) {
               text("bench item '", item.name, "' needs ", uint64_t(item.tokens) + item.depth + item.generation,
                    " positions, expected at most ", plan->root().max_context(),
                    ", compile with a larger --max-context")};
+  QWENRT_ASSIGN_OR_RETURN(GenerateOptions generation, generateOptions(options, *plan, /*checkpointByDefault=*/false));
+  generation.stopIds.clear();
   QWENRT_ASSIGN_OR_RETURN(Runtime runtime, openRuntime(options, plan));
   Result<double> bandwidth = runtime.session->measureReadBandwidth();
   if (!bandwidth.isOk() && bandwidth.status().code() != StatusCode::Unsupported)
@@ -124,7 +126,7 @@ Status bench(const Options &options, std::shared_ptr<const Plan> plan) {
   std::vector<int32_t> tokens = someTokens(plan->root().max_context(), plan->root().vocab_size());
   InterruptScope scope;
   for (const Item &item : items) {
-    QWENRT_ASSIGN_OR_RETURN(uint64_t ns, measure(*runtime.session, item, tokens, options.repeat));
+    QWENRT_ASSIGN_OR_RETURN(uint64_t ns, measure(*runtime.session, item, tokens, generation, options.repeat));
     printLine(*runtime.session, item, ns, bandwidth.isOk() ? *bandwidth : 0);
   }
   return closeRuntime(options, runtime);

@@ -162,7 +162,7 @@ void addOtherModes(CLI::App &app, Options &options) {
   group
       ->add_option("--bench", options.bench,
                    "Measure, numbers in tokens: prompt processing (pp512), generation (tg128), both behind a history "
-                   "(tg128@1024), joined by commas (default: none)")
+                   "(tg128@1024), joined by commas; greedy unless sampling is asked for (default: none)")
       ->type_name("ITEMS");
   group->add_flag("--list-devices", options.listDevices,
                   "Print the devices and whether they can run the plan (default: off)");
@@ -222,8 +222,9 @@ int checkModes(const CLI::App &app, const Options &options) {
       {{Mode::Generate, Mode::Cases}, {"--raw"}},
       {{Mode::Generate, Mode::Interactive}, options.media},
       {{Mode::Generate, Mode::Interactive, Mode::Cases},
-       {"--system", "--thinking", "--max-new-tokens", "--ignore-eos", "--stop-ids", "--sampling", "--temperature",
-        "--top-k", "--top-p", "--repetition-penalty", "--seed"}},
+       {"--system", "--thinking", "--max-new-tokens", "--ignore-eos", "--stop-ids"}},
+      {{Mode::Generate, Mode::Interactive, Mode::Cases, Mode::Bench},
+       {"--sampling", "--temperature", "--top-k", "--top-p", "--repetition-penalty", "--seed"}},
       {{Mode::Generate, Mode::Interactive, Mode::Cases, Mode::Entry, Mode::Bench},
        {"--profile", "--profile-runs", "--stats"}},
   };
