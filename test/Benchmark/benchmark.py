@@ -46,8 +46,8 @@ def table(suite):
     plans, output = suite.work / "plans", suite.work / "results.json"
     suite.script("plans.py", suite.bin, plans, "--target", "lavapipe", "--model-file", HERE / "tiny-models.json", "--layers", 2)
     listed = suite.script("run.py", suite.bin, plans, suite.work / "memory", "-o", output, "--list", "--only", "*").stdout.split()
-    suite.equal([path.partition("/")[2] for path in listed], ["bf16/generate", "bf16/bench", "bf16/start", "q8/generate", "q8/bench", "q8/start", "q8/long",
-                                                             "bf16/experts", "bf16/long"], "list of items")
+    suite.equal([path.partition("/")[2] for path in listed], ["bf16/generate", "bf16/bench", "bf16/sampled", "bf16/start", "q8/generate", "q8/bench",
+                                                             "q8/sampled", "q8/start", "q8/long", "bf16/experts", "bf16/long"], "list of items")
     suite.script("run.py", suite.bin, plans, suite.work / "memory", "-o", output, "--allow-cpu", "--quick", "--repeat", 1, "--only", "*",
                  "--timeout", LIMIT_S, "--revision", "r1")
     results = json.loads(output.read_text())
@@ -63,6 +63,7 @@ def table(suite):
     suite.check("pack" not in model["formats"]["bf16"], "bf16 was packed")
     for form in ("bf16", "q8"):
         check_bench(suite, form, model["formats"][form]["long"], ["tg4@96"])
+        check_bench(suite, form, model["formats"][form]["sampled"], ["tg4"])
     experts = model["formats"]["bf16"]["experts"]
     suite.equal((experts["tokens"], experts["experts"], len(experts["per_layer"])), (24, 8, 2), "size of the experts' item")
     # A token has two experts; 24 tokens that all had the same two would not be spread.
@@ -197,9 +198,10 @@ def omni_plans(suite):
 
 
 ROWS = (
-    "| Qwen3-0.6B | bf16 | 1,050 (31 %) | 800 (32 %) | 250 (30 %) | 670 / 609, greedy 676 | 590 / 477, greedy 508 | 790 / 659 | 307 / 236 |",
-    "| Qwen3-0.6B | q8 | 1,200 (19 %) | 900 (25 %) | - | 755 / 664, greedy 550 (Q8_0) | 601 / 463, greedy 466 (Q8_0) | - | - |",
-    "| Qwen3-Omni thinker | q4 | 450 (21 %) | 95.2 (21 %) | - | 308 / 276, greedy 274 (Q4_K_M) | 237 / 215, greedy 221 (Q4_K_M) | - | - |",
+    "| depth 32,768 (share) | depth 0, sampled |",
+    "| Qwen3-0.6B | bf16 | 1,050 (31 %) | 800 (32 %) | 250 (30 %) | 970 | 670 / 609, greedy 676 | 590 / 477, greedy 508 | 790 / 659 | 307 / 236 |",
+    "| Qwen3-0.6B | q8 | 1,200 (19 %) | 900 (25 %) | - | - | 755 / 664, greedy 550 (Q8_0) | 601 / 463, greedy 466 (Q8_0) | - | - |",
+    "| Qwen3-Omni thinker | q4 | 450 (21 %) | 95.2 (21 %) | - | - | 308 / 276, greedy 274 (Q4_K_M) | 237 / 215, greedy 221 (Q4_K_M) | - | - |",
     "| Qwen3-0.6B | bf16 | 60,000 | 73,208 | 53,423 | 25,381 |",
     "| Qwen3-Omni thinker | bf16 | 8,000 | 3,474; 2,852 (F16) | 6,757; 6,858 (F16) | 7,534 |",
     "| Qwen3-0.6B | bf16 | 2.00 | 8.0 | 0.25 | direct | 40 | 300 | 6 | 500 | 250 | 0.37 | 0.41 |",

@@ -30,7 +30,7 @@ def generate(letter):
 def results(device="Example H200, made-up numbers"):
     dense = {
         "bf16": {"generate": generate("a"), "bench": bench(tg128=([1000, 1100], 1250), tg128_4096=([800], 1300), pp512=([60000], 140)),
-                 "long": bench(tg128_32768=([250], 1200)),
+                 "long": bench(tg128_32768=([250], 1200)), "sampled": bench(tg128=([970], 1150)),
                  "start": {"first_token_s": 0.5, "empty_program_s": 0.25, "process_s": 0.6, "seconds": 3.0}},
         "q8": {"generate": generate("b"), "bench": bench(tg128=([1200], 760), tg128_4096=([900], 1000), pp512=([50000], 70))},
         "q4": {"generate": {"error": "lost the device"}, "bench": bench(tg128=([1300], 450), tg128_4096=([950], 780))},

@@ -111,6 +111,8 @@ def decode_table(results, peers):
     depths, engines = sizes(results, "tg"), peers.engines_with("decode")
     compared = [depth for depth in depths if any(str(depth) in m.get("decode", {}) for m in peers.measurements)]
     header = ["model", "weights"] + [f"depth {depth:,} (share)" for depth in depths]
+    sampled = sorted({item for _, _, record in rows(results) for item in record.get("sampled", {}).get("items", ())})
+    header += [f"depth {item_parts(item)[2]:,}, sampled" for item in sampled]
     header += [f"{engine}, {' / '.join(f'{d:,}' for d in compared)}" for engine in engines]
     lines = []
     for (name, model), form, record in rows(results):
@@ -119,6 +121,7 @@ def decode_table(results, peers):
             result = measured(record, "tg", depth)
             part = share(result)
             line.append(rate(result["tokens_per_second"] if result else None) + (f" ({part:.0f} %)" if part is not None else ""))
+        line += [rate(record.get("sampled", {}).get("items", {}).get(item, {}).get("tokens_per_second")) for item in sampled]
 
         def show(m):
             plain = " / ".join(as_written(m["decode"].get(str(d))) for d in compared) if "decode" in m else ""

@@ -255,13 +255,16 @@ class Benchmark:
     def long(self, model, form):
         return self.measure(model, f"{form}.long", form, model["long"]["bench"])
 
-    def measure(self, model, plan, form, items):
+    def sampled(self, model, form):
+        return self.measure(model, form, form, model["sampled"]["bench"], model["sampled"]["options"])
+
+    def measure(self, model, plan, form, items, sampling=()):
         """Each item twice in one process. A process that fails is followed by one with the items behind the failing one."""
         result = {"items": {item: {"runs": []} for item in items}, "processes": []}
         left = items * (1 if self.options.quick else 2)
         repeat = self.options.repeat or (3 if self.options.quick else None)
         while left:
-            words = self.qwenrt(model, plan, form, "--bench", ",".join(left), "--stats", *(["--repeat", repeat] if repeat else []))
+            words = self.qwenrt(model, plan, form, "--bench", ",".join(left), "--stats", *sampling, *(["--repeat", repeat] if repeat else []))
             done = self.command(words, self.environment(f"{model['name']}.{form}"), partial=True)
             lines = list(output.bench_lines(done.stdout))
             for item, run in lines:
@@ -337,6 +340,8 @@ def items_of(plans):
         for form in model["formats"]:
             yield model, form, "generate"
             yield model, form, "bench"
+            if model.get("sampled"):
+                yield model, form, "sampled"
             if model.get("start_runs"):
                 yield model, form, "start"
             # Beside the others of its format, whose packed file it shares.
@@ -360,7 +365,7 @@ def summary(item, result):
     """One line for the terminal."""
     if "error" in result and "items" not in result:
         return "error: " + result["error"]
-    if item in ("bench", "long"):
+    if item in ("bench", "sampled", "long"):
         parts = [f"{name} {entry['tokens_per_second']:.1f}" for name, entry in result["items"].items() if "tokens_per_second" in entry]
         return ", ".join(parts) + (" tokens/s" if parts else "") + (f" error: {result['error']}" if "error" in result else "")
     if item == "generate":
