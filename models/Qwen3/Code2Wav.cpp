@@ -15,6 +15,7 @@
 #include "models/Qwen3/Code2Wav.h"
 
 #include "models/Graph/GraphBuilder.h"
+#include "models/Qwen3/ConfigReader.h"
 
 #include <cmath>
 #include <unordered_map>
@@ -46,15 +47,6 @@ public:
     if (number && *number >= 1 && *number <= max)
       return *number;
     problem(key, found, "an integer in 1 .. " + std::to_string(max));
-    return 1;
-  }
-
-  double positive(const char *key) {
-    const json *found = member(config_, key);
-    std::optional<double> number = found ? asNumber(*found) : std::nullopt;
-    if (number && *number > 0)
-      return *number;
-    problem(key, found, "a number above zero");
     return 1;
   }
 
@@ -124,8 +116,11 @@ Code2WavConfig qwenc::readCode2WavConfig(const json &config, std::vector<std::st
   result.layers = reader.size("num_hidden_layers", 1024);
   result.intermediateSize = reader.size("intermediate_size", 1 << 20);
   result.window = reader.size("sliding_window", 4096);
-  result.rmsNormEps = reader.positive("rms_norm_eps");
-  result.ropeTheta = reader.positive("rope_theta");
+  ConfigReader shared(*inner, problems, "code2wav_config.");
+  result.rmsNormEps = shared.positive("rms_norm_eps", shared.find("rms_norm_eps"));
+  result.ropeTheta = readRopeTheta(shared);
+  if (const json *activation = shared.find("hidden_act"); activation && *activation != "silu")
+    reader.problem("hidden_act", activation, "\"silu\", the only activation supported");
   result.upsamplingRatios = reader.rates("upsampling_ratios", 4);
   result.decoderDim = reader.size("decoder_dim", 1 << 16);
   result.upsampleRates = reader.rates("upsample_rates", 6);

@@ -8,10 +8,7 @@
 using namespace qwenc;
 using nlohmann::json;
 
-namespace {
-
-/// Plain RoPE only. Older files have rope_theta and rope_scaling, newer ones rope_parameters with everything.
-double readRope(ConfigReader &reader) {
+double qwenc::readRopeTheta(ConfigReader &reader) {
   const json *theta = reader.find("rope_theta");
   for (const char *key : {"rope_parameters", "rope_scaling"}) {
     const json *rope = reader.find(key);
@@ -34,6 +31,8 @@ double readRope(ConfigReader &reader) {
   }
   return reader.positive("rope_theta", theta);
 }
+
+namespace {
 
 /// M-RoPE turns pairs by one of three positions of a token. In text all three are equal, and it is plain RoPE.
 void readMropeSections(ConfigReader &reader, const json &rope, uint64_t headDim, std::vector<uint64_t> &result) {
@@ -126,7 +125,7 @@ DecoderConfig qwenc::readDecoderConfig(const json &source, std::vector<std::stri
   config.vocabSize = reader.size("vocab_size", 1 << 24);
   config.maxPositions = reader.size("max_position_embeddings", 1 << 24);
   config.rmsNormEps = reader.positive("rms_norm_eps", reader.find("rms_norm_eps"));
-  config.ropeTheta = readRope(reader);
+  config.ropeTheta = readRopeTheta(reader);
   config.tieWordEmbeddings = reader.flag("tie_word_embeddings");
   config.attentionBias = reader.flag("attention_bias");
   refuseUnsupported(reader);

@@ -9,6 +9,8 @@
 
 namespace qwenc {
 
+class ConfigReader;
+
 /// A mixture of experts in place of the MLP.
 struct ExpertsConfig {
   uint64_t count = 0;
@@ -48,6 +50,10 @@ struct DecoderConfig {
 /// Reads a decoder's sizes from the object that holds them; everything that is wrong goes to \p problems, one line
 /// each.
 DecoderConfig readDecoderConfig(const nlohmann::json &config, std::vector<std::string> &problems);
+
+/// The base of plain RoPE: rope_theta, or that of rope_parameters, where newer files keep it. Anything but plain RoPE
+/// is a problem.
+double readRopeTheta(ConfigReader &reader);
 
 /// The decoder of a whole config.json, which may hold it in an inner object, with the names its architecture uses.
 DecoderConfig readTextConfig(const nlohmann::json &config, std::vector<std::string> &problems);

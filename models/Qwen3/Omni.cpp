@@ -45,6 +45,16 @@ private:
   const std::vector<std::string> &components_;
 };
 
+/// A frame of the talker is a frame of the vocoder.
+Status checkGroups(const SpeechInfo &speech) {
+  const uint64_t made = speech.talker->tables.size(), taken = speech.vocoder->groups;
+  if (made == taken)
+    return Status::ok();
+  return Status(StatusCode::InvalidInput, "config.json: code2wav_config.num_quantizers is " + std::to_string(taken) +
+                                              ", expected talker_config.num_code_groups " + std::to_string(made) +
+                                              ", correct config.json or leave component code2wav out");
+}
+
 } // namespace
 
 Status qwenc::exportOmni(const Checkpoint &checkpoint, const std::vector<std::string> &components, Graph &graph) {
@@ -70,5 +80,7 @@ Status qwenc::exportOmni(const Checkpoint &checkpoint, const std::vector<std::st
   if (selection.hasSpeech("code2wav", "code2wav_config")) {
     QWENRT_RETURN_IF_ERROR(exportCode2Wav(checkpoint, graph));
   }
+  if (graph.speech && graph.speech->talker && graph.speech->vocoder)
+    return checkGroups(*graph.speech);
   return Status::ok();
 }

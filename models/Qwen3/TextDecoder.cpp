@@ -152,13 +152,17 @@ Result<Function> buildDecoder(const Graph &graph, const DecoderConfig &config, c
     positions = f.positionIds("positions", "S"); // [S]
   }
   std::vector<Value> outputs(1);
+  if (media.acceptHidden == 0u)
+    outputs.push_back(x);
   for (uint64_t l = 0; l < config.layers; ++l) {
     x = decoderLayer(f, index, config, l, x, positions, media.isUsed);
-    if (media.acceptHidden == l + 1)
+    if (media.acceptHidden == l + 1 && l + 1 < config.layers)
       outputs.push_back(x);
     if (l < inputs.deepstack.size())
       x = f.addRows(Layer(index, config, l)("deepstack_output"), x, inputs.deepstack[l], inputs.index);
   }
+  if (media.acceptHidden == config.layers)
+    outputs.push_back(f.rmsNorm("accept_norm", x, {config.prefix + "norm.weight"}, config.rmsNormEps));
   outputs[0] = x;
   return f.finish(outputs);
 }
@@ -239,10 +243,10 @@ Status qwenc::exportThinkerDecoder(const Checkpoint &source, const DecoderMedia 
   if (media.deepstack > config.layers)
     problems.push_back("vision_config has " + std::to_string(media.deepstack) + " deepstack_visual_indexes, expected " +
                        "at most the decoder's " + std::to_string(config.layers) + " layers, correct config.json");
-  if (media.acceptHidden && (*media.acceptHidden == 0 || *media.acceptHidden >= config.layers))
+  if (media.acceptHidden && *media.acceptHidden > config.layers)
     problems.push_back("talker_config.accept_hidden_layer is " + std::to_string(*media.acceptHidden) +
-                       ", expected 1 to " + std::to_string(std::max<uint64_t>(config.layers, 1) - 1) +
-                       ", one below the thinker's layers, correct config.json");
+                       ", expected 0 to " + std::to_string(config.layers) +
+                       ", as many as the thinker has layers, correct config.json");
   // Shapes that follow from wrong numbers would only bury the cause.
   if (problems.empty()) {
     splitStackedExperts(config, checkpoint);

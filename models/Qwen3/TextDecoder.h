@@ -15,7 +15,8 @@ Status exportTextDecoder(const Checkpoint &checkpoint, const std::vector<std::st
 struct DecoderMedia {
   bool isUsed = false;    ///< rotary positions, rows that replace embeddings
   uint64_t deepstack = 0; ///< sets of rows that are added behind the first layers
-  /// The hidden state that the talker reads: behind so many layers, before rows are added; the decoder's second output.
+  /// The hidden state that the talker reads: behind so many layers, before rows are added, behind all of them
+  /// normalised; the decoder's second output.
   std::optional<uint64_t> acceptHidden;
 };
 

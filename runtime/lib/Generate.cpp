@@ -124,7 +124,7 @@ Status Generator::writeSampling() {
   if (!positive(sampling.temperature) || !positive(sampling.repetitionPenalty) ||
       !(sampling.topP >= 0 && sampling.topP <= 1))
     return {StatusCode::InvalidUsage, "sampling settings are out of range, expected temperature and penalty above 0 "
-                                      "and top-p of 0 to 1, correct them"};
+                                      "and below 1e9 and top-p of 0 to 1, correct them"};
   QWENRT_RETURN_IF_ERROR(state_.writeCell(fb::CellKind::Seed, sampling.seed));
   QWENRT_RETURN_IF_ERROR(state_.writeCell(fb::CellKind::Temperature, static_cast<const void *>(&sampling.temperature)));
   QWENRT_RETURN_IF_ERROR(state_.writeCell(fb::CellKind::TopK, sampling.topK));

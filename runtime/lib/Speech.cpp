@@ -40,7 +40,7 @@ Status checkSampling(const Sampling &sampling) {
       (sampling.greedy || (positive(sampling.temperature) && sampling.topP >= 0 && sampling.topP <= 1)))
     return Status::ok();
   return {StatusCode::InvalidUsage, "sampling settings of speech are out of range, expected temperature and penalty "
-                                    "above 0 and top-p of 0 to 1, correct them"};
+                                    "above 0 and below 1e9 and top-p of 0 to 1, correct them"};
 }
 
 Result<uint32_t> findSpeaker(const fb::Talker &talker, const std::string &name) {

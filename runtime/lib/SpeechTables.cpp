@@ -236,11 +236,11 @@ Result<VocoderTables> qwenrt::findVocoder(const fb::Plan &plan) {
   constexpr uint32_t kMost = 1u << 20;
   auto sane = [](uint32_t value) { return value > 0 && value <= kMost; };
   find.require(sane(vocoder.frame_samples()) && sane(vocoder.max_frames()) && sane(vocoder.sample_rate()) &&
-                   vocoder.lost_samples() < vocoder.frame_samples() && sane(vocoder.codebook_size()),
+                   vocoder.lost_samples() <= kMost && sane(vocoder.codebook_size()),
                text("vocoder makes ", vocoder.frame_samples(), " samples of a frame, ", vocoder.sample_rate(),
                     " of a second, loses ", vocoder.lost_samples(), " and takes ", vocoder.max_frames(), " frames of ",
                     vocoder.codebook_size(), " codes"),
-               text("each of 1 to ", kMost, ", and to lose less than a frame"));
+               text("each of 1 to ", kMost, ", and to lose at most as many"));
   find.require(vocoder.groups() > 0 && (!speech->talker() || speech->talker()->groups() == vocoder.groups()),
                text("vocoder takes ", vocoder.groups(), " codes of a frame"), "as many as the talker makes");
   QWENRT_RETURN_IF_ERROR(find.status());

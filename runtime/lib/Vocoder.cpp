@@ -66,8 +66,10 @@ Status Vocoder::run(uint32_t first, uint32_t count, uint32_t before, std::vector
   QWENRT_RETURN_IF_ERROR(state_.wait(value, nullptr, cancelled));
   HostTensor output;
   QWENRT_RETURN_IF_ERROR(run.read(*tables_.samples, output));
-  const size_t made = output.data.size() / sizeof(float), lost = before == 0 ? vocoder.lost_samples() : 0;
-  const size_t old = samples.size();
+  // Where few rows come of a frame the utterance loses more than its first frame makes.
+  const uint64_t earlier = uint64_t(before) * vocoder.frame_samples();
+  const size_t made = output.data.size() / sizeof(float), old = samples.size();
+  const size_t lost = vocoder.lost_samples() - std::min<uint64_t>(vocoder.lost_samples(), earlier);
   if (made <= lost)
     return Status::ok();
   samples.resize(old + made - lost);

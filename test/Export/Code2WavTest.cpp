@@ -90,6 +90,23 @@ TEST_F(Code2Wav, RefusesSizesThatDoNotFit) {
   expectProblem("config.json has no code2wav_config");
 }
 
+TEST_F(Code2Wav, ReadsTheRopeOfNewerFiles) {
+  vocoder().erase("rope_theta");
+  vocoder()["rope_parameters"] = {{"rope_theta", 500.0}, {"rope_type", "default"}};
+  std::vector<std::string> problems;
+  EXPECT_EQ(readCode2WavConfig(tiny.config, problems).ropeTheta, 500.0);
+  EXPECT_TRUE(problems.empty()) << problems.front();
+  vocoder()["rope_parameters"]["rope_type"] = "yarn";
+  expectProblem("code2wav_config.rope_parameters.rope_type is \"yarn\", expected \"default\"");
+}
+
+TEST_F(Code2Wav, RefusesOtherActivations) {
+  vocoder()["hidden_act"] = "silu";
+  EXPECT_TRUE(exported().isOk());
+  vocoder()["hidden_act"] = "gelu";
+  expectProblem("code2wav_config.hidden_act is \"gelu\", expected \"silu\", the only activation supported");
+}
+
 TEST_F(Code2Wav, ChecksTensors) {
   tiny.remove("code2wav.decoder.3.beta");
   tiny.tensor("code2wav.decoder.4.conv.weight").shape = {1, 4, 5};

@@ -1,6 +1,8 @@
 #include "GraphExpectations.h"
 #include "TinyCheckpoint.h"
 
+#include "models/Qwen3/Code2Wav.h"
+
 using namespace qwenc;
 using namespace qwenc::graph;
 using nlohmann::json;
@@ -176,9 +178,38 @@ TEST_F(Talker, RefusesNumbersThatDoNotFit) {
   expectProblem("text_config is 7, expected an object");
 }
 
-TEST_F(Talker, RefusesHiddenStatesThatTheThinkerHasNot) {
+TEST_F(Talker, RefusesAVocoderOfOtherFrames) {
+  json &vocoder = tiny.config["code2wav_config"] = {
+      {"codebook_size", 5},     {"num_quantizers", 3},    {"hidden_size", 4},      {"num_attention_heads", 1},
+      {"num_hidden_layers", 1}, {"intermediate_size", 4}, {"sliding_window", 4},   {"rms_norm_eps", 1e-5},
+      {"rope_theta", 10000},    {"decoder_dim", 8},       {"upsample_rates", {2}}, {"upsampling_ratios", {1}}};
+  const std::vector<TensorDescription> others = tiny.tensors;
+  auto status = [&](uint64_t groups) {
+    vocoder["num_quantizers"] = groups;
+    std::vector<std::string> problems;
+    tiny.tensors = others;
+    for (const TensorSpec &spec : code2WavTensors(readCode2WavConfig(tiny.config, problems)))
+      tiny.tensors.push_back({spec.name, StoredDType::BF16, spec.shape});
+    return tiny.exported().status().message();
+  };
+  EXPECT_EQ(status(3), "");
+  expectContains(status(2), "code2wav_config.num_quantizers is 2, expected talker_config.num_code_groups 3");
+}
+
+TEST_F(Talker, ReadsEmbeddingsOrTheNormalisedStateToo) {
+  talker()["accept_hidden_layer"] = 0;
+  Result<Graph> first = tiny.exported();
+  ASSERT_TRUE(first.isOk()) << first.status().message();
+  EXPECT_EQ(signature(*first, "text.decoder"), "input_ids i32[S], -> layers.1.output embeddings");
   talker()["accept_hidden_layer"] = 2;
-  expectProblem("talker_config.accept_hidden_layer is 2, expected 1 to 1, one below the thinker's layers");
+  Result<Graph> last = tiny.exported();
+  ASSERT_TRUE(last.isOk()) << last.status().message();
+  EXPECT_EQ(signature(*last, "text.decoder"), "input_ids i32[S], -> layers.1.output accept_norm");
+}
+
+TEST_F(Talker, RefusesHiddenStatesThatTheThinkerHasNot) {
+  talker()["accept_hidden_layer"] = 3;
+  expectProblem("talker_config.accept_hidden_layer is 3, expected 0 to 2, as many as the thinker has layers");
   talker()["accept_hidden_layer"] = "x";
   expectProblem("talker_config.accept_hidden_layer is missing or no integer");
 }

@@ -260,6 +260,7 @@ def refusals(suite):
         (plan, [*ask, "--print-codes", "--vocoder-chunk", "4"], 2, "--vocoder-chunk given without --speech"),
         (plan, [*ask, "--speech", path, "--vocoder-context", "4"], 2, "without --vocoder-chunk"),
         (plan, [*ask, "--speech", path, "--speech-greedy", "--speech-top-k", "4"], 2, "beside --speech-greedy"),
+        (plan, [*ask, "--print-codes", "--speech-repetition-penalty", "1e9"], 2, "penalty above 0 and below 1e9"),
         (plan, [*ask, "--speech", suite.work / "missing" / "a.wav"], 1, "missing"),
     ):
         result = suite.command(suite.bin / "qwenrt", plan_, *words, status=status)

@@ -273,6 +273,35 @@ def cases(suite):
         suite.check(part in line.get("error", ""), f"case with {keys}: {line}, expected {part}")
 
 
+def short_frames(suite):
+    """A vocoder whose utterances lose more samples than a frame has: streamed, in one chunk, and in chunks that are all lost."""
+    config = json.loads((OMNI / "config.json").read_text())
+    config["code2wav_config"] |= {"upsampling_ratios": [1, 1], "num_hidden_layers": 1}
+    thinker, talker = config["thinker_config"], config["talker_config"]
+    thinker["text_config"] |= {"num_hidden_layers": 1}
+    talker["text_config"] |= {"num_hidden_layers": 1}
+    talker |= {"accept_hidden_layer": 1}  # behind the last layer
+    source, folder, model, plan = (suite.work / name for name in ("short.json", "short", "short.model.json", "short.fb"))
+    source.write_text(json.dumps(config))
+    suite.command(suite.bin / "qwen-synth", "--config", source, "-o", folder)
+    suite.command(suite.bin / "qwen-export", folder, "-o", model, "--components", "text,talker,code2wav")
+    suite.command(suite.bin / "qwenc", model, "-o", plan, "--target", "lavapipe", "--max-context", "64")
+    start = config["im_start_token_id"]
+    ids = [start, config["user_token_id"], 10, 20, 30, start, config["assistant_token_id"], 10]
+    ask = {"input_ids": ids, "max_new_tokens": 4, "ignore_eos": True, "speech_greedy": True, "speech_ignore_eos": True, "speech_max_frames": 6}
+    ways = {"streamed": {}, "whole": {"vocoder_chunk": 6, "vocoder_context": 0}, "single": {"vocoder_chunk": 1, "vocoder_context": 3}}
+    paths = {way: suite.work / f"{way}.wav" for way in ways}
+    source = suite.work / "short.cases.json"
+    source.write_text(json.dumps([{**ask, **more, "speech": str(paths[way])} for way, more in ways.items()]))
+    said = suite.command(suite.bin / "qwenrt", plan, "--allow-cpu", "--cases", source)
+    sounds = {way: sound_of(suite, way, path) for way, path in paths.items()}
+    frame = FRAME // 4
+    suite.check(frame < LOST and len(sounds["whole"]) == 2 * (6 * frame - LOST), f"6 frames made {len(sounds['whole']) // 2} samples: {said.stdout}")
+    suite.check(any(sounds["whole"]), "samples are silent")
+    speak.compare_wave(suite, "streamed", speak.read_wave(paths["streamed"]), speak.read_wave(paths["whole"]))
+    suite.check(sounds["single"] == b"", f"chunks shorter than what is lost made {len(sounds['single']) // 2} samples")
+
+
 def statistics(suite):
     """What speaking took; speech that falls behind who listens is said, and not said where one push is all there is."""
     plan, path = text_plan(suite), suite.work / "answer.wav"
@@ -301,7 +330,7 @@ def statistics(suite):
     suite.check(not any("behind real time" in line for line in said("slow:1:20", 1)), "one frame is late")
 
 
-SUITES = {suite.__name__: suite for suite in (failures, full_places, readers, lengths, nothing, pushes, cases, statistics)}
+SUITES = {suite.__name__: suite for suite in (failures, full_places, readers, lengths, nothing, pushes, cases, short_frames, statistics)}
 
 
 def main():

@@ -136,14 +136,15 @@ TEST_F(MediaToolDeviceTest, CasesHaveMedia) {
                  {"min_pixels", 1024},
                  {"max_pixels", 1024}},
                 {{"input_ids", {97}}, {"media", "x"}},
-                {{"input_ids", {97}}, {"media", {{{"smell", "x"}}}}}};
+                {{"input_ids", {97}}, {"media", {{{"smell", "x"}}}}},
+                {{"input_ids", {97, 264}}, {"media", {{{"video", kFrames}, {"fps", 3}}}}}};
   folder.write("cases.json", cases.dump());
   Outcome outcome = run("--cases cases.json");
-  EXPECT_NE(outcome.err.find("2 of 5 cases failed"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("3 of 6 cases failed"), std::string::npos) << outcome.err;
   std::vector<json> lines;
   for (size_t at = 0, end; (end = outcome.out.find('\n', at)) != std::string::npos; at = end + 1)
     lines.push_back(json::parse(outcome.out.substr(at, end - at), nullptr, false));
-  ASSERT_EQ(lines.size(), 5u) << outcome.out;
+  ASSERT_EQ(lines.size(), 6u) << outcome.out;
   EXPECT_EQ(lines[0]["ids"].dump(), expected("<|audio_pad|>b", {{Media::Audio, kBurst}}, 3));
   EXPECT_EQ(lines[0]["prompt_tokens"], 7);
   for (const char *part : {"front_end_ms", "upload_ms", "encoder_ms"}) {
@@ -153,8 +154,10 @@ TEST_F(MediaToolDeviceTest, CasesHaveMedia) {
   EXPECT_LT(lines[0]["upload_ms"], lines[0]["encoder_ms"]);
   EXPECT_EQ(lines[2]["ids"].dump(),
             expected("a<|video_pad|>", {{Media::Video, kFrames}}, 3, {.fps = 3, .minPixels = 1024, .maxPixels = 1024}));
-  for (size_t broken : {3, 4})
-    EXPECT_NE(lines[broken]["error"].dump().find("wrong 'media', expected an array of objects"), std::string::npos);
+  for (size_t broken : {3, 4, 5})
+    EXPECT_NE(lines[broken]["error"].dump().find("wrong 'media', expected an array of objects with one of audio, image "
+                                                 "and video and nothing beside it"),
+              std::string::npos);
 }
 
 TEST_F(MediaToolDeviceTest, ChatsAttachToTheNextTurn) {

@@ -219,7 +219,8 @@ TEST(SpeechTables, NumbersOutOfRangeAreRefused) {
   expectProblem(problem([](TestPlan &plan) { plan.speech->speakers.clear(); }), "talker has no speakers");
   expectProblem(problem([](TestPlan &plan) { plan.speech->vocoder->groups = 2; }), "vocoder takes 2 codes of a frame");
   expectProblem(problem([](TestPlan &plan) { plan.speech->vocoder->groups = 0; }), "vocoder takes 0 codes of a frame");
-  expectProblem(problem([](TestPlan &plan) { plan.speech->vocoder->lostSamples = 8; }), "loses 8");
+  expectProblem(problem([](TestPlan &plan) { plan.speech->vocoder->lostSamples = (1 << 20) + 1; }), "loses 1048577");
+  EXPECT_EQ(problem([](TestPlan &plan) { plan.speech->vocoder->lostSamples = 9; }), ""); // more than a frame makes
   expectProblem(problem([](TestPlan &plan) { plan.speech->vocoder->sampleRate = 0; }), "0 of a second");
 }
 
@@ -262,7 +263,8 @@ TEST(SpeechTables, LogitsAreRowsOfF32) {
   const uint32_t rows = uint32_t(fakeModel().buffers.size()) + 2;
   const TestTensor good = {"logits", DType::F32, {{"", 1}, {"", 8}}, rows, 0, 32};
   EXPECT_EQ(found({good}), "32 bytes");
-  expectProblem(found({}), "entry 'talker.decode_greedy' has no output 'logits', expected one for the logits of speech");
+  expectProblem(found({}),
+                "entry 'talker.decode_greedy' has no output 'logits', expected one for the logits of speech");
   TestTensor bad = good;
   bad.dtype = DType::I32;
   expectProblem(found({bad}), "has logits of another type");

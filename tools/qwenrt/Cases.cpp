@@ -88,7 +88,8 @@ Status readMediaFiles(const json &source, std::vector<MediaFile> &files) {
   const json *list = qwenc::member(source, "media");
   if (!list)
     return Status::ok();
-  const Status wrong = wrongMember("media", "an array of objects with one of audio, image and video");
+  const Status wrong =
+      wrongMember("media", "an array of objects with one of audio, image and video and nothing beside it");
   if (!list->is_array())
     return wrong;
   for (const json &element : *list) {
