@@ -162,7 +162,7 @@ LinearOp findProjection(Value value) {
   while (Operation *op = value.getDefiningOp()) {
     if (auto linear = dyn_cast<LinearOp>(op))
       return linear;
-    if (!isa<KvAppendOp, RopeOp, RmsNormOp, ReshapeOp>(op))
+    if (!isa<KvAppendOp, RopeOp, MRopeOp, RmsNormOp, ReshapeOp>(op))
       break;
     // The rows are the second operand of an append, the first of the others.
     value = op->getOperand(isa<KvAppendOp>(op) ? 1 : 0);
