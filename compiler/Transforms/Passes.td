@@ -17,7 +17,7 @@ def VerifyModelPass : Pass<"qwen-verify-model", "::mlir::ModuleOp"> {
   let description = [{
     After import a module holds parameters, states and functions of primitive operations, and the attributes `qwen.decoder`
     and `qwen.head` name two of the functions: the decoder maps ids `[S]` to hidden rows `[S, H]`, the head hidden rows to
-    logits `[S, V]`. The query, key and value projections of attention over a cache have no bias.
+    logits `[S, V]`. The query, key and value projections of attention over a cache have biases, or none has.
   }];
 }
 

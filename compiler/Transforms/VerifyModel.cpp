@@ -162,7 +162,7 @@ LinearOp findProjection(Value value) {
   while (Operation *op = value.getDefiningOp()) {
     if (auto linear = dyn_cast<LinearOp>(op))
       return linear;
-    if (!isa<KvAppendOp, RopeOp, RmsNormOp, ReshapeOp>(op))
+    if (!isa<KvAppendOp, RopeOp, MRopeOp, RmsNormOp, ReshapeOp>(op))
       break;
     // The rows are the second operand of an append, the first of the others.
     value = op->getOperand(isa<KvAppendOp>(op) ? 1 : 0);
@@ -170,14 +170,23 @@ LinearOp findProjection(Value value) {
   return {};
 }
 
-/// Query, key and value of a cached attention become one product, which takes no biases.
+/// Query, key and value of a cached attention become one product: with the biases of all three side by side, or none.
 LogicalResult verifyProjections(AttentionOp attention) {
   if (!attention.getKeys().getDefiningOp<KvAppendOp>())
     return success();
+  SmallVector<LinearOp, 3> biased;
   for (Value value : {attention.getQuery(), attention.getKeys(), attention.getValues()})
     if (LinearOp projection = findProjection(value); projection && projection.getBias())
-      return projection.emitError() << "attention has a bias in its query, key and value projections, expected none, "
-                                    << "export a checkpoint without attention_bias";
+      biased.push_back(projection);
+  if (biased.empty())
+    return success();
+  if (biased.size() < 3)
+    return biased.front().emitError() << "attention has a bias in some of its query, key and value projections, "
+                                      << "expected one in all or none, export a checkpoint with all of them";
+  for (LinearOp projection : biased)
+    if (int64_t width = projection.getResult().getType().getDimSize(1); width % 8 != 0)
+      return projection.emitError() << "attention has a projection of " << width << " elements with a bias, expected "
+                                    << "a multiple of 8, export a checkpoint without attention_bias";
   return success();
 }
 

@@ -10,6 +10,8 @@ using nlohmann::json;
 
 double qwenc::readRopeTheta(ConfigReader &reader) {
   const json *theta = reader.find("rope_theta");
+  if (const json *partial = reader.find("partial_rotary_factor"); partial && asNumber(*partial) != 1.0)
+    reader.problem("partial_rotary_factor", partial, "1 or none");
   for (const char *key : {"rope_parameters", "rope_scaling"}) {
     const json *rope = reader.find(key);
     if (!rope)
@@ -57,11 +59,12 @@ void readMropeSections(ConfigReader &reader, const json &rope, uint64_t headDim,
 /// Layers with experts: not listed in mlp_only_layers, and every decoder_sparse_step-th.
 void readExperts(ConfigReader &reader, DecoderConfig &config) {
   config.sparse.assign(config.layers, false);
-  const json *count = reader.find("num_experts");
+  const char *countKey = reader.find("num_experts") ? "num_experts" : "num_local_experts"; // as other mixtures call it
+  const json *count = reader.find(countKey);
   if (!count || asUnsigned(*count) == 0u)
     return;
   ExpertsConfig experts;
-  experts.count = reader.size("num_experts", 4096);
+  experts.count = reader.size(countKey, 4096);
   experts.perToken = reader.size("num_experts_per_tok", std::max<uint64_t>(experts.count, 1));
   experts.intermediateSize = reader.size("moe_intermediate_size", 1 << 22);
   experts.normalize = reader.flag("norm_topk_prob");
@@ -83,7 +86,7 @@ void readExperts(ConfigReader &reader, DecoderConfig &config) {
   constexpr uint64_t maxExpertsOfAllLayers = 32768;
   uint64_t sparseLayers = std::count(config.sparse.begin(), config.sparse.end(), true);
   if (sparseLayers * experts.count > maxExpertsOfAllLayers)
-    reader.problem("num_experts", count,
+    reader.problem(countKey, count,
                    "at most " + std::to_string(maxExpertsOfAllLayers) + " experts in the " +
                        std::to_string(sparseLayers) + " layers with experts together");
   if (sparseLayers > 0)

@@ -4,6 +4,8 @@
 #include "models/Checkpoint/Json.h"
 #include "models/Qwen3/AudioEncoder.h"
 #include "models/Qwen3/Code2Wav.h"
+#include "models/Qwen3/Config.h"
+#include "models/Qwen3/ConfigReader.h"
 #include "models/Qwen3/Talker.h"
 #include "models/Qwen3/TextDecoder.h"
 #include "models/Qwen3/VisionEncoder.h"
@@ -55,6 +57,21 @@ Status checkGroups(const SpeechInfo &speech) {
                                               ", correct config.json or leave component code2wav out");
 }
 
+/// The runtime places sound and frames at this rate, that of the published models.
+Status checkPositionRate(const json &config) {
+  std::vector<std::string> problems;
+  for (const char *component : {"thinker_config", "talker_config"}) {
+    const json *found = member(config, component);
+    if (!found || !found->is_object())
+      continue;
+    ConfigReader reader(*found, problems, std::string(component) + ".");
+    const json *rate = reader.find("position_id_per_seconds");
+    if (rate && asNumber(*rate) != 13.0)
+      reader.problem("position_id_per_seconds", rate, "13, the only rate supported");
+  }
+  return reportProblems("the positions of media", problems);
+}
+
 } // namespace
 
 Status qwenc::exportOmni(const Checkpoint &checkpoint, const std::vector<std::string> &components, Graph &graph) {
@@ -66,6 +83,8 @@ Status qwenc::exportOmni(const Checkpoint &checkpoint, const std::vector<std::st
   if (hasVision) {
     QWENRT_RETURN_IF_ERROR(exportVisionEncoder(checkpoint, graph));
   }
+  if (hasAudio || hasVision)
+    QWENRT_RETURN_IF_ERROR(checkPositionRate(checkpoint.config));
   const bool hasTalker = selection.hasSpeech("talker", "talker_config");
   // A checkpoint without its decoder is a broken one, unless somebody asked for less.
   if (components.empty() || selection.has("text", "text_config")) {

@@ -185,6 +185,24 @@ void addSymbolsAndStates(const DecoderConfig &config, const DecoderMedia &media,
   addDecoderStates(config, "C", graph);
 }
 
+/// What the other components ask of the decoder.
+void checkMedia(const DecoderConfig &config, const DecoderMedia &media, std::vector<std::string> &problems) {
+  if (media.isUsed && config.mropeSections.empty())
+    problems.push_back("text_config has no rope_scaling.mrope_section, expected the sections of M-RoPE, correct "
+                       "config.json");
+  // Text alone turns by one position, whatever the sections.
+  if (media.isUsed && std::ranges::count(config.mropeSections, 0u) > 0)
+    problems.push_back("text_config's rope_scaling.mrope_section has a zero, expected pairs for each of time, height "
+                       "and width, correct config.json");
+  if (media.deepstack > config.layers)
+    problems.push_back("vision_config has " + std::to_string(media.deepstack) + " deepstack_visual_indexes, expected " +
+                       "at most the decoder's " + std::to_string(config.layers) + " layers, correct config.json");
+  if (media.acceptHidden && *media.acceptHidden > config.layers)
+    problems.push_back("talker_config.accept_hidden_layer is " + std::to_string(*media.acceptHidden) +
+                       ", expected 0 to " + std::to_string(config.layers) +
+                       ", as many as the thinker has layers, correct config.json");
+}
+
 /// The other components of Qwen3-Omni.
 constexpr std::string_view kOtherComponents[] = {"thinker.audio_tower.", "thinker.visual.", "talker.", "code2wav."};
 
@@ -237,17 +255,9 @@ Status qwenc::exportThinkerDecoder(const Checkpoint &source, const DecoderMedia 
   DecoderConfig config = readTextConfig(source.config, problems);
   bool isOmni = member(source.config, "thinker_config") != nullptr;
   Checkpoint checkpoint = source;
-  if (media.isUsed && config.mropeSections.empty())
-    problems.push_back("text_config has no rope_scaling.mrope_section, expected the sections of M-RoPE, correct "
-                       "config.json");
-  if (media.deepstack > config.layers)
-    problems.push_back("vision_config has " + std::to_string(media.deepstack) + " deepstack_visual_indexes, expected " +
-                       "at most the decoder's " + std::to_string(config.layers) + " layers, correct config.json");
-  if (media.acceptHidden && *media.acceptHidden > config.layers)
-    problems.push_back("talker_config.accept_hidden_layer is " + std::to_string(*media.acceptHidden) +
-                       ", expected 0 to " + std::to_string(config.layers) +
-                       ", as many as the thinker has layers, correct config.json");
-  // Shapes that follow from wrong numbers would only bury the cause.
+  // What follows from wrong numbers would only bury the cause.
+  if (problems.empty())
+    checkMedia(config, media, problems);
   if (problems.empty()) {
     splitStackedExperts(config, checkpoint);
     checkTensors(checkpoint, decoderTensors(config),

@@ -158,6 +158,10 @@ TEST_F(Exporter, ReadsRopeInEveryForm) {
   expectProblem("config.json: rope_parameters.partial_rotary_factor is 0.5, expected 1");
   tiny.config["rope_parameters"] = 7;
   expectProblem("config.json: rope_parameters is 7, expected an object");
+  tiny.config["rope_parameters"] = {{"rope_theta", 1e6}};
+  tiny.config["partial_rotary_factor"] = 0.5;
+  expectProblem("config.json: partial_rotary_factor is 0.5, expected 1 or none");
+  tiny.config.erase("partial_rotary_factor");
   tiny.config.erase("rope_parameters");
   expectProblem("config.json: rope_theta is missing, expected a number above zero");
 }

@@ -1,6 +1,8 @@
 #include "GraphExpectations.h"
 #include "TinyCheckpoint.h"
 
+#include "models/Qwen3/TextDecoder.h"
+
 using namespace qwenc;
 using namespace qwenc::graph;
 using nlohmann::json;
@@ -91,6 +93,16 @@ TEST_F(Mixture, WithoutExpertsAllLayersAreDense) {
   ASSERT_TRUE(graph.isOk()) << graph.status().message();
   EXPECT_TRUE(graph->stacks.empty());
   EXPECT_NE(findWeight(*graph, "model.layers.1.mlp.up_proj.weight"), nullptr);
+}
+
+TEST_F(Mixture, CountsExpertsUnderEitherKey) {
+  tiny.config["num_local_experts"] = tiny.config["num_experts"];
+  tiny.config.erase("num_experts");
+  Result<Graph> graph = tiny.exported();
+  ASSERT_TRUE(graph.isOk()) << graph.status().message();
+  EXPECT_NE(findOutput(*graph, "layers.1.experts"), nullptr);
+  tiny.config["num_local_experts"] = -1;
+  expectProblem("config.json: num_local_experts is -1, expected an integer in 1 .. 4096");
 }
 
 TEST_F(Mixture, DenseSizeMattersOnlyWhereALayerIsDense) {
@@ -225,6 +237,21 @@ TEST_F(Thinker, ChecksSectionsOfPositions) {
   }
   tiny.textConfig()["rope_scaling"].erase("mrope_section");
   EXPECT_TRUE(tiny.exported().isOk());
+}
+
+TEST_F(Thinker, NeedsSectionsAboveZeroForMedia) {
+  auto problem = [&] {
+    tiny.write();
+    Result<Checkpoint> checkpoint = openCheckpoint(tiny.folder.path());
+    EXPECT_TRUE(checkpoint.isOk()) << checkpoint.status().message();
+    Graph graph;
+    return exportThinkerDecoder(*checkpoint, {/*isUsed=*/true, /*deepstack=*/0, std::nullopt}, graph).message();
+  };
+  expectContains(problem(), "text_config's rope_scaling.mrope_section has a zero, expected pairs for each of time, "
+                            "height and width, correct config.json");
+  // Not also that there are none.
+  tiny.textConfig()["rope_scaling"]["mrope_section"] = {1, 1};
+  expectContains(problem(), "1 problem in the checkpoint: config.json: rope_scaling.mrope_section is [1,1], expected");
 }
 
 TEST_F(Thinker, NeedsATextConfig) {

@@ -185,6 +185,20 @@ TEST_F(Vision, NamesWhatIsWrongInTheConfig) {
       << message;
 }
 
+TEST_F(Vision, KnowsOneRateOfPositions) {
+  for (const char *component : {"thinker_config", "talker_config"}) {
+    const json before = tiny.config;
+    tiny.config[component]["position_id_per_seconds"] = 13;
+    EXPECT_TRUE(exported().isOk()) << exported().status().message();
+    for (const json &rate : {json(25), json(13.5), json("13")})
+      expectProblem(tiny.config[component], "position_id_per_seconds", rate,
+                    "1 problem in the positions of media: config.json: " + std::string(component) +
+                        ".position_id_per_seconds is " + rate.dump() +
+                        ", expected 13, the only rate supported, correct config.json");
+    tiny.config = before;
+  }
+}
+
 TEST_F(Vision, NamesWhatIsWrongInThePreprocessor) {
   const std::string file = "preprocessor_config.json: ";
   for (const char *key : {"min_pixels", "max_pixels"})

@@ -157,14 +157,14 @@ def tiny_qwen3_omni(suite):
 SHAPES = {
     # Widths that no vector load divides, a dense layer between, weights as they are.
     "odd": {"hidden_size": 10, "num_experts": 3, "moe_intermediate_size": 5, "mlp_only_layers": [1], "norm_topk_prob": False},
-    "one_expert": {"hidden_size": 24, "num_experts": 1, "num_experts_per_tok": 1, "moe_intermediate_size": 3},
+    "one_expert": {"hidden_size": 24, "num_experts": 1, "num_experts_per_tok": 1, "moe_intermediate_size": 3, "attention_bias": True},
     "all_chosen": {"hidden_size": 36, "num_experts": 9, "num_experts_per_tok": 9, "moe_intermediate_size": 40},
     # More experts than a workgroup has invocations, and every second layer dense.
     "many": {"hidden_size": 64, "num_experts": 300, "num_experts_per_tok": 8, "moe_intermediate_size": 12, "decoder_sparse_step": 2},
 }
 
 
-def synthesize(suite, tag, *options):
+def synthesize(suite, tag, *options, **changes):
     """A checkpoint of one of SHAPES: its folder and its config."""
     config = {
         "architectures": ["Qwen3MoeForCausalLM"],
@@ -182,8 +182,9 @@ def synthesize(suite, tag, *options):
         "tie_word_embeddings": True,
         "vocab_size": 37,
         **SHAPES[tag],
+        **changes,
     }
-    path, folder = suite.work / f"{tag}.config.json", suite.work / "-".join((tag, *options[:1]))
+    path, folder = suite.work / f"{tag}.config.json", suite.work / "-".join((tag, *options[:1], *changes))
     path.write_text(json.dumps(config))
     suite.command(suite.bin / "qwen-synth", "--config", path, *options, "-o", folder)
     return folder, config
@@ -206,9 +207,19 @@ def ties(suite):
             suite.check(weights == [1 / count] * count * len(ids), f"{target} {entry}: their weights are {weights}")
 
 
+def narrow_bias(suite):
+    """Biases of query, key and value lie side by side in units of eight; the key's of one head of 12 does not."""
+    folder, _ = synthesize(suite, "one_expert", "--seed", "6", num_key_value_heads=1)
+    suite.command(suite.bin / "qwen-export", folder, "-o", suite.work / "narrow.json")
+    refused = suite.command(suite.bin / "qwenc", suite.work / "narrow.json", "-o", suite.work / "narrow.fb", status=1)
+    part = "'layers.0.k_proj': attention has a projection of 12 elements with a bias, expected a multiple of 8, export a checkpoint without attention_bias"
+    suite.check(part in refused.stderr, f"a bias of 12 elements ended with {refused.stderr!r}")
+
+
 def mixture_shapes(suite):
     """Mixtures of odd shapes against a decoder in Python: prompts of one row, of several chunks, and steps of the decoder."""
     ties(suite)
+    narrow_bias(suite)
     for tag in SHAPES:
         folder, config = synthesize(suite, tag, "--seed", "5")
         decoder = reference.Reference(folder, config)

@@ -17,7 +17,8 @@ class Reference:
         return [values[row * width : (row + 1) * width] for row in range(rows)]
 
     def linear(self, name, x):
-        return [dot(row, x) for row in self.matrix(name + ".weight")]
+        rows = [dot(row, x) for row in self.matrix(name + ".weight")]
+        return add(rows, self.weights[name + ".bias"][1]) if name + ".bias" in self.weights else rows
 
     def rms_norm(self, name, x):
         scale = 1 / math.sqrt(dot(x, x) / len(x) + self.norm_eps)

@@ -73,12 +73,16 @@ void overridePixels(PixelRange &range, const MediaSettings &settings) {
 Status checkEncoder(const Plan &plan, Media media) {
   const fb::Media *table = plan.root().media();
   const bool audio = media == Media::Audio;
-  if (table && (audio ? table->audio() != nullptr : table->vision() != nullptr))
-    return Status::ok();
-  return {StatusCode::Unsupported,
-          text("plan of ", printable(plan.root().architecture()->string_view()), " has no ", audio ? "audio" : "vision",
-               " encoder, expected one for ", audio ? "sound" : "images and videos",
-               ", leave it out or take the plan of a model that has one")};
+  if (!table || (audio ? table->audio() == nullptr : table->vision() == nullptr))
+    return {StatusCode::Unsupported,
+            text("plan of ", printable(plan.root().architecture()->string_view()), " has no ",
+                 audio ? "audio" : "vision", " encoder, expected one for ", audio ? "sound" : "images and videos",
+                 ", leave it out or take the plan of a model that has one")};
+  if (audio && (table->audio()->mel_bins() != kMelBins || table->audio()->chunk_frames() != kChunkFrames))
+    return {StatusCode::Unsupported, text("audio encoder takes ", table->audio()->mel_bins(), " mel bins in chunks of ",
+                                          table->audio()->chunk_frames(), " frames, expected ", kMelBins, " and ",
+                                          kChunkFrames, ", which files are read to, leave sound out")};
+  return Status::ok();
 }
 
 Result<MediaReaderOptions> mediaReaderOptions(const Plan &plan, const MediaSettings &settings) {
@@ -95,11 +99,6 @@ Result<MediaReaderOptions> mediaReaderOptions(const Plan &plan, const MediaSetti
   limits.maxAudioSeconds = std::min(limits.maxAudioSeconds, seconds + 1); // a part of the last second makes a row
   if (media->audio() && media->audio()->limit_seconds())
     limits.maxAudioSeconds = std::min<double>(limits.maxAudioSeconds, media->audio()->limit_seconds());
-  if (const fb::AudioEncoder *audio = media->audio();
-      audio && (audio->mel_bins() != kMelBins || audio->chunk_frames() != kChunkFrames))
-    return Status(StatusCode::Unsupported,
-                  text("audio encoder takes ", audio->mel_bins(), " mel bins in chunks of ", audio->chunk_frames(),
-                       " frames, expected ", kMelBins, " and ", kChunkFrames, ", use a newer qwenrt"));
   if (const fb::VisionEncoder *vision = media->vision()) {
     options.vision.patch = vision->patch_size();
     options.vision.temporalPatch = vision->temporal_patch_size();

@@ -31,10 +31,10 @@ struct MediaSettings {
 };
 
 /// How files are read for \p plan: its preprocessor's values and its limits. Unsupported if it has no media table, or
-/// an encoder of sound that is not fed as AudioFeatures.h does it.
+/// \p settings ask for sound that checkEncoder() refuses.
 Result<MediaReaderOptions> mediaReaderOptions(const Plan &plan, const MediaSettings &settings);
 
-/// Ok if \p plan has the encoder for \p media, else Unsupported.
+/// Ok if \p plan has the encoder for \p media, one of sound fed as AudioFeatures.h does it, else Unsupported.
 Status checkEncoder(const Plan &plan, Media media);
 
 /// A prompt whose media are read, checked and cut into runs: nothing can go wrong with it but the device.
