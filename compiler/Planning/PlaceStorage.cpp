@@ -141,8 +141,8 @@ private:
       bool fits = begin <= limit() - *size;
       if (buffer && !fits && single)
         return unit.members.front()->emitOpError()
-               << "does not fit into the one buffer of purpose " << stringifyPurpose(purpose) << ", the target allows "
-               << limit() << " bytes; use a smaller context or another target";
+               << "does not fit into the one buffer of purpose " << stringifyPurpose(purpose) << ", expected at most "
+               << limit() << " bytes there on this target, lower --max-context or choose a target that allows more";
       if (!buffer || !fits) {
         buffer = createBuffer(purpose, buffer);
         end = begin = 0;
@@ -162,9 +162,13 @@ private:
         return member->emitOpError("already lies in ") << buffer << "; run plan-place-storage once";
     if (size <= limit())
       return success();
-    return unit.members.front()->emitOpError()
+    const bool isWeight = isa<WeightOp>(unit.members.front());
+    return unit.members.front()->emitError(isWeight ? "weight " : "storage ")
            << (unit.members.size() > 1 ? "and the weights stacked behind it need " : "needs ") << size
-           << " bytes in one buffer, the target allows " << limit() << "; use another target or a smaller model";
+           << " bytes in one buffer, expected at most " << limit() << " on this target, "
+           << (isWeight
+                   ? "choose a target or a profile that allows more"
+                   : "lower --max-context, --prefill-chunk or the media limits or choose a target that allows more");
   }
 
   /// Buffers stand before everything else, in the order of their creation, and count per purpose.

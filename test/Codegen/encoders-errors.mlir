@@ -30,3 +30,17 @@ module attributes {qwen.max_context = 96 : i64} {
     return
   }
 }
+
+// -----
+
+// Sixteen queries and keys of 256 elements are more than 32 KiB.
+module attributes {qwen.max_context = 96 : i64} {
+  func.func @f(%x: tensor<40x3x256xf32> {qwen.binding = "tensor", qwen.name = "x"},
+               %segments: tensor<40x2xi32> {qwen.binding = "tensor", qwen.name = "segments"})
+      -> (tensor<40x3x256xf32> {qwen.name = "y"}) attributes {qwen.role = "other", qwen.rows = 40 : i64} {
+    // expected-error @+1 {{head dim 256 does not fit the attention kernel of target lavapipe, expected a multiple of 4 whose tiles fit 32768 bytes of shared memory, choose another target}}
+    %y = qwen.segment_attention %x, %x, %x segments %segments scale 0.125
+        : (tensor<40x3x256xf32>, tensor<40x3x256xf32>, tensor<40x3x256xf32>, tensor<40x2xi32>) -> tensor<40x3x256xf32>
+    return %y : tensor<40x3x256xf32>
+  }
+}

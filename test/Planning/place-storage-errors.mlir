@@ -2,13 +2,13 @@
 // RUN: not qwen-opt %S/place-storage.mlir -plan-place-storage="max-allocation-bytes=0" 2>&1 | FileCheck %s
 // CHECK: max-allocation-bytes is 0, expected 1 to 2^63 - 1
 
-// expected-error @+1 {{needs 2048 bytes in one buffer, the target allows 1024; use another target or a smaller model}}
+// expected-error @+1 {{weight needs 2048 bytes in one buffer, expected at most 1024 on this target, choose a target or a profile that allows more}}
 plan.weight @embed file 0 at 0 rows 64 x 32 pitch 32
 
 // -----
 
 // Each fits, the stack does not: 2 x 768.
-// expected-error @+1 {{and the weights stacked behind it need 1536 bytes in one buffer, the target allows 1024}}
+// expected-error @+1 {{weight and the weights stacked behind it need 1536 bytes in one buffer, expected at most 1024 on this target, choose}}
 plan.weight @gate file 0 at 0 rows 24 x 32 pitch 32
 plan.weight @up file 0 at 0 rows 24 x 32 pitch 32
 plan.entry @e role prefill rows 1 {
@@ -17,8 +17,13 @@ plan.entry @e role prefill rows 1 {
 
 // -----
 
+// expected-error @+1 {{storage needs 1025 bytes in one buffer, expected at most 1024 on this target, lower --max-context, --prefill-chunk or the media limits}}
+plan.storage @a cache size 1025
+
+// -----
+
 plan.storage @a state size 1000
-// expected-error @+1 {{does not fit into the one buffer of purpose state, the target allows 1024 bytes; use a smaller context or another target}}
+// expected-error @+1 {{does not fit into the one buffer of purpose state, expected at most 1024 bytes there on this target, lower --max-context or choose a target that allows more}}
 plan.storage @b state size 100
 
 // -----

@@ -93,7 +93,7 @@ LogicalResult PlanConverter::lower(qwen::AttentionOp op) {
 LogicalResult PlanConverter::attentionDoesNotFit(Operation *op, uint32_t headDim) {
   return op->emitError("head dim ") << headDim << " does not fit the attention kernel of target " << target.name
                                     << ", expected a multiple of 4 whose tiles fit " << target.maxSharedBytes
-                                    << " bytes of shared memory; choose another target";
+                                    << " bytes of shared memory, choose another target";
 }
 
 LogicalResult PlanConverter::lower(qwen::DecodeAttentionOp op) {
@@ -107,7 +107,7 @@ LogicalResult PlanConverter::lower(qwen::DecodeAttentionOp op) {
     return op.emitError("head dim ") << op.getHeadDim() << " with " << op.getNumHeads() / op.getNumKvHeads()
                                      << " query heads per key head does not fit the decode kernel of target "
                                      << target.name << ", expected a multiple of 4 that fits " << target.maxSharedBytes
-                                     << " bytes of shared memory; choose another target";
+                                     << " bytes of shared memory, choose another target";
   return dispatch(op.getLoc(), *plan, operands, attentionWork(headsOf(op), 1, state));
 }
 

@@ -150,7 +150,7 @@ LogicalResult PlanConverter::lower(qwen::CausalConv1dOp op) {
     return op.emitError("convolution of ")
            << conv.channels << " channels with " << conv.taps << " taps does not fit the kernel of target "
            << target.name << ", expected a multiple of 4 channels whose taps fit " << target.maxSharedBytes
-           << " bytes of shared memory; choose another target";
+           << " bytes of shared memory, choose another target";
   return dispatchConvolution(op, *plan, *rows, conv.kept(),
                              {op.getWeight(), op.getBias(), op.getOutAlpha(), op.getOutBeta()});
 }
@@ -171,7 +171,7 @@ LogicalResult PlanConverter::lower(qwen::ConvTranspose1dOp op) {
            << conv.channels << " channels with " << conv.taps << " taps and stride " << conv.stride
            << " does not fit the kernel of target " << target.name
            << ", expected a multiple of 4 channels, a stride of at most 32 and taps that fit " << target.maxSharedBytes
-           << " bytes of shared memory; choose another target";
+           << " bytes of shared memory, choose another target";
   return dispatchConvolution(op, *plan, *rows, conv.kept(), {op.getWeight(), op.getBias()});
 }
 
