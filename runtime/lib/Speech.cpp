@@ -43,13 +43,18 @@ Status checkSampling(const Sampling &sampling) {
                                     "above 0 and below 1e9 and top-p of 0 to 1, correct them"};
 }
 
+/// The voice that the reference takes when it is not told (generate() of Qwen3OmniMoeForConditionalGeneration).
+constexpr const char *kDefaultSpeaker = "ethan";
+
 Result<uint32_t> findSpeaker(const fb::Talker &talker, const std::string &name) {
   std::string known;
   for (const fb::Speaker *speaker : *talker.speakers()) {
-    if (name.empty() || strcasecmp(speaker->name()->c_str(), name.c_str()) == 0)
+    if (strcasecmp(speaker->name()->c_str(), name.empty() ? kDefaultSpeaker : name.c_str()) == 0)
       return speaker->id();
     known += text(known.empty() ? "" : ", ", printable(speaker->name()->string_view()));
   }
+  if (name.empty() && talker.speakers()->size() > 0)
+    return talker.speakers()->Get(0)->id();
   return Status(StatusCode::NotFound,
                 text("plan has no speaker '", printable(name), "', expected one of ", known, ", choose one"));
 }

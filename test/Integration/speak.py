@@ -222,6 +222,8 @@ def sampled(suite):
     suite.check(first != other and first != wanted("text")[1], "another seed gave the same codes")
     vocabulary = json.loads((OMNI / "config.json").read_text())["code2wav_config"]["codebook_size"]
     suite.check(all(0 <= code < vocabulary for frame in first for code in frame), f"codes are {first}")
+    unnamed = next(name for name, case in CASES.items() if case["speaker"] == "ethan" and not case.get("media"))
+    suite.check(codes(unnamed, ("--speaker", "ethan")) == wanted(unnamed)[1], "codes of nobody in particular are not ethan's")
     more, stopped = codes("codec_eos", (), "--speech-ignore-eos"), wanted("codec_eos")[1]
     suite.check(len(more) > len(stopped) and more[: len(stopped)] == stopped, f"behind the end token come {more}")
 

@@ -40,7 +40,7 @@ constexpr MediaOption kSpeechOut[] = {
     {"--speech", kVocoder, Value::Text, "OUT.wav|-",
      "Speak the answer to a file, or to standard output while text goes to standard error; a chat's answers follow "
      "each other (default: text only)"},
-    {"--speaker", kTalker, Value::Text, "NAME", "Voice (default: the checkpoint's first by name)"},
+    {"--speaker", kTalker, Value::Text, "NAME", "Voice (default: ethan, else the checkpoint's first by name)"},
     {"--speech-greedy", kTalker, Value::Flag, "", "Best codec token each (default: as the checkpoint says)"},
     {"--speech-temperature", kTalker, Value::Number, "T", "Of the codec tokens (default: as the checkpoint says)"},
     {"--speech-top-k", kTalker, Value::Count, "K", "Keep the k best codec tokens (default: as the checkpoint says)"},

@@ -28,7 +28,7 @@ struct SpeechLogits {
 };
 
 struct SpeechOptions {
-  std::string speaker;        ///< name of the voice in any case; empty: the plan's first
+  std::string speaker;        ///< name of the voice in any case; empty: "ethan" as in the reference, else the plan's first
   Sampling sampling;          ///< of the first code of a frame
   Sampling predictor;         ///< of the others; its penalty is not used
   uint32_t maxFrames = 0;     ///< 0: the plan's

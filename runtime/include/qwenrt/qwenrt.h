@@ -160,7 +160,7 @@ const char *qwenrt_plan_speaker_name(const qwenrt_plan *plan, uint32_t index);
 
 /* How to speak; zero-initialise, then set what matters: all zeros is the first voice, settings of the checkpoint. */
 typedef struct qwenrt_speech_options {
-  const char *speaker;      /* null: the first */
+  const char *speaker;      /* null: "ethan", else the first */
   int greedy;               /* not 0: the best code each, in place of sampling */
   float temperature;        /* 0: the checkpoint's */
   uint32_t top_k;           /* 0: the checkpoint's */
