@@ -48,13 +48,25 @@ private:
 };
 
 /// A frame of the talker is a frame of the vocoder.
-Status checkGroups(const SpeechInfo &speech) {
-  const uint64_t made = speech.talker->tables.size(), taken = speech.vocoder->groups;
-  if (made == taken)
-    return Status::ok();
-  return Status(StatusCode::InvalidInput, "config.json: code2wav_config.num_quantizers is " + std::to_string(taken) +
-                                              ", expected talker_config.num_code_groups " + std::to_string(made) +
-                                              ", correct config.json or leave component code2wav out");
+Status checkFrames(const Graph &graph) {
+  const TalkerInfo &talker = *graph.speech->talker;
+  const VocoderInfo &vocoder = *graph.speech->vocoder;
+  const char *remedy = ", correct config.json or leave component code2wav out";
+  const uint64_t made = talker.tables.size(), taken = vocoder.groups;
+  if (made != taken)
+    return Status(StatusCode::InvalidInput, "config.json: code2wav_config.num_quantizers is " + std::to_string(taken) +
+                                                ", expected talker_config.num_code_groups " + std::to_string(made) +
+                                                remedy);
+  uint64_t codes = talker.suppressedFirst; // of the first group; the codes behind them are never chosen
+  for (const Weight &weight : graph.weights)
+    if (std::find(talker.tables.begin() + 1, talker.tables.end(), weight.name) != talker.tables.end())
+      codes = std::max(codes, weight.shape.front());
+  if (codes > vocoder.codebookSize)
+    return Status(StatusCode::InvalidInput, "config.json: code2wav_config.codebook_size is " +
+                                                std::to_string(vocoder.codebookSize) + ", expected at least the " +
+                                                std::to_string(codes) + " codes of the talker and its predictor" +
+                                                remedy);
+  return Status::ok();
 }
 
 /// The runtime places sound and frames at this rate, that of the published models.
@@ -100,6 +112,6 @@ Status qwenc::exportOmni(const Checkpoint &checkpoint, const std::vector<std::st
     QWENRT_RETURN_IF_ERROR(exportCode2Wav(checkpoint, graph));
   }
   if (graph.speech && graph.speech->talker && graph.speech->vocoder)
-    return checkGroups(*graph.speech);
+    return checkFrames(graph);
   return Status::ok();
 }

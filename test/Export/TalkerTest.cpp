@@ -180,7 +180,7 @@ TEST_F(Talker, RefusesNumbersThatDoNotFit) {
 
 TEST_F(Talker, RefusesAVocoderOfOtherFrames) {
   json &vocoder = tiny.config["code2wav_config"] = {
-      {"codebook_size", 5},     {"num_quantizers", 3},    {"hidden_size", 4},      {"num_attention_heads", 1},
+      {"codebook_size", 6},     {"num_quantizers", 3},    {"hidden_size", 4},      {"num_attention_heads", 1},
       {"num_hidden_layers", 1}, {"intermediate_size", 4}, {"sliding_window", 4},   {"rms_norm_eps", 1e-5},
       {"rope_theta", 10000},    {"decoder_dim", 8},       {"upsample_rates", {2}}, {"upsampling_ratios", {1}}};
   const std::vector<TensorDescription> others = tiny.tensors;
@@ -194,6 +194,8 @@ TEST_F(Talker, RefusesAVocoderOfOtherFrames) {
   };
   EXPECT_EQ(status(3), "");
   expectContains(status(2), "code2wav_config.num_quantizers is 2, expected talker_config.num_code_groups 3");
+  vocoder["codebook_size"] = 5;
+  expectContains(status(3), "code2wav_config.codebook_size is 5, expected at least the 6 codes of the talker and its");
 }
 
 TEST_F(Talker, ReadsEmbeddingsOrTheNormalisedStateToo) {
