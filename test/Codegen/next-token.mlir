@@ -9,7 +9,7 @@ module attributes {qwen.max_context = 96 : i64} {
   qwen.parameter @w1025 : tensor<1025x8xbf16> file 0 offset 278544
 
   // CHECK: plan.kernel @sample_v8192
-  // CHECK-SAME: operands (logits read 32768, scratch write 32768, state
+  // CHECK-SAME: operands (logits read 32768, scratch write 32768, partials write 8, state
   // CHECK-NOT: spirv.AtomicIAdd <Device>
   // CHECK: plan.kernel @sample_v8193
   // CHECK-SAME: operands (logits read 32772, scratch write 32772, partials write 1032, state

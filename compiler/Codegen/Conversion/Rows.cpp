@@ -139,7 +139,7 @@ LogicalResult PlanConverter::lower(qwen::NextTokenOp op) {
     KernelPlan plan = samples ? sampleKernel(vocab, op.getAdvances(), suppression, state, target)
                               : penalisedArgmaxKernel(vocab, op.getAdvances(), suppression, state, target);
     SmallVector<Value> operands{logits, scratch};
-    if (samples && sampleShares(vocab) > 1)
+    if (samples)
       operands.push_back(alloc(loc, "sampling partials", uint64_t(sampleShares(vocab)) * 8));
     operands.append({stateRef(loc), mailboxRef(loc)});
     return dispatch(loc, plan, operands);

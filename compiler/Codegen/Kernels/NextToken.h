@@ -24,7 +24,7 @@ KernelPlan appendArgmaxKernel(uint32_t vocab, bool advances, const StateBlock &s
 
 /// Workgroups that share the sampling among `vocab` logits.
 uint32_t sampleShares(uint32_t vocab);
-/// Operands: logits [v], scratch [v], (partials [shares, 2] of more than one share,) state, mailbox. Repetition
+/// Operands: logits [v], scratch [v], partials [shares, 2], state, mailbox. Repetition
 /// penalty, temperature, top-k, top-p, draw, append.
 KernelPlan sampleKernel(uint32_t vocab, bool advances, const Suppression &suppression, const StateBlock &state,
                         const TargetProfile &target);

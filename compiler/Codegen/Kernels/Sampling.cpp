@@ -74,8 +74,7 @@ public:
   }
 
   void emit() {
-    if (shares.count > 1)
-      partials = k.operand("partials", Access::Write, uint64_t(shares.count) * 8).coherently();
+    partials = k.operand("partials", Access::Write, uint64_t(shares.count) * 8).coherently();
     declareState();
     temperature = k.bitcastToF32(loadCell(k, cells, layout::kTemperature));
     topK = loadCell(k, cells, layout::kTopK);
@@ -215,9 +214,9 @@ private:
     Val count =
         k.ifElse((wanted <= shareCount()) & (wanted <= kCandidates), [&]() -> Vals { return {collect(wanted)}; },
                  [&]() -> Vals { return {k.u32(kCandidates + 1)}; })[0];
-    Vals drawn = k.ifElse(
-        count <= kCandidates, [&]() -> Vals { return drawCandidate(count); },
-        [&]() -> Vals { return {k.u32(0), k.boolean(false)}; });
+    // Where all logits are NaN none reaches the bound.
+    Vals drawn = k.ifElse((count > 0) & (count <= kCandidates), [&]() -> Vals { return drawCandidate(count); },
+                          [&]() -> Vals { return {k.u32(0), k.boolean(false)}; });
     append(k.ifElse(drawn[1], [&]() -> Vals { return {drawn[0]}; }, [&]() -> Vals { return {drawFromAll()}; })[0]);
   }
 
