@@ -126,6 +126,7 @@ static void populatePlan(OpPassManager &passes, const CompileOptions &options) {
   // Weights and storages first: barriers compare places.
   PlaceStorageOptions place;
   place.maxAllocationBytes = target.maxAllocationBytes;
+  place.maxWeightBytes = target.maxWeightBytes;
   passes.addPass(createPlaceStorage(place));
   // Before the barriers: activations that share memory conflict like any other.
   passes.addPass(createAssignOffsets());
@@ -143,6 +144,7 @@ static void populatePlan(OpPassManager &passes, const CompileOptions &options) {
   verify.maxPushConstantBytes = target.maxPushConstantBytes;
   verify.maxWorkgroupCount.assign(target.maxWorkgroupCount.begin(), target.maxWorkgroupCount.end());
   verify.maxAllocationBytes = target.maxAllocationBytes;
+  verify.maxWeightBytes = target.maxWeightBytes;
   verify.subgroupSize = target.subgroupSize;
   verify.features = featureNames(target);
   passes.addPass(createVerifyPlan(verify));

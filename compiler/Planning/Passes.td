@@ -17,8 +17,9 @@ def PlaceStorage : PlanningPass<"plan-place-storage"> {
     Creates the plan.buffer operations of every purpose but the arena and gives each weight and storage its place.
     Weights that one plan.weights stacks lie side by side in its order; the groups of all entries together must allow
     that. Such chains, and weights of their own, keep the order of the module, start at multiples of 256 bytes and never
-    straddle two buffers: when the next one does not fit, the next buffer begins. Derived storages, caches and outputs are
-    split the same way; the state and the mailbox are one buffer each.
+    straddle two buffers: when the next one does not fit, the next buffer begins. One that needs more than
+    max-allocation-bytes lies alone, if max-weight-bytes allows it. Derived storages, caches and outputs are split the
+    same way, without that exception; the state and the mailbox are one buffer each.
 
     ```mlir
     plan.weight @q file 0 at 1000 rows 8 x 32 pitch 32        // 256 bytes
@@ -35,7 +36,9 @@ def PlaceStorage : PlanningPass<"plan-place-storage"> {
     ```
   }];
   let options = [Option<"maxAllocationBytes", "max-allocation-bytes", "uint64_t", /*default=*/"1073741824",
-                        "largest buffer in bytes; the default is the least that Vulkan 1.3 guarantees">];
+                        "largest buffer in bytes; the default is the least that Vulkan 1.3 guarantees">,
+                 Option<"maxWeightBytes", "max-weight-bytes", "uint64_t", /*default=*/"0",
+                        "largest buffer of one weight, or of weights side by side, that needs more than that">];
   let statistics = [Statistic<"numBuffers", "buffers", "Buffers created">,
                     Statistic<"numChains", "stacked-groups", "Groups of weights placed side by side">,
                     Statistic<"gapBytes", "gap-bytes", "Bytes lost to alignment">];
@@ -158,6 +161,8 @@ def VerifyPlan : PlanningPass<"plan-verify"> {
            "bytes of push constants; an operand takes 8">,
     ListOption<"maxWorkgroupCount", "max-workgroup-count", "uint32_t", "workgroups in x, y and z; default 65535 each">,
     Option<"maxAllocationBytes", "max-allocation-bytes", "uint64_t", /*default=*/"1073741824", "bytes of one buffer">,
+    Option<"maxWeightBytes", "max-weight-bytes", "uint64_t", /*default=*/"0",
+           "bytes of one buffer of weights, where that is more">,
     Option<"subgroupSize", "subgroup-size", "uint32_t", /*default=*/"0",
            "the subgroup size of the target; 0 means that kernels may not require one">,
     ListOption<"features", "features", "std::string", "features that kernels may need; default none">];

@@ -92,6 +92,10 @@ public:
           << maxAllocationBytes.getValue() << ", expected 1 to 2^63 - 1";
       return signalPassFailure();
     }
+    if (maxWeightBytes > INT64_MAX) {
+      getOperation().emitError("max-weight-bytes is ") << maxWeightBytes.getValue() << ", expected 0 to 2^63 - 1";
+      return signalPassFailure();
+    }
     FailureOr<SmallVector<Unit>> weights = collectWeights();
     if (failed(weights) || failed(pack(*weights, Purpose::Weights)))
       return signalPassFailure();
@@ -154,18 +158,24 @@ private:
     return success();
   }
 
+  /// What buffers are filled to. A weight that needs more lies alone.
   int64_t limit() const { return static_cast<int64_t>(maxAllocationBytes.getValue()); }
+
+  int64_t limitAlone(const Unit &unit) const {
+    const bool isWeight = isa<WeightOp>(unit.members.front());
+    return isWeight ? std::max(limit(), static_cast<int64_t>(maxWeightBytes.getValue())) : limit();
+  }
 
   LogicalResult checkUnit(const Unit &unit, int64_t size) {
     for (Operation *member : unit.members)
       if (auto buffer = member->getAttrOfType<FlatSymbolRefAttr>("buffer"))
         return member->emitOpError("already lies in ") << buffer << "; run plan-place-storage once";
-    if (size <= limit())
+    if (size <= limitAlone(unit))
       return success();
     const bool isWeight = isa<WeightOp>(unit.members.front());
     return unit.members.front()->emitError(isWeight ? "weight " : "storage ")
            << (unit.members.size() > 1 ? "and the weights stacked behind it need " : "needs ") << size
-           << " bytes in one buffer, expected at most " << limit() << " on this target, "
+           << " bytes in one buffer, expected at most " << limitAlone(unit) << " on this target, "
            << (isWeight
                    ? "choose a target or a profile that allows more"
                    : "lower --max-context, --prefill-chunk or the media limits or choose a target that allows more");

@@ -101,10 +101,13 @@ private:
     for (auto buffer : getOperation().getOps<BufferOp>()) {
       if (buffer.getPurpose() == Purpose::Arena && buffer != arena) // (P2)
         return buffer.emitOpError("@") << buffer.getSymName() << " is a second arena, expected one that entries share";
-      if (buffer.getSizeBytes() > maxAllocationBytes) // (P6)
+      uint64_t limit = maxAllocationBytes;
+      if (buffer.getPurpose() == Purpose::Weights)
+        limit = std::max(limit, maxWeightBytes.getValue());
+      if (buffer.getSizeBytes() > limit) // (P6)
         return buffer.emitOpError("@") << buffer.getSymName() << " has " << buffer.getSizeBytes()
-                                       << " bytes, expected at most " << maxAllocationBytes.getValue()
-                                       << " in one allocation on target " << targetName.getValue()
+                                       << " bytes, expected at most " << limit << " in one allocation on target "
+                                       << targetName.getValue()
                                        << ", use a smaller chunk or context, or another target";
     }
     return success();

@@ -99,6 +99,8 @@ const Key kKeys[] = {
     {"max_workgroup_count", setWorkgroupCount},
     {"max_allocation_bytes",
      [](TargetProfile &p, const json &v) { return setInteger(p.maxAllocationBytes, v, 1 << 20, uint64_t(1) << 40); }},
+    {"max_weight_bytes",
+     [](TargetProfile &p, const json &v) { return setInteger(p.maxWeightBytes, v, 0, uint64_t(1) << 40); }},
     {"bf16_cooperative_matrix", [](TargetProfile &p, const json &v) { return setFlag(p.bf16CooperativeMatrix, v); }},
     {"f16_cooperative_matrix", [](TargetProfile &p, const json &v) { return setFlag(p.f16CooperativeMatrix, v); }},
     {"shader_float16", [](TargetProfile &p, const json &v) { return setFlag(p.shaderFloat16, v); }},

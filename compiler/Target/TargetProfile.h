@@ -30,6 +30,9 @@ struct TargetProfile {
   uint32_t maxPushConstantBytes = 128;
   std::array<uint32_t, 3> maxWorkgroupCount = {65535, 65535, 65535};
   uint64_t maxAllocationBytes = 2147483648ull;
+  /// A weight, or weights that lie side by side, larger than maxAllocationBytes may have an allocation of its own of at
+  /// most this; the runtime refuses the plan on a device that allows less. 0: maxAllocationBytes holds for weights too.
+  uint64_t maxWeightBytes = 0;
 
   // Features beyond the generic minimum.
   bool bf16CooperativeMatrix = false; ///< KHR cooperative matrix 16x16x16, bf16 operands, f32 accumulator

@@ -39,6 +39,7 @@ TEST(BuiltinProfile, GenericIsTheVulkanMinimum) {
   EXPECT_EQ(profile.maxSharedBytes, 32768u);
   EXPECT_EQ(profile.maxPushConstantBytes, 128u);
   EXPECT_EQ(profile.maxAllocationBytes, 1073741824u);
+  EXPECT_EQ(profile.maxWeightBytes, 4292870144u); // the one thing asked beyond it, and only by models that need it
   EXPECT_FALSE(profile.bf16CooperativeMatrix);
   EXPECT_FALSE(profile.shaderFloat16);
   EXPECT_FALSE(profile.shaderInt8);
@@ -61,6 +62,7 @@ TEST(BuiltinProfile, NoneIsBelowGeneric) {
 TEST(BuiltinProfile, Lavapipe) {
   TargetProfile profile = loadTargetProfile("lavapipe").value();
   EXPECT_EQ(profile.subgroupSize, 8u);
+  EXPECT_EQ(profile.maxWeightBytes, 0u);
   EXPECT_EQ(profile.kvFormat, KvFormat::F32);
   EXPECT_FALSE(profile.narrowMatrixOperands);
 }
@@ -104,7 +106,7 @@ TEST(BuiltinProfile, UnknownNameListsTheKnown) {
 TEST(ProfileFile, EveryKey) {
   qwenrt::Result<TargetProfile> profile = loadText(R"({"base": "amd-gfx1151", "name": "my-card", "subgroup_size": 32,
       "max_workgroup_invocations": 512, "max_shared_bytes": 16384, "max_push_constant_bytes": 200,
-      "max_workgroup_count": [65535, 70000, 80000], "max_allocation_bytes": 1048576, "bf16_cooperative_matrix": true,
+      "max_workgroup_count": [65535, 70000, 80000], "max_allocation_bytes": 1048576, "max_weight_bytes": 2097152, "bf16_cooperative_matrix": true,
       "f16_cooperative_matrix": true, "shader_float16": true, "shader_int8": true, "compute_units": 7, "kv_format": "bf16", "prefill_chunk": 128, "decode_splits": 3,
       "mixture_prefill_chunk": 256, "narrow_matrix_operands": true, "dont_unroll_loops": true, "read_bytes_per_ns": 100.5, "step_overhead_ns": 4000, "flops_per_ns": 750})");
   ASSERT_TRUE(profile.isOk()) << profile.status().message();
@@ -115,6 +117,7 @@ TEST(ProfileFile, EveryKey) {
   EXPECT_EQ(profile->maxPushConstantBytes, 200u);
   EXPECT_EQ(profile->maxWorkgroupCount, (std::array<uint32_t, 3>{65535, 70000, 80000}));
   EXPECT_EQ(profile->maxAllocationBytes, 1048576u);
+  EXPECT_EQ(profile->maxWeightBytes, 2097152u);
   EXPECT_TRUE(profile->bf16CooperativeMatrix);
   EXPECT_TRUE(profile->f16CooperativeMatrix);
   EXPECT_TRUE(profile->shaderFloat16);
