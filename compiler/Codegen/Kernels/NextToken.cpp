@@ -26,17 +26,21 @@ std::pair<Val, Val> workgroupArgmax(KernelBuilder &k, Val value, Val index) {
   return {best, k.toU32(-k.workgroupMax(candidate))};
 }
 
-void appendToken(KernelBuilder &k, Buffer cells, Buffer mailbox, Val token, bool advances, const StateBlock &state) {
-  Val length = loadCell(k, cells, layout::kLength);
-  Val step = loadCell(k, cells, layout::kStep);
-  k.ifThen(length <= state.maxContext, [&] {
-    k.store(cells, Elem::U32, length + layout::kTokens / 4, token);
-    storeCell(k, cells, layout::kLength, length + 1);
+TokenPlace loadTokenPlace(KernelBuilder &k, Buffer cells) {
+  return {loadCell(k, cells, layout::kLength), loadCell(k, cells, layout::kStep),
+          loadCell(k, cells, layout::kPosition)};
+}
+
+void appendToken(KernelBuilder &k, Buffer cells, Buffer mailbox, Val token, const TokenPlace &place, bool advances,
+                 const StateBlock &state) {
+  k.ifThen(place.length <= state.maxContext, [&] {
+    k.store(cells, Elem::U32, place.length + layout::kTokens / 4, token);
+    storeCell(k, cells, layout::kLength, place.length + 1);
   });
-  k.store(mailbox, Elem::U32, step % layout::kSampledCount + layout::kSampled / 4, token);
-  storeCell(k, cells, layout::kStep, step + 1);
+  k.store(mailbox, Elem::U32, place.step % layout::kSampledCount + layout::kSampled / 4, token);
+  storeCell(k, cells, layout::kStep, place.step + 1);
   if (advances)
-    storeCell(k, cells, layout::kPosition, loadCell(k, cells, layout::kPosition) + 1);
+    storeCell(k, cells, layout::kPosition, place.position + 1);
 }
 
 uint32_t argmaxGroups(uint32_t vocab) { return (vocab + kPerGroup - 1) / kPerGroup; }
@@ -52,21 +56,26 @@ KernelPlan appendArgmaxKernel(uint32_t vocab, bool advances, const StateBlock &s
     Buffer partials = k.operand("partials", Access::Write, uint64_t(argmaxGroups(vocab)) * 8).coherently();
     Buffer cells = k.operand("state", Access::ReadWrite, state.bytes());
     Buffer mailbox = k.operand("mailbox", Access::Write, layout::mailboxBytes());
-    auto argmax = [&](Val begin, Val end, llvm::function_ref<std::pair<Val, Val>(Val)> load) {
-      Vals best = k.forLoop(begin + k.localIndex(), end, k.u32(k.invocations()), {k.f32(kLowestLogit), begin},
-                            [&](Val i, ArrayRef<Val> carried) -> Vals {
-                              auto [x, index] = load(i);
-                              Val better = x > carried[0];
-                              return {k.select(better, x, carried[0]), k.select(better, index, carried[1])};
-                            });
-      return workgroupArgmax(k, best[0], best[1]);
+    // All loads are on their way before the first comparison; those behind the end repeat the last one.
+    auto argmax = [&](Val begin, uint32_t count, Val last, llvm::function_ref<std::pair<Val, Val>(Val)> load) {
+      SmallVector<std::pair<Val, Val>> own;
+      for (uint32_t done = 0; done < count; done += k.invocations())
+        own.push_back(load(k.min(begin + k.localIndex() + done, last)));
+      Val best = k.f32(kLowestLogit), bestIndex = begin;
+      for (auto [x, index] : own) {
+        Val better = x > best;
+        best = k.select(better, x, best);
+        bestIndex = k.select(better, index, bestIndex);
+      }
+      return workgroupArgmax(k, best, bestIndex);
     };
+    const TokenPlace place = loadTokenPlace(k, cells);
     auto append = [&](Val token) {
-      k.ifThen(k.localIndex() == 0, [&] { appendToken(k, cells, mailbox, token, advances, state); });
+      k.ifThen(k.localIndex() == 0, [&] { appendToken(k, cells, mailbox, token, place, advances, state); });
     };
 
-    Val group = k.workgroupId(0), first = group * kPerGroup;
-    auto [value, index] = argmax(first, k.min(first + kPerGroup, k.u32(vocab)),
+    Val group = k.workgroupId(0);
+    auto [value, index] = argmax(group * kPerGroup, kPerGroup, k.u32(vocab - 1),
                                  [&](Val i) { return std::pair(k.load(logits, Elem::F32, i), i); });
     if (argmaxGroups(vocab) == 1) {
       append(index);
@@ -78,8 +87,10 @@ KernelPlan appendArgmaxKernel(uint32_t vocab, bool advances, const StateBlock &s
     });
     k.ifThen(isLastWorkgroup(k, cells, k.u32(layout::arrivals(state.maxContext) / 4), k.u32(argmaxGroups(vocab))), [&] {
       k.deviceBarrier();
-      auto [largest, token] = argmax(k.u32(0), k.u32(argmaxGroups(vocab)), [&](Val i) {
-        return std::pair(k.load(partials, Elem::F32, i * 2), k.load(partials, Elem::U32, i * 2 + 1));
+      const uint32_t groups = argmaxGroups(vocab);
+      auto [largest, token] = argmax(k.u32(0), groups, k.u32(groups - 1), [&](Val i) {
+        Vals partial = k.load(partials, Elem::U32, i * 2, 2);
+        return std::pair(k.bitcastToF32(partial[0]), partial[1]);
       });
       append(token);
     });

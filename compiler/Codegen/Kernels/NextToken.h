@@ -41,7 +41,13 @@ constexpr double kLowestLogit = -3.0e38;
 uint32_t nextTokenWorkgroup(const TargetProfile &target);
 /// Best (value, index) over the workgroup; the lowest index wins a tie. Indices are below 2^24 and so exact in f32.
 std::pair<Val, Val> workgroupArgmax(KernelBuilder &k, Val value, Val index);
+/// Where a token goes. Loaded early: it does not depend on which token that is.
+struct TokenPlace {
+  Val length, step, position;
+};
+TokenPlace loadTokenPlace(KernelBuilder &k, Buffer cells);
 /// Tokens[Length] = token, Sampled[Step] = token; Length, Step and (in decode) Position grow by one. One invocation.
-void appendToken(KernelBuilder &k, Buffer cells, Buffer mailbox, Val token, bool advances, const StateBlock &state);
+void appendToken(KernelBuilder &k, Buffer cells, Buffer mailbox, Val token, const TokenPlace &place, bool advances,
+                 const StateBlock &state);
 
 } // namespace qwenc

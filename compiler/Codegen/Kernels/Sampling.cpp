@@ -110,7 +110,7 @@ private:
     mailbox = k.operand("mailbox", Access::Write, layout::mailboxBytes());
   }
   void append(Val token) {
-    k.ifThen(t == 0, [&] { appendToken(k, cells, mailbox, token, advances, state); });
+    k.ifThen(t == 0, [&] { appendToken(k, cells, mailbox, token, loadTokenPlace(k, cells), advances, state); });
   }
 
   /// body(id, carried) for the ids of this invocation among those of the workgroup, or among all.
