@@ -33,13 +33,14 @@
 // CHECK-COUNT-4: spirv.Store "PhysicalStorageBuffer"
 // CHECK: spirv.ControlBarrier <Subgroup>
 
-// Two accumulators in one buffer: a second barrier before the stage is replaced, and no second stage.
-// CHECK: plan.kernel @gemm_matrix_n3072x2_k1024_mulf_xbf16 workgroup [128, 1, 1] subgroup 32 shared 27648
+// Two accumulators of 64x32 results for a subgroup, stages in one buffer: a second barrier before the stage is replaced,
+// and no second stage.
+// CHECK: plan.kernel @gemm_matrix_n3072x2_k1024_mulf_xbf16 workgroup [128, 1, 1] subgroup 32 shared 36864
 // CHECK: spirv.mlir.loop
 // CHECK: spirv.ControlBarrier <Workgroup>
 // CHECK-NOT: spirv.Select
 // CHECK: spirv.ControlBarrier <Workgroup>
-// CHECK-COUNT-32: spirv.KHR.CooperativeMatrixMulAdd
+// CHECK-COUNT-64: spirv.KHR.CooperativeMatrixMulAdd
 // CHECK-NOT: spirv.KHR.CooperativeMatrixMulAdd
 // CHECK: spirv.mlir.merge
 
@@ -53,8 +54,8 @@
 // CHECK: spirv.KHR.CooperativeMatrixMulAdd {{.*}}<16x16xf16, Subgroup, MatrixA>{{.*}}<16x16xf16, Subgroup, MatrixB>{{.*}}<16x16xf32, Subgroup, MatrixAcc>
 
 // CHECK: plan.dispatch @gemm_matrix_n1024_k1000_addf_ef32_xbf16 groups [16, 8, 1]
-// CHECK: plan.dispatch @gemm_matrix_n3072x2_k1024_mulf_xbf16 groups [48, 8, 1]
-// CHECK: plan.dispatch @gemm_matrix_n3072_k1024_xbf16_yf16 groups [48, 8, 1]
+// CHECK: plan.dispatch @gemm_matrix_n3072x2_k1024_mulf_xbf16 groups [48, 4, 1]
+// CHECK: plan.dispatch @gemm_matrix_n3072_k1024_xbf16_yf16 groups [24, 4, 1]
 // CHECK: plan.dispatch @gemm_matrix_n1024_k3072_xf16 groups [16, 8, 1]
 module attributes {qwen.max_context = 96 : i64} {
   qwen.parameter @out : tensor<1024x1000xbf16> file 0 offset 0
